@@ -1,0 +1,227 @@
+"""The run folder: written under another name and renamed when whole, verified before it is read.
+
+`read` needs neither TensorFlow nor Keras, so that a `.tflite` is served without them; `load` imports them.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imgrec.data.preprocess import Preprocess
+from imgrec.errors import InputError
+
+if TYPE_CHECKING:
+    import keras
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What a run folder says of itself, without the model."""
+
+    path: Path
+    preprocess: Preprocess
+    labels: tuple[str, ...]
+    manifest: dict[str, str]
+    run: dict[str, Any]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The config tree of the run, as in run.json."""
+        return self.run["config"]
+
+
+@dataclass(frozen=True)
+class LoadedBundle:
+    """A run folder's model with what it needs to be used."""
+
+    model: "keras.Model"
+    preprocess: Preprocess
+    labels: tuple[str, ...]
+
+
+def begin(out: Path) -> Path:
+    """Return an empty folder beside `out` in which a run is written; `finish` renames it to `out`.
+
+    An older unfinished folder of the same name is removed; a finished run in `out` stays until then.
+
+    Raises:
+        InputError: `out` is a file, or a folder that holds something that is no run of ours.
+    """
+    check_out(out)
+    staging = _staging(out)
+    if staging.exists():
+        shutil.rmtree(staging)
+    staging.mkdir(parents=True)
+    return staging
+
+
+def check_out(out: Path) -> None:
+    """Raise InputError unless `out` is absent, empty, or a run folder that may be replaced."""
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out {out}: is a file, expected a folder to write the run to")
+    if out.is_dir() and any(out.iterdir()) and not _is_run(out):
+        raise InputError(
+            f"--out {out}: the folder holds files that are not an imgrec run; name a new or empty folder"
+        )
+    staging = _staging(out)
+    if staging.exists() and not (staging.is_dir() and (_is_run(staging) or _only_ours(staging))):
+        raise InputError(f"{staging}: in the way, and not an unfinished imgrec run; move it or name another --out")
+    parent = next(p for p in (out.absolute(), *out.absolute().parents) if p.exists())
+    if not os.access(parent, os.W_OK):
+        raise InputError(f"--out {out}: {parent} is not writable")
+
+
+def _staging(out: Path) -> Path:
+    return out.absolute().with_name(out.name + ".unfinished")
+
+
+def _is_run(folder: Path) -> bool:
+    """Whether the folder's run.json was written by us."""
+    try:
+        return json.loads((folder / "run.json").read_text(encoding="utf-8")).get("format") == FORMAT
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _only_ours(folder: Path) -> bool:
+    return all(entry.name in {"tensorboard", "exports", "report"} for entry in folder.iterdir())
+
+
+def finish(staging: Path, out: Path) -> None:
+    """Write the manifest of `staging` and put it in the place of `out`."""
+    write_manifest(staging)
+    retired = out.absolute().with_name(out.name + ".replaced")
+    if out.exists():
+        if retired.exists():
+            shutil.rmtree(retired)
+        os.replace(out, retired)
+    os.replace(staging, out)
+    if retired.exists():
+        shutil.rmtree(retired)
+
+
+def write_file(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a temporary file beside `path`, flush it to disk and rename it to `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
+    try:
+        write(temporary)
+        with open(temporary, "rb") as stream:
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8, whole or not at all."""
+    write_file(path, lambda temporary: _put(temporary, text))
+
+
+def _put(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON, whole or not at all."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_labels(path: Path, labels: tuple[str, ...]) -> None:
+    """Write class names, one a line, in the order of the logits."""
+    write_text(path, "".join(f"{label}\n" for label in labels))
+
+
+def read_labels(path: Path) -> tuple[str, ...]:
+    """Read what `write_labels` wrote."""
+    return tuple(path.read_text(encoding="utf-8").splitlines())
+
+
+def write_manifest(folder: Path) -> None:
+    """Write the sha256 of every file of `folder`, by relative path; the last act of writing a run."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p != folder / MANIFEST)
+    write_json(folder / MANIFEST, {p.relative_to(folder).as_posix(): _sha256(p) for p in files})
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _sha256_310(stream)
+
+
+def _sha256_310(stream: Any) -> str:
+    digest = hashlib.sha256()  # hashlib.file_digest came with Python 3.11
+    while block := stream.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def verify(folder: Path) -> dict[str, str]:
+    """Check every file of a run folder against its manifest and return the manifest.
+
+    Raises:
+        InputError: no folder, no manifest, or a file that is missing or was changed (named).
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such run folder; `python -m pipelines.train --out {folder}` makes one")
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise InputError(f"{folder}: no {MANIFEST}: not a run folder, or its training did not finish")
+    try:
+        manifest = dict(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError:
+        raise InputError(f"{path}: damaged, expected JSON; train again or restore the folder") from None
+    for name, digest in manifest.items():
+        file = folder / name
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise InputError(f"{path}: names {name!r}, outside the run folder")
+        if not file.is_file():
+            raise InputError(f"{folder}: {name} is missing, the manifest lists it; restore the folder")
+        if _sha256(file) != digest:
+            raise InputError(f"{folder}: {name} is not the file the manifest lists (sha256 differs)")
+    missing = {"run.json", "model.keras", "preprocess.json", "labels.txt"} - set(manifest)
+    if missing:
+        raise InputError(f"{path}: does not list {', '.join(sorted(missing))}; not a whole run folder")
+    return manifest
+
+
+def read(run_dir: str | Path) -> Bundle:
+    """Verify a run folder and read all but the model.
+
+    Raises:
+        InputError: the folder is no finished run, or differs from its manifest.
+    """
+    folder = Path(run_dir)
+    manifest = verify(folder)
+    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    if run.get("format") != FORMAT:
+        raise InputError(f"{folder}: run.json has format {run.get('format')!r}, this version reads {FORMAT}")
+    preprocess = Preprocess.from_json((folder / "preprocess.json").read_text(encoding="utf-8"))
+    return Bundle(folder, preprocess, read_labels(folder / "labels.txt"), manifest, run)
+
+
+def load(run_dir: str | Path) -> LoadedBundle:
+    """Verify a run folder, rebuild its model from run.json and read the weights, and only those.
+
+    Raises:
+        InputError: as `read`.
+    """
+    from imgrec.models import build_model
+
+    bundle = read(run_dir)
+    recorded = bundle.run["model"]
+    model = build_model(
+        recorded["name"],
+        input_shape=tuple(recorded["input_shape"]),
+        num_classes=recorded["num_classes"],
+        **recorded["options"],
+    )
+    model.load_weights(str(bundle.path / "model.keras"))
+    return LoadedBundle(model, bundle.preprocess, bundle.labels)

@@ -1,0 +1,194 @@
+"""Every setting of a run: one tree of frozen dataclasses, filled by defaults, a recipe, then flags.
+
+Imports neither TensorFlow nor Keras, so that `--help` answers at once. The flat flag of a field is
+its name with dashes (`image_size` → `--image-size`); field names are unique over the whole tree.
+"""
+
+import dataclasses
+import difflib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from imgrec.errors import InputError
+
+Resize = Literal["crop", "letterbox", "stretch"]
+Crop = Literal["auto", "none", "pad", "random_resized"]
+Quantize = Literal["none", "ptq", "qat"]
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What to learn from, and how a file becomes pixels."""
+
+    data: str = "sample"
+    """Where the images are: sample, a folder (class/… or train/class/…, val/…, test/…), npz:FILE,
+    idx:DIR (MNIST format) or keras:NAME. Without given splits: 7:2:1, stratified, by seed."""
+    image_size: int = 0
+    """Side of the square input in pixels; 0 takes the data's own size up to 64, else the model's."""
+    colour: Literal["auto", "grey", "rgb"] = "auto"
+    """Channels of the input; auto is grey only when every training image is."""
+    resize: Resize = "crop"
+    """How another shape is brought to the square: centre crop, letterbox (grey bars) or stretch."""
+    max_pixels: int = 50_000_000
+    """Images with more pixels than this are refused before they are decoded."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Which network."""
+
+    model: str = "auto"
+    """Name of the architecture, an unknown one lists the known; auto: resnet20 up to 64 px, else resnet18."""
+    model_options: tuple[str, ...] = ()
+    """Options of that architecture as name=value, such as attention=cbam or width=32."""
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """What training pictures go through; evaluation sees none of it."""
+
+    crop: Crop = "auto"
+    """Random crop: pad (pad and crop back, small images), random_resized, none; auto chooses by size."""
+    flip: bool = True
+    """Mirror left to right with probability ½."""
+    mixup: float = 0.0
+    """Mixup's Beta parameter α; 0 switches it off."""
+    cutmix: float = 0.0
+    """CutMix's Beta parameter α; 0 switches it off."""
+    mix_probability: float = 1.0
+    """Share of batches that are mixed, when Mixup or CutMix is on; both on: each half of them."""
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    """How the weights move."""
+
+    epochs: int = 15
+    """Passes over the training images."""
+    batch_size: int = 128
+    """Images a step, over all devices together."""
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    """SGD with Nesterov momentum, or AdamW."""
+    learning_rate: float = 0.1
+    """Peak of the rate, reached after the warm-up; AdamW wants about 0.001."""
+    momentum: float = 0.9
+    """Momentum of SGD."""
+    weight_decay: float = 5e-4
+    """Decoupled decay a step, times the rate; spares biases, normalisation and embeddings."""
+    warmup_epochs: float = 1.0
+    """Epochs of linear warm-up before the cosine decay to zero."""
+    label_smoothing: float = 0.1
+    """Share of the target spread evenly over all classes."""
+    patience: int = 0
+    """Stop after this many epochs without a better validation accuracy; 0 never stops early."""
+
+
+@dataclass(frozen=True)
+class QuantizeConfig:
+    """What is exported beside the float32 file."""
+
+    quantize: Quantize = "qat"
+    """none: float32 only; ptq: also post-training int8; qat: both, after quantisation-aware fine-tuning."""
+    qat_epochs: float = 2.0
+    """Epochs of quantisation-aware fine-tuning."""
+    qat_learning_rate: float = 0.001
+    """Peak rate of that fine-tuning (SGD with momentum)."""
+    calibration_images: int = 256
+    """Training images that post-training quantisation and the start of QAT measure ranges on."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Where the run lands and what it runs on."""
+
+    out: str = "saved_models/run"
+    """Folder of the run; replaced only when it is an imgrec run folder, or empty."""
+    seed: int = 0
+    """Seed of split, weights, order, augmentation and mixing; equal seeds give equal histories."""
+    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
+    """Compute type; auto measures whether bfloat16 is faster on this hardware and else stays float32."""
+    strategy: Literal["auto", "none", "mirrored"] = "auto"
+    """Devices; auto takes one device, or mirrors over all GPUs where there are several."""
+    tensorboard: bool = True
+    """Write TensorBoard logs to the run folder's tensorboard/."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """One run. `Config()` is the default; a recipe or a flag is a difference to it."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    quantize: QuantizeConfig = field(default_factory=QuantizeConfig)
+    run: RunConfig = field(default_factory=RunConfig)
+
+    def flat(self) -> dict[str, Any]:
+        """Return every field by its flag name, sections in order: `{"data": "sample", …}`."""
+        return {key: value for section in dataclasses.asdict(self).values() for key, value in section.items()}
+
+    def replace(self, **values: Any) -> "Config":
+        """Return a copy with the named fields changed, whatever section they stand in.
+
+        Raises:
+            InputError: a name is no field, or a value is not of the field's type.
+        """
+        sections = {s.name: getattr(self, s.name) for s in dataclasses.fields(self)}
+        home = {f.name: s for s, section in sections.items() for f in dataclasses.fields(section)}
+        for name, value in values.items():
+            if name not in home:
+                close = difflib.get_close_matches(name, home, n=3)
+                hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(sorted(home))}"
+                raise InputError(f"unknown setting {name!r}: {hint}")
+            section = sections[home[name]]
+            changed = {name: _typed(name, getattr(section, name), value)}
+            sections[home[name]] = dataclasses.replace(section, **changed)
+        return Config(**sections)
+
+    def tree(self) -> dict[str, dict[str, Any]]:
+        """Return the settings as `{"section": {"field": value}}`, readable by `from_mapping`."""
+        return dataclasses.asdict(self)
+
+
+def from_mapping(tree: Mapping[str, Any]) -> Config:
+    """Build a `Config` from `{"section": {"field": value}}` or flat `{"field": value}`, or a mixture.
+
+    Raises:
+        InputError: an unknown section or field, or a value of the wrong type.
+    """
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat.update(value if isinstance(value, Mapping) else {key: value})
+    return Config().replace(**flat)
+
+
+def _typed(name: str, default: Any, value: Any) -> Any:
+    """Bring `value` (from YAML or JSON) to the type of `default`, or say what was expected."""
+    if isinstance(default, tuple) and isinstance(value, (list, tuple)):
+        return tuple(str(item) for item in value)
+    if isinstance(default, float) and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is type(default):
+        return value
+    raise InputError(f"setting {name!r}: got {value!r}, expected {type(default).__name__} such as {default!r}")
+
+
+def model_options(pairs: tuple[str, ...]) -> dict[str, Any]:
+    """Turn `("attention=cbam", "width=32")` into `{"attention": "cbam", "width": 32}`.
+
+    Raises:
+        InputError: an entry without `=`.
+    """
+    options: dict[str, Any] = {}
+    for pair in pairs:
+        name, separator, text = pair.partition("=")
+        if not separator or not name:
+            raise InputError(f"model option {pair!r}: expected name=value, such as attention=cbam")
+        try:
+            options[name.replace("-", "_")] = json.loads(text)
+        except json.JSONDecodeError:
+            options[name.replace("-", "_")] = text
+    return options

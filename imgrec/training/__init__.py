@@ -1,0 +1,1 @@
+"""Optimiser, schedule and the one `fit` every paradigm goes through."""

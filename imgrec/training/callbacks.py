@@ -1,0 +1,126 @@
+"""What happens at the end of a step or an epoch: the live line, history.csv, the best weights."""
+
+import csv
+import io
+import math
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from imgrec.bundle import write_text
+from imgrec.errors import InputError
+
+
+class Progress(keras.callbacks.Callback):
+    """One live line: epoch, step, loss, accuracy, images a second, time left; then one line an epoch.
+
+    On a terminal the line rewrites itself; elsewhere only the epochs' lines are printed.
+    """
+
+    def __init__(self, epochs: int, steps: int, batch_size: int) -> None:
+        super().__init__()
+        self.epochs, self.steps, self.batch_size = epochs, steps, batch_size
+        self.live = sys.stdout.isatty()
+        self.images_per_second = 0.0
+
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
+        """Start the clock."""
+        self.begun = time.perf_counter()
+        self.shown = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Start the epoch's clock; its first step, which compiles, is left out of the rate."""
+        self.epoch = epoch
+        self.epoch_begun = self.first_step_done = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Stop at once when the loss is no number, and rewrite the live line ten times a second."""
+        loss = (logs or {}).get("loss", 0.0)
+        if not math.isfinite(loss):
+            raise InputError(
+                f"the loss became {loss} in epoch {self.epoch + 1}, step {batch + 1}: "
+                "lower --learning-rate, or lengthen --warmup-epochs"
+            )
+        now = time.perf_counter()
+        if batch == 0:
+            self.first_step_done = now
+        else:
+            self.images_per_second = batch * self.batch_size / max(now - self.first_step_done, 1e-9)
+        if self.live and now - self.shown >= 0.1:
+            self.shown = now
+            print(f"\r\x1b[2K{self._line(batch + 1, logs or {})}", end="", flush=True)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Print the epoch's line and hand the rate to the history."""
+        if logs is not None:
+            logs["images_per_second"] = round(self.images_per_second, 1)
+            logs["seconds"] = round(time.perf_counter() - self.epoch_begun, 2)
+        print(("\r\x1b[2K" if self.live else "") + self._line(self.steps, logs or {}), flush=True)
+
+    def _line(self, step: int, logs: Mapping[str, float]) -> str:
+        done = self.epoch * self.steps + step
+        left = (time.perf_counter() - self.begun) / done * (self.epochs * self.steps - done)
+        parts = [f"epoch {self.epoch + 1}/{self.epochs}"]
+        if step < self.steps:
+            parts.append(f"step {step}/{self.steps}")
+        names = {"loss": "loss", "accuracy": "acc", "val_loss": "val_loss", "val_accuracy": "val_acc"}
+        parts += [f"{short} {logs[name]:.4f}" for name, short in names.items() if name in logs]
+        parts += [f"{self.images_per_second:,.0f} img/s", f"{int(left) // 60}:{int(left) % 60:02d} left"]
+        return "  ".join(parts)
+
+
+class HistoryWriter(keras.callbacks.Callback):
+    """Keeps one row an epoch and rewrites history.csv with it, whole, at each epoch's end."""
+
+    def __init__(self, path: Path | None) -> None:
+        super().__init__()
+        self.path = path
+        self.rows: list[dict[str, float]] = []
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Add the epoch and write the file."""
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        row = {"epoch": epoch + 1, "learning_rate": rate}
+        row.update({key: float(value) for key, value in (logs or {}).items()})
+        self.rows.append(row)
+        if self.path is None:
+            return
+        text = io.StringIO()
+        writer = csv.DictWriter(text, fieldnames=list(self.rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_text(self.path, text.getvalue())
+
+
+class BestWeights(keras.callbacks.Callback):
+    """Keeps the weights of the epoch with the best validation accuracy, and gives them back at the end.
+
+    `patience` > 0 stops the training after that many epochs without an improvement. A tie in accuracy
+    goes to the lower validation loss.
+    """
+
+    def __init__(self, patience: int = 0) -> None:
+        super().__init__()
+        self.patience = patience
+        self.best: tuple[float, float] = (-1.0, -math.inf)
+        self.best_epoch = -1
+        self.weights: list[np.ndarray] = []
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Compare the epoch with the best so far."""
+        score = ((logs or {})["val_accuracy"], -(logs or {})["val_loss"])
+        if score > self.best:
+            self.best, self.best_epoch, self.weights = score, epoch, self.model.get_weights()
+        elif self.patience and epoch - self.best_epoch >= self.patience:
+            print(f"no better validation accuracy for {self.patience} epochs: stopping", flush=True)
+            self.model.stop_training = True
+
+    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
+        """Restore the best weights."""
+        if self.weights:
+            self.model.set_weights(self.weights)

@@ -1,0 +1,117 @@
+"""What every command shares: flags from dataclasses, recipes, exit codes."""
+
+import contextlib
+import io
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn, TypeVar
+
+from imgrec.config import Config, from_mapping
+from imgrec.errors import InputError
+
+T = TypeVar("T")
+RECIPES = Path(__file__).parent / "recipes"
+
+
+def guarded(command: Callable[[], int | None]) -> NoReturn:
+    """Run `command` and exit: its return value or 0; 2 on bad input; 130 or 143 when interrupted.
+
+    An `InputError` is printed as one line on standard error. Any other exception keeps its traceback
+    and exits with 1: it is our own bug.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        code = command() or 0
+    except InputError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        code = 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        code = 130
+    sys.exit(code)
+
+
+def _terminated(signum: int, frame: FrameType | None) -> NoReturn:
+    print("terminated", file=sys.stderr)
+    sys.exit(143)
+
+
+def parse(kind: type[T], argv: Sequence[str], *, default: T | None = None, **options: Any) -> T:
+    """Fill the dataclass `kind` from flat flags (`--image-size 64`), over the values of `default`.
+
+    `--help` prints the flags grouped by section and exits with 0.
+
+    Raises:
+        InputError: an unknown flag (with the nearest), or a value of the wrong type.
+    """
+    import tyro
+
+    extra = {} if default is None else {"default": default}
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return tyro.cli(kind, args=argv, config=(tyro.conf.OmitArgPrefixes,), **extra, **options)
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            raise
+        raise InputError(_one_line(complaint.getvalue())) from None
+
+
+def _one_line(box: str) -> str:
+    """Turn the framed message of the flag parser into one sentence; its terminal width is no matter."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", box)
+    lines = [line.strip("│ ") for line in plain.splitlines() if line.startswith("│")]
+    lines = [line for line in lines if line and not line.startswith("─")]
+    flags = [line.split()[0] for line in lines if line.startswith("--")]
+    head = lines[0] if lines else plain.strip()
+    close = f"; did you mean {' or '.join(flags)}?" if flags else ""
+    detail = "" if flags or len(lines) < 2 else " " + " ".join(x for x in lines[1:] if not x.startswith("For "))
+    return f"{head}{detail}{close} (--help lists every flag)"
+
+
+def take_recipe(argv: Sequence[str]) -> tuple[Config, list[str]]:
+    """Split `--recipe NAME|FILE.yaml` off `argv`; return the config it describes and the other words.
+
+    Raises:
+        InputError: no such recipe, no YAML mapping, or a setting that does not exist.
+    """
+    rest, name = [], None
+    words = iter(argv)
+    for word in words:
+        if word == "--recipe":
+            name = next(words, "")
+        elif word.startswith("--recipe="):
+            name = word.partition("=")[2]
+        else:
+            rest.append(word)
+    return (Config() if name is None else read_recipe(name)), rest
+
+
+def recipe_names() -> list[str]:
+    """The recipes that come with the program."""
+    return sorted(path.stem for path in RECIPES.glob("*.yaml"))
+
+
+def read_recipe(name: str) -> Config:
+    """Read a recipe by the name of a shipped one, or by the path of a `.yaml` file."""
+    import yaml
+
+    from imgrec.registry import lookup
+
+    shipped = {stem: RECIPES / f"{stem}.yaml" for stem in recipe_names()}
+    path = Path(name) if name.endswith((".yaml", ".yml")) else lookup(shipped, name, "recipe")
+    if not path.is_file():
+        raise InputError(f"recipe {name!r}: no such file; shipped recipes: {', '.join(shipped)}")
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise InputError(f"recipe {path}: not valid YAML: {error}") from None
+    if not isinstance(tree, dict):
+        raise InputError(f"recipe {path}: got {type(tree).__name__}, expected a mapping of settings")
+    return from_mapping(tree)

@@ -1,0 +1,52 @@
+"""Decides, before anything is trained, what the settings left to `auto`."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from imgrec.config import Config, model_options
+from imgrec.data.preprocess import Preprocess
+from imgrec.data.sources import Source
+
+SMALL = 64
+"""Pictures up to this many pixels a side keep their size and get a small-image network."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The settings with every `auto` decided, and what follows from them."""
+
+    config: Config
+    preprocess: Preprocess
+    model: dict[str, Any]
+    """Arguments of `build_model`, as run.json records them: name, input_shape, num_classes, options."""
+
+
+def make_plan(config: Config, source: Source) -> Plan:
+    """Choose model, image size, colour and crop for `source`, where `config` leaves them open.
+
+    Raises:
+        InputError: an unknown model, or one that is not made for such small pictures.
+    """
+    from imgrec.models import info
+
+    own = source.typical_side()
+    name = config.model.model
+    if name == "auto":
+        name = "resnet20" if max(own, config.data.image_size) <= SMALL else "resnet18"
+    default = info(name).image_size
+    size = config.data.image_size or (own if own <= SMALL else default)
+    colour = source.colour if config.data.colour == "auto" else config.data.colour
+    crop = config.augment.crop
+    if crop == "auto":
+        crop = "pad" if size <= SMALL else "random_resized"
+    decided = config.replace(model=name, image_size=size, colour=colour, crop=crop)
+    preprocess = Preprocess(
+        size=(size, size), colour=colour, resize=config.data.resize, max_pixels=config.data.max_pixels
+    )
+    model = {
+        "name": name,
+        "input_shape": [size, size, 1 if colour == "grey" else 3],
+        "num_classes": len(source.classes),
+        "options": model_options(config.model.model_options),
+    }
+    return Plan(decided, preprocess, model)

@@ -1,0 +1,140 @@
+"""From settings to everything a training needs: data, model, devices; and the overview of it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from imgrec.config import Config
+from imgrec.data.preprocess import Preprocess
+from imgrec.data.sources import Source
+from imgrec.errors import InputError
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training that is ready to start."""
+
+    config: Config
+    source: Source
+    preprocess: Preprocess
+    recorded_model: dict[str, Any]
+    model: Any
+    strategy: Any
+    batch_size: int
+    steps_per_epoch: int
+    machine: dict[str, str]
+    command: str
+
+    def training_dataset(self, epochs: int, first_epoch: int = 0) -> Any:
+        """Batches of `epochs` × `steps_per_epoch` steps, augmented and mixed."""
+        from imgrec.data.pipeline import training_dataset
+
+        return training_dataset(
+            self.source.train,
+            self.preprocess,
+            len(self.source.classes),
+            self.config.augment,
+            batch_size=self.batch_size,
+            seed=self.config.run.seed,
+            start_step=first_epoch * self.steps_per_epoch,
+            steps=epochs * self.steps_per_epoch,
+        )
+
+    def validation_dataset(self) -> Any:
+        """The validation images once, in order, as they are."""
+        from imgrec.data.pipeline import evaluation_dataset
+
+        return evaluation_dataset(
+            self.source.val, self.preprocess, len(self.source.classes), batch_size=self.batch_size
+        )
+
+
+def prepare(config: Config, command: str) -> Job:
+    """Read and check the data, build the model, print the overview.
+
+    Raises:
+        InputError: bad settings or data, or a layer that the asked quantisation does not cover.
+    """
+    from imgrec import runtime
+    from imgrec.data.pipeline import steps_per_epoch
+    from imgrec.data.sources import load_source
+    from imgrec.models import build_model
+    from pipelines.plan import make_plan
+
+    _check(config)
+    source = load_source(config.data, config.run.seed)
+    runtime.seed_everything(config.run.seed)
+    plan = make_plan(config, source)
+    strategy, devices = runtime.choose_strategy(config.run.strategy)
+    machine = {"precision": runtime.set_precision(config.run.precision), "devices": devices}
+    recorded = plan.model
+    with runtime.scope(strategy):
+        model = build_model(
+            recorded["name"],
+            input_shape=tuple(recorded["input_shape"]),
+            num_classes=recorded["num_classes"],
+            **recorded["options"],
+        )
+    if config.quantize.quantize == "qat":
+        from imgrec.compression import qat
+
+        qat.check(model)
+    batch_size = min(config.optim.batch_size, len(source.train))
+    steps = steps_per_epoch(len(source.train), batch_size)
+    job = Job(
+        plan.config, source, plan.preprocess, recorded, model, strategy, batch_size, steps, machine, command
+    )
+    print(overview(job), flush=True)
+    return job
+
+
+def _check(config: Config) -> None:
+    """Refuse numbers that cannot be meant."""
+    optim, quantize = config.optim, config.quantize
+    positive = {"epochs": optim.epochs, "batch_size": optim.batch_size, "learning_rate": optim.learning_rate}
+    positive["calibration_images"] = quantize.calibration_images
+    if quantize.quantize == "qat":
+        positive |= {"qat_epochs": quantize.qat_epochs, "qat_learning_rate": quantize.qat_learning_rate}
+    for name, value in positive.items():
+        if value <= 0:
+            raise InputError(f"--{name.replace('_', '-')} {value}: expected more than 0")
+    for name, share in {
+        "label_smoothing": optim.label_smoothing,
+        "mix_probability": config.augment.mix_probability,
+    }.items():
+        if not 0 <= share <= 1:
+            raise InputError(f"--{name.replace('_', '-')} {share}: expected a share from 0 to 1")
+    if min(config.augment.mixup, config.augment.cutmix, optim.weight_decay, optim.warmup_epochs) < 0:
+        raise InputError("--mixup, --cutmix, --weight-decay and --warmup-epochs: expected 0 or more")
+
+
+def overview(job: Job) -> str:
+    """What is about to happen, on one screen: data, model and settings."""
+    config, source = job.config, job.source
+    optim, augment, height = config.optim, config.augment, job.preprocess.size[0]
+    names = ", ".join(source.classes[:6]) + (f", … ({len(source.classes)})" if len(source.classes) > 6 else "")
+    parameters = sum(v.shape.num_elements() for v in job.model.trainable_variables)
+    mixing = [f"{k} α={v:g}" for k, v in (("Mixup", augment.mixup), ("CutMix", augment.cutmix)) if v]
+    changes = [f"crop: {augment.crop}", *(["flip"] if augment.flip else []), *mixing]
+    options = " ".join(config.model.model_options)
+    counts = f"{len(source.train):,} train, {len(source.val):,} validation, {len(source.test):,} test"
+    rows = {
+        "data": f"{source.name}: {counts} images",
+        "classes": f"{len(source.classes)}: {names}",
+        "input": f"{height} × {job.preprocess.size[1]} {job.preprocess.colour}, resize: {job.preprocess.resize}",
+        "model": f"{job.recorded_model['name']} {options}".strip() + f", {parameters:,} trainable parameters",
+        "training": f"{optim.epochs} epochs × {job.steps_per_epoch} steps of {job.batch_size} images",
+        "optimiser": f"{optim.optimizer}, peak rate {optim.learning_rate:g}, cosine after "
+        f"{optim.warmup_epochs:g} epochs of warm-up, decay {optim.weight_decay:g}, "
+        f"label smoothing {optim.label_smoothing:g}",
+        "augmentation": ", ".join(changes),
+        "precision": job.machine["precision"],
+        "devices": job.machine["devices"],
+        "export": f"TFLite: {' + '.join(_files(config.quantize.quantize))}",
+        "seed": str(config.run.seed),
+        "result": f"{config.run.out} (while running: {config.run.out}.unfinished)",
+    }
+    return "\n".join(f"{name:>13}  {text}" for name, text in rows.items()) + "\n"
+
+
+def _files(quantize: str) -> list[str]:
+    return ["float32", "post-training int8", "quantisation-aware int8"][: {"none": 1, "ptq": 2, "qat": 3}[quantize]]

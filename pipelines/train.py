@@ -1,0 +1,78 @@
+"""Train a recogniser and export it: `python -m pipelines.train --data FOLDER`."""
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Any
+
+from imgrec.config import Config
+from pipelines.cli import guarded, parse, recipe_names, take_recipe
+
+DESCRIPTION = f"""Train on a folder of images (or the embedded sample), report, and export TFLite files.
+
+  python -m pipelines.train --data photos/ --out saved_models/photos
+  python -m pipelines.train --recipe sample
+
+--recipe NAME|FILE.yaml starts from a recipe instead of the defaults; flags change it further.
+Recipes that come with the program: {", ".join(recipe_names())}."""
+
+
+def run(config: Config, command: str = "imgrec") -> int:
+    """Train, evaluate, export and report as `config` says; return the exit code.
+
+    0: done. 1: an exported file does not answer as the model does (it stays, for inspection).
+
+    Raises:
+        InputError: bad settings or data; `config.run.out` is then as it was.
+    """
+    from imgrec import bundle
+    from pipelines import outcome
+    from pipelines.setup import prepare
+
+    out = Path(config.run.out)
+    bundle.check_out(out)
+    job = prepare(config, command)
+    folder = bundle.begin(out)
+    outcome.write_inputs(job, folder)
+    fitted = _fit(job, folder)
+    print(f"\nbest epoch: {fitted.best_epoch}; measuring on {len(job.source.test):,} test images", flush=True)
+    bundle.write_file(folder / "model.keras", lambda path: job.model.save(path))
+    result = outcome.evaluate(job, folder)
+    exported = outcome.export(job, folder, result)
+    outcome.write_results(job, folder, fitted, result, exported)
+    bundle.finish(folder, out)
+    return outcome.announce(out, result, exported)
+
+
+def _fit(job: Any, folder: Path) -> Any:
+    """Train the job's model in place, for as long and as fast as its settings say."""
+    import keras
+
+    from imgrec.training.fit import fit
+
+    optim = job.config.optim
+    callbacks = []
+    if job.config.run.tensorboard:
+        callbacks.append(keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False))
+    return fit(
+        job.model,
+        job.training_dataset(optim.epochs),
+        job.validation_dataset(),
+        optim=dataclasses.replace(optim, batch_size=job.batch_size),
+        steps_per_epoch=job.steps_per_epoch,
+        strategy=job.strategy,
+        history_path=folder / "history.csv",
+        callbacks=callbacks,
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Read the flags and run."""
+    words = sys.argv[1:] if argv is None else argv
+    recipe, rest = take_recipe(words)
+    config = parse(Config, rest, default=recipe, prog="python -m pipelines.train", description=DESCRIPTION)
+    return run(config, " ".join(["python -m pipelines.train", *words]))
+
+
+if __name__ == "__main__":
+    guarded(main)
