@@ -142,7 +142,7 @@ def write_labels(path: Path, labels: tuple[str, ...]) -> None:
 
 def read_labels(path: Path) -> tuple[str, ...]:
     """Read what `write_labels` wrote."""
-    return tuple(path.read_text(encoding="utf-8").splitlines())
+    return tuple(path.read_text(encoding="utf-8").removesuffix("\n").split("\n"))
 
 
 def write_manifest(folder: Path) -> None:
@@ -213,9 +213,9 @@ def load(run_dir: str | Path) -> LoadedBundle:
     Raises:
         InputError: as `read`.
     """
+    bundle = read(run_dir)  # first, so that a wrong folder is refused before anything heavy is imported
     from imgrec.models import build_model
 
-    bundle = read(run_dir)
     recorded = bundle.run["model"]
     model = build_model(
         recorded["name"],

@@ -9,7 +9,7 @@ import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from imgrec.errors import InputError
 
@@ -91,7 +91,7 @@ class QuantizeConfig:
 
     quantize: Quantize = "qat"
     """none: float32 only; ptq: also post-training int8; qat: both, after quantisation-aware fine-tuning."""
-    qat_epochs: float = 2.0
+    qat_epochs: int = 2
     """Epochs of quantisation-aware fine-tuning."""
     qat_learning_rate: float = 0.001
     """Peak rate of that fine-tuning (SGD with momentum)."""
@@ -144,7 +144,7 @@ class Config:
                 hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(sorted(home))}"
                 raise InputError(f"unknown setting {name!r}: {hint}")
             section = sections[home[name]]
-            changed = {name: _typed(name, getattr(section, name), value)}
+            changed = {name: _typed(name, get_type_hints(type(section))[name], getattr(section, name), value)}
             sections[home[name]] = dataclasses.replace(section, **changed)
         return Config(**sections)
 
@@ -165,8 +165,10 @@ def from_mapping(tree: Mapping[str, Any]) -> Config:
     return Config().replace(**flat)
 
 
-def _typed(name: str, default: Any, value: Any) -> Any:
-    """Bring `value` (from YAML or JSON) to the type of `default`, or say what was expected."""
+def _typed(name: str, hint: Any, default: Any, value: Any) -> Any:
+    """Bring `value` (from YAML or JSON) to the type of its field, or say what was expected."""
+    if get_origin(hint) is Literal and value not in get_args(hint):
+        raise InputError(f"setting {name!r}: got {value!r}, expected one of {', '.join(get_args(hint))}")
     if isinstance(default, tuple) and isinstance(value, (list, tuple)):
         return tuple(str(item) for item in value)
     if isinstance(default, float) and isinstance(value, (int, float)) and not isinstance(value, bool):

@@ -1,24 +1,23 @@
 """What a training leaves in its run folder, and the last lines it prints."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from imgrec import bundle
+from imgrec.training.fit import Fitted
+from pipelines.exports import Exported
 from pipelines.setup import Job
-
-PARITY_IMAGES = 2000
-"""At most this many test images go through every exported file, one at a time as on a phone."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """The model's own answers on the test split."""
+    """The trained model's own answers on the test split."""
 
-    pixels: np.ndarray | None
     logits: np.ndarray
+    """float32 `[N, num_classes]`, in the order of the split."""
     metrics: dict[str, Any]
 
 
@@ -37,8 +36,9 @@ def write_inputs(job: Job, folder: Path) -> None:
         "data": {"name": job.source.name, "fingerprint": job.source.fingerprint, "images": counts},
     }
     bundle.write_json(folder / "run.json", record)
-    bundle.write_text(folder / "preprocess.json", job.preprocess.to_json())
-    bundle.write_labels(folder / "labels.txt", job.source.classes)
+    for place in (folder, folder / "exports"):
+        bundle.write_text(place / "preprocess.json", job.preprocess.to_json())
+        bundle.write_labels(place / "labels.txt", job.source.classes)
 
 
 def evaluate(job: Job, folder: Path) -> Result:
@@ -47,8 +47,62 @@ def evaluate(job: Job, folder: Path) -> Result:
     from imgrec.evaluation import metrics
 
     test, classes = job.source.test, job.source.classes
-    logits = job.model.predict(
-        evaluation_dataset(test, job.preprocess, len(classes), batch_size=job.batch_size), verbose=0
-    )
+    data = evaluation_dataset(test, job.preprocess, len(classes), batch_size=job.batch_size)
+    logits = job.model.predict(data, verbose=0)
     metrics.write_predictions(folder / "predictions.csv", test.ids, test.labels, logits, classes)
-    return Result(None, logits, metrics.summarize(logits, test.labels, classes))
+    return Result(logits, metrics.summarize(logits, test.labels, classes))
+
+
+def write_results(job: Job, folder: Path, fitted: Fitted, result: Result, exported: Exported) -> None:
+    """Write metrics.json and the report."""
+    from imgrec import runtime
+    from imgrec.data.pipeline import load_arrays
+    from imgrec.evaluation import metrics
+    from imgrec.evaluation.report import write_report
+
+    test, classes = job.source.test, job.source.classes
+    exports = [asdict(row) for row in exported.rows]
+    best = fitted.history[fitted.best_epoch - 1]
+    bundle.write_json(
+        folder / "metrics.json",
+        {
+            "test": result.metrics,
+            "validation": {"epoch": fitted.best_epoch, "accuracy": best["val_accuracy"], "loss": best["val_loss"]},
+            "exports": {"images": exported.images, "files": exports, "failures": exported.failures},
+        },
+    )
+    mistakes = metrics.confident_mistakes(test.ids, test.labels, result.logits, classes)
+    wrong = test.take(np.array([m.index for m in mistakes], int))
+    pictures = load_arrays(wrong, job.preprocess) if len(wrong) else ()
+    counts = {name: split.counts(len(classes)).tolist() for name, split in job.source.splits.items()}
+    write_report(
+        folder / "report" / "index.html",
+        title=f"{job.recorded_model['name']} on {job.source.name}",
+        metrics=result.metrics,
+        history=fitted.history,
+        config=job.config.flat(),
+        exports=exports,
+        mistakes=mistakes,
+        mistake_images=pictures,
+        data=counts,
+        versions=runtime.versions(),
+        failures=exported.failures,
+        parity_images=exported.images,
+        facts={"source": job.source.name, "colour": job.source.colour, "fingerprint": job.source.fingerprint},
+        command=job.command,
+    )
+
+
+def announce(out: Path, result: Result, exported: Exported) -> int:
+    """Print the export table, any failure, and where everything is; return the exit code."""
+    print(f"\n{exported.table}\n")
+    for failure in exported.failures:
+        print(f"parity gate: {failure}")
+    figures = result.metrics
+    print(f"test accuracy {figures['accuracy']:.4f} on {figures['images']:,} images, macro F1 {figures['f1_macro']:.4f}")
+    print(f"report: {out / 'report' / 'index.html'}")
+    if exported.failures:
+        print(f"FAILED the parity gate, do not ship: {out / 'exports'}")
+        return 1
+    print(f"done: {out} (files to ship: {out / 'exports'})")
+    return 0

@@ -29,7 +29,7 @@ def make_plan(config: Config, source: Source) -> Plan:
     """
     from imgrec.models import info
 
-    own = source.typical_side()
+    own = source.side
     name = config.model.model
     if name == "auto":
         name = "resnet20" if max(own, config.data.image_size) <= SMALL else "resnet18"

@@ -27,6 +27,7 @@ def run(config: Config, command: str = "imgrec") -> int:
     """
     from imgrec import bundle
     from pipelines import outcome
+    from pipelines.exports import export
     from pipelines.setup import prepare
 
     out = Path(config.run.out)
@@ -38,7 +39,7 @@ def run(config: Config, command: str = "imgrec") -> int:
     print(f"\nbest epoch: {fitted.best_epoch}; measuring on {len(job.source.test):,} test images", flush=True)
     bundle.write_file(folder / "model.keras", lambda path: job.model.save(path))
     result = outcome.evaluate(job, folder)
-    exported = outcome.export(job, folder, result)
+    exported = export(job, folder, result.logits)
     outcome.write_results(job, folder, fitted, result, exported)
     bundle.finish(folder, out)
     return outcome.announce(out, result, exported)

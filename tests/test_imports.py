@@ -7,7 +7,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 RANKS = {
-    "imgrec.config": 0, "imgrec.registry": 0, "imgrec.runtime": 0, "imgrec.errors": 0,
+    "imgrec.errors": -1,
+    "imgrec.config": 0, "imgrec.registry": 0, "imgrec.runtime": 0,
     "imgrec.layers": 1, "imgrec.data": 1, "imgrec.losses": 1,
     "imgrec.models": 2,
     "imgrec.bundle": 3,

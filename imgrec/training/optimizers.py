@@ -42,5 +42,5 @@ def build_optimizer(model: keras.Model, optim: OptimConfig, steps_per_epoch: int
 
 
 def _is_embedding(path: str) -> bool:
-    name = path.rsplit("/", 1)[-1]
-    return "embedding" in name or "token" in name
+    """Whether a variable is a position embedding or a token: `embedding/position`, `embedding/class_token`."""
+    return ("embedding" in path or "token" in path) and not path.endswith("kernel")

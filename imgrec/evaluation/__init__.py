@@ -1,0 +1,1 @@
+"""What a model is worth: figures from logits and labels, and the report that shows them."""

@@ -1,0 +1,246 @@
+"""The report of a run: one HTML file that needs nothing else to be read, now or in ten years."""
+
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from numpy.typing import NDArray
+
+from imgrec.bundle import write_text
+from imgrec.evaluation.figures import curve, heat_map, picture, row_shares
+from imgrec.evaluation.metrics import CALIBRATION_BINS, Mistake
+
+_TABLE_CLASSES = 20  # up to here a confusion matrix is a table with figures, above it a heat map
+_OPEN_ROWS = 25  # longer tables show this many rows, the others on request
+
+
+def write_report(
+    path: Path | str,
+    *,
+    title: str,
+    metrics: Mapping[str, Any],
+    history: Sequence[Mapping[str, Any]] = (),
+    config: Mapping[str, Any],
+    exports: Sequence[Mapping[str, Any]] = (),
+    mistakes: Sequence[Mistake] = (),
+    mistake_images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8] = (),
+    data: Mapping[str, Sequence[int]],
+    versions: Mapping[str, str],
+    failures: Sequence[str] = (),
+    parity_images: int | None = None,
+    facts: Mapping[str, Any] | None = None,
+    command: str = "",
+) -> None:
+    """Write the report of one run to `path`, whole or not at all.
+
+    Everything that comes from the user (class names, ids, settings) is escaped. The page asks for
+    nothing over a network, runs no script, and follows the reader's light or dark scheme.
+
+    Args:
+        path: the HTML file.
+        title: heading of the page, such as the name of the run folder.
+        metrics: what `evaluation.metrics.summarize` returns.
+        history: one mapping an epoch: epoch, loss, accuracy, val_loss, val_accuracy and any others,
+            as numbers or as read from history.csv.
+        config: flat settings, `Config.flat()`; its `out` names the run folder in the commands shown.
+        exports: one mapping a file: name, accuracy, agreement (0…1), max_abs_difference, kilobytes,
+            ms_per_image, passed (None: not held against the gate); absent ones show as a dash, and an
+            absent `passed` is whether no failure names the file.
+        mistakes: `confident_mistakes`; mistake_images: their pictures, uint8 [H, W, 1 or 3].
+        data: split → images of each class, in the order of `metrics["classes"]`.
+        versions: package → version.
+        failures: sentences of the parity gate, each naming its file.
+        parity_images: how many test images went through every file.
+        facts: what else is to be said of the data, such as source and fingerprint.
+        command: the command line that made the run, if known.
+    """
+    rows = [_export(row, failures) for row in exports]
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("imgrec.evaluation"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {"percent": percent, "number": number}
+    page = environment.get_template("report.html.j2").render(
+        title=title,
+        model=_model_name(config),
+        metrics=metrics,
+        tiles=_tiles(metrics, rows),
+        epochs=_epochs(history),
+        curves=_curves(history),
+        confusion=_confusion(metrics),
+        per_class=_worst_first(metrics["per_class"]),
+        open_rows=_OPEN_ROWS,
+        exports=rows,
+        failures=failures,
+        parity_images=parity_images,
+        mistakes=[(m, picture(image)) for m, image in zip(mistakes, mistake_images, strict=True)],
+        mistake_count=metrics["images"] - round(metrics["accuracy"] * metrics["images"]),
+        config=config,
+        data=_data(data, metrics["classes"]),
+        facts=facts or {},
+        versions=versions,
+        command=command,
+        usage=_usage(config, rows),
+        bins=CALIBRATION_BINS,
+    )
+    write_text(Path(path), page)
+
+
+_EXPORT_COLUMNS = ("accuracy", "agreement", "max_abs_difference", "kilobytes", "ms_per_image", "passed")
+
+
+def _export(row: Mapping[str, Any], failures: Sequence[str]) -> dict[str, Any]:
+    """Return a row with every column, its verdict read from the gate's failures where it has none."""
+    passed = not any(str(row["name"]) in failure for failure in failures)
+    return {**dict.fromkeys(_EXPORT_COLUMNS), "passed": passed, **row}
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """Return `91.2 %` for 0.912, and a dash for None; never rounds a flaw up to 100 % or down to 0 %."""
+    if share is None or math.isnan(share):
+        return "–"
+    text = f"{100 * share:.{digits}f}"
+    if share < 1 and float(text) == 100:
+        return f">\N{NO-BREAK SPACE}{100 - 10**-digits:.{digits}f}\N{NO-BREAK SPACE}%"
+    if share > 0 and float(text) == 0:
+        return f"<\N{NO-BREAK SPACE}{10**-digits:.{digits}f}\N{NO-BREAK SPACE}%"
+    return f"{text}\N{NO-BREAK SPACE}%"
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """Return a number as text: integers with thousands separators, others with `digits` significant ones."""
+    if value is None or value == "":
+        return "–"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool) or not math.isfinite(value):
+        return str(value)
+    if float(value).is_integer() and abs(value) < 1e15:
+        return f"{int(value):,}"
+    return f"{value:,.0f}" if abs(value) >= 10**digits else f"{value:.{digits}g}"
+
+
+def _model_name(config: Mapping[str, Any]) -> str:
+    """Return the architecture's name where the settings hold one; `auto` is none."""
+    name = str(config.get("model", "auto"))
+    return "The model" if name == "auto" else name
+
+
+def _tiles(metrics: Mapping[str, Any], exports: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
+    """Return the headline figures as (name, value, note)."""
+    low, high = metrics["accuracy_interval_95"]
+    tiles = [("Accuracy", percent(metrics["accuracy"]), f"95 % interval {percent(low)} to {percent(high)}")]
+    if metrics["top_k"] < len(metrics["classes"]):
+        tiles.append(
+            (
+                f"Top-{metrics['top_k']}",
+                percent(metrics["top_k_accuracy"]),
+                f"true class among the first {metrics['top_k']}",
+            )
+        )
+    tiles.append(("Macro F1", f"{metrics['f1_macro']:.3f}", "every class counts the same"))
+    tiles.append(
+        ("Calibration error", percent(metrics["expected_calibration_error"]), "sureness against hit rate")
+    )
+    tiles.append(("Cross-entropy", f"{metrics['cross_entropy']:.3f}", "nats an image, without smoothing"))
+    sized = [row for row in exports if row.get("kilobytes") and row.get("passed")]
+    if sized:
+        row = min(sized, key=lambda row: row["kilobytes"])
+        tiles.append(("Smallest file", f"{number(row['kilobytes'])} KB", f"{row['name']}, passed the gate"))
+    return tiles
+
+
+def _value(text: Any) -> float | None:
+    """Return a history entry as a number, None where it is empty or no number."""
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return None
+
+
+def _epochs(history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the history as columns and rows of text."""
+    columns = list(history[0]) if history else []
+    rows = []
+    for entry in history:
+        values = [(entry.get(name), _value(entry.get(name))) for name in columns]
+        rows.append([number(text if value is None else value, 4) for text, value in values])
+    return {"columns": [name.replace("_", " ") for name in columns], "rows": rows}
+
+
+def _curves(history: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the SVGs of loss and accuracy, those that the history holds."""
+    if not history:
+        return []
+    epochs = [_value(entry.get("epoch")) for entry in history]
+    places = [float(i + 1) if epoch is None else epoch for i, epoch in enumerate(epochs)]
+    figures = []
+    for name in ("loss", "accuracy"):
+        lines = {
+            label: [_value(entry.get(key)) for entry in history]
+            for label, key in (("training", name), ("validation", f"val_{name}"))
+        }
+        lines = {label: line for label, line in lines.items() if any(value is not None for value in line)}
+        if lines:
+            figures.append(curve(name, places, lines))
+    return figures
+
+
+def _confusion(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the confusion matrix as shaded cells or as a picture, and its most frequent mistakes."""
+    counts = np.asarray(metrics["confusion"])
+    names = metrics["classes"]
+    shares = row_shares(counts)
+    wrong = counts.copy()
+    np.fill_diagonal(wrong, 0)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:12]
+    pairs = [divmod(int(place), len(names)) for place in order if wrong.flat[place]]
+    frequent = [
+        {"label": names[i], "predicted": names[j], "count": int(counts[i, j]), "share": float(shares[i, j])}
+        for i, j in pairs
+    ]
+    if len(names) > _TABLE_CLASSES:
+        return {"rows": [], "picture": heat_map(counts), "frequent": frequent}
+    # Shading is the square root of the share: mistakes are rare, and they are what one looks for.
+    rows = [
+        (names[i], [(int(counts[i, j]), float(np.sqrt(shares[i, j])), i == j) for j in range(len(names))])
+        for i in range(len(names))
+    ]
+    return {"rows": rows, "picture": "", "frequent": frequent}
+
+
+def _worst_first(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the classes by rising F1, those without images last, the worst marked."""
+    known = sorted((row for row in rows if row["support"]), key=lambda row: row["f1"])
+    marked = min(3, len(known) // 3)
+    ordered = [{**row, "worst": place < marked and row["f1"] < 1} for place, row in enumerate(known)]
+    return ordered + [{**row, "worst": False} for row in rows if not row["support"]]
+
+
+def _data(data: Mapping[str, Sequence[int]], classes: Sequence[str]) -> dict[str, Any]:
+    """Return the images a split and class, and a split in all."""
+    return {
+        "splits": list(data),
+        "totals": [int(sum(counts)) for counts in data.values()],
+        "rows": list(zip(classes, zip(*data.values(), strict=True), strict=True)) if data else [],
+    }
+
+
+def _usage(config: Mapping[str, Any], exports: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the commands that use this run: with its Keras model, and with its best shipped file."""
+    folder = str(config.get("out", "RUN"))
+    passing = [str(row["name"]) for row in exports if row.get("passed")]
+    name = passing[-1] if passing else ""
+    file = f"{folder}/exports/{name.removesuffix('.tflite')}.tflite" if name else ""
+    return {
+        "run": f"python -m pipelines.predict photo.jpg --run {shlex.quote(folder)}",
+        "file": f"python -m pipelines.predict photo.jpg --run {shlex.quote(file)}" if file else "",
+        "path": file or folder,
+    }

@@ -1,0 +1,1 @@
+"""Bytes in, answers out: the trained model or its exported files behind one call."""

@@ -1,0 +1,161 @@
+"""Say what is on a picture: `python -m pipelines.predict photo.jpg --run saved_models/sample`."""
+
+import io
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import tyro
+
+from imgrec.errors import InputError
+from pipelines.cli import guarded, parse
+
+if TYPE_CHECKING:
+    from imgrec.serving.predictor import Predictor
+
+DESCRIPTION = """Say what is on pictures, with a trained run or one of its exported files.
+
+  python -m pipelines.predict photo.jpg --run saved_models/sample
+  python -m pipelines.predict photos/ --run saved_models/sample/exports/qat_int8.tflite --json
+
+A picture is prepared exactly as in training."""
+
+BATCH = 64
+BAR = 20
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What to recognise, and with what."""
+
+    images: Annotated[
+        tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE…", help_behavior_hint="")
+    ]
+    """Image files, or folders of them (subfolders too, in the order of their names)."""
+    run: Annotated[Path, tyro.conf.arg(metavar="DIR|FILE.tflite", help_behavior_hint="(required)")] = Path()
+    """A run folder, or a .tflite file with preprocess.json and labels.txt beside it (no TensorFlow)."""
+    top: int = 5
+    """How many classes to name, the most probable first."""
+    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Print one JSON list of {"image", "predictions": [{"label", "probability"}]}, and nothing else."""
+
+
+def run(arguments: Arguments) -> int:
+    """Recognise every image and print a table or JSON on standard output; return the exit code, 0.
+
+    Raises:
+        InputError: no image, an unreadable one (named), or a run that cannot be loaded.
+    """
+    if arguments.run == Path():
+        raise InputError("no --run: name a run folder or a .tflite file, such as --run saved_models/sample")
+    if arguments.top < 1:
+        raise InputError(f"--top {arguments.top}: expected at least 1")
+    files, skipped = find_images(arguments.images)
+    from imgrec.serving.predictor import Predictor
+
+    predictor = Predictor.load(arguments.run)
+    answers: list[dict[str, Any]] = []
+    for start in range(0, len(files), BATCH):
+        batch = recognise(predictor, files[start : start + BATCH], arguments.top)
+        if arguments.json:
+            answers += batch
+        else:
+            print("\n\n".join(table(answer) for answer in batch) + "\n")
+    if arguments.json:
+        print(json.dumps(answers, indent=2, ensure_ascii=False))
+    else:
+        plural = "" if len(files) == 1 else "s"
+        print(f"{len(files)} image{plural} recognised with {arguments.run}{_skipped(skipped)}")
+    return 0
+
+
+def find_images(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Return the image files named or lying in the folders named, and the other files found there.
+
+    A file that is named is taken whatever its name ends in.
+
+    Raises:
+        InputError: nothing named, a path that does not exist, or a folder without an image.
+    """
+    from imgrec.data.folder import SUPPORTED
+
+    if not paths:
+        raise InputError("no image named: expected image files or folders, such as photo.jpg")
+    files: list[Path] = []
+    skipped: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            within = sorted(
+                Path(top, name) for top, _, names in os.walk(path, onerror=_stop) for name in names
+            )
+            images = [f for f in within if f.suffix.lower() in SUPPORTED and not f.name.startswith(".")]
+            if not images:
+                kinds = " ".join(sorted(SUPPORTED))
+                raise InputError(
+                    f"{path}: no image among the {len(within)} files of this folder; expected {kinds}"
+                )
+            files += images
+            skipped += sorted(set(within) - set(images))
+        elif path.exists():
+            files.append(path)
+        else:
+            raise InputError(f"{path}: no such file or folder")
+    if skipped:
+        print(f"skipped, no JPEG, PNG or BMP by name: {_some(skipped)}", file=sys.stderr)
+    return files, skipped
+
+
+def _stop(error: OSError) -> NoReturn:
+    """Say which folder cannot be listed, instead of passing it over."""
+    raise InputError(f"{error.filename}: {error.strerror}")
+
+
+def recognise(predictor: "Predictor", files: Sequence[Path], top: int) -> list[dict[str, Any]]:
+    """Return `{"image", "predictions": [{"label", "probability"}]}` of each file, best class first."""
+    answers = []
+    for file, row in zip(files, predictor.predict_files(files), strict=True):
+        best = (-row).argsort(kind="stable")[:top]
+        predictions = [{"label": predictor.labels[i], "probability": float(row[i])} for i in best]
+        answers.append({"image": str(file), "predictions": predictions})
+    return answers
+
+
+def table(answer: dict[str, Any]) -> str:
+    """Return one image's answer as lines: class, percentage, bar."""
+    predictions = answer["predictions"]
+    width = max(len(entry["label"]) for entry in predictions)
+    lines = [answer["image"]]
+    for entry in predictions:
+        share = entry["probability"]
+        lines.append(
+            f"  {entry['label']:<{width}}  {100 * share:5.1f} %  {'█' * round(BAR * share)}".rstrip()
+        )
+    return "\n".join(lines)
+
+
+def _some(paths: Sequence[Path], shown: int = 3) -> str:
+    """Return the first names of a list, and how many more there are."""
+    more = f" and {len(paths) - shown} more" if len(paths) > shown else ""
+    return ", ".join(map(str, paths[:shown])) + more
+
+
+def _skipped(paths: Sequence[Path]) -> str:
+    return f" ({len(paths)} other files skipped)" if paths else ""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Read the flags and run."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A file name may hold bytes that are no text; it must not end the program.
+            stream.reconfigure(errors="backslashreplace")
+    words = sys.argv[1:] if argv is None else argv
+    return run(parse(Arguments, words, prog="python -m pipelines.predict", description=DESCRIPTION))
+
+
+if __name__ == "__main__":
+    guarded(main)

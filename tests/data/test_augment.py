@@ -1,0 +1,170 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from pictures import picture
+
+from imgrec.data import randomness
+from imgrec.data.augment import crop_for, flip_left_right, pad_and_crop, random_resized_crop
+from imgrec.data.randomness import FLIP, permuted, uniform
+
+MASK = 2**64 - 1
+
+
+def reference_uniform(seed, epoch, index, stream, draw=None):
+    """The same hash in Python's whole numbers."""
+
+    def finalise(z):
+        z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & MASK
+        z = (z ^ z >> 27) * 0x94D049BB133111EB & MASK
+        return z ^ z >> 31
+
+    golden, state = 0x9E3779B97F4A7C15, (seed * 64 + stream) & MASK
+    for value in (epoch, index):
+        state = finalise(state + golden & MASK) ^ value
+    if draw is not None:
+        state = state + golden * (draw + 1) & MASK
+    return (finalise(state) >> 40) / 2**24
+
+
+def batch_of(images, epoch=0, first=0):
+    count = len(images)
+    return {
+        "image": tf.constant(images),
+        "label": tf.zeros(count, tf.int32),
+        "epoch": tf.fill([count], np.int64(epoch)),
+        "index": tf.range(first, first + count, dtype=tf.int64),
+    }
+
+
+def pictures(count, size=16):
+    return np.stack([picture(size, size, phase=float(n)) for n in range(count)])
+
+
+def both_ways(operation, batch):
+    """Apply eagerly and inside tf.data, and return the result, which has to be the same."""
+    eager = operation(batch)["image"].numpy()
+    (mapped,) = tf.data.Dataset.from_tensors(batch).map(operation)
+    assert np.array_equal(eager, mapped["image"])
+    return eager
+
+
+def test_draws_are_the_hash_of_seed_epoch_index_and_stream():
+    for seed, epoch, index, stream in ((0, 0, 0, 0), (1, 2, 3, 4), (2**40, 7, 10**9, 1), (-5, 0, 1, 5)):
+        drawn = uniform(seed, tf.constant(epoch, tf.int64), tf.constant(index, tf.int64), stream)
+        assert float(drawn) == reference_uniform(seed, epoch, index, stream)
+        many = uniform(seed, tf.constant([epoch], tf.int64), tf.constant([index], tf.int64), stream, 3)
+        assert many.numpy().tolist() == [[reference_uniform(seed, epoch, index, stream, d) for d in range(3)]]
+
+
+def test_draws_are_uniform_and_unrelated():
+    index = tf.range(20_000, dtype=tf.int64)
+    draws = [
+        uniform(s, tf.zeros_like(index) + e, index, k).numpy()
+        for s, e, k in ((0, 0, 0), (0, 1, 0), (0, 0, 1), (1, 0, 0))
+    ]
+    for drawn in draws:
+        counts = np.histogram(drawn, 16, (0, 1))[0]
+        # χ² with 15 degrees of freedom exceeds 45 once in ten thousand.
+        assert ((counts - 1250) ** 2 / 1250).sum() < 45
+    assert np.abs(np.corrcoef(draws) - np.eye(4)).max() < 0.03
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 1000])
+def test_orders_are_permutations_that_differ_by_epoch_and_seed(size):
+    position = tf.range(size, dtype=tf.int64)
+    orders = [
+        permuted(s, position, tf.zeros_like(position) + e, size).numpy() for s, e in ((0, 0), (0, 1), (1, 0))
+    ]
+    for order in orders:
+        assert sorted(order) == list(range(size))
+    if size == 1000:
+        assert len({tuple(order) for order in orders}) == 3
+    one = permuted(0, tf.constant(size - 1, tf.int64), tf.constant(0, tf.int64), size)
+    assert int(one) == orders[0][-1]
+
+
+def test_about_half_are_mirrored_and_nothing_else():
+    images = pictures(400, 8)
+    flipped = both_ways(flip_left_right(seed=3), batch_of(images))
+    mirrored = np.array([np.array_equal(a[:, ::-1], b) for a, b in zip(images, flipped, strict=True)])
+    kept = np.array([np.array_equal(a, b) for a, b in zip(images, flipped, strict=True)])
+    assert (mirrored ^ kept).all() and 160 < mirrored.sum() < 240
+    expected = [reference_uniform(3, 0, n, FLIP) < 0.5 for n in range(400)]
+    assert mirrored.tolist() == expected
+
+
+@pytest.mark.parametrize("mode", ["zeros", "reflect"])
+def test_pad_and_crop_cuts_windows_of_the_padded_picture(mode):
+    images = pictures(64)
+    cropped = both_ways(pad_and_crop(seed=1, mode=mode), batch_of(images))
+    assert cropped.shape == images.shape and cropped.dtype == np.uint8
+    seen = set()
+    for image, result in zip(images, cropped, strict=True):
+        padded = np.pad(image, ((2, 2), (2, 2), (0, 0)), "constant" if mode == "zeros" else "reflect")
+        places = [
+            (y, x)
+            for y in range(5)
+            for x in range(5)
+            if np.array_equal(padded[y : y + 16, x : x + 16], result)
+        ]
+        assert len(places) == 1
+        seen.update(places)
+    assert len(seen) >= 20
+
+
+def test_epochs_and_images_draw_their_own_windows():
+    same = np.repeat(pictures(1), 32, axis=0)
+    operation = pad_and_crop(seed=0)
+    first, second = (operation(batch_of(same, epoch))["image"].numpy() for epoch in (0, 1))
+    assert len({image.tobytes() for image in first}) > 10
+    assert np.mean([np.array_equal(a, b) for a, b in zip(first, second, strict=True)]) < 0.3
+    # An image's change does not depend on its company in the batch.
+    assert np.array_equal(operation(batch_of(same[:5], 0, first=7))["image"], first[7:12])
+
+
+def reference_parts(height, width, scale, ratio, count):
+    """Sizes of parts by torchvision's `RandomResizedCrop.get_params`, drawn by NumPy."""
+    rng, sizes = np.random.default_rng(0), []
+    for _ in range(count):
+        for _ in range(10):
+            area, aspect = rng.uniform(*scale) * height * width, np.exp(rng.uniform(*np.log(ratio)))
+            h, w = round(np.sqrt(area / aspect)), round(np.sqrt(area * aspect))
+            if h <= height and w <= width:
+                sizes.append((h, w))
+                break
+    return np.array(sizes)
+
+
+def test_random_resized_crop_parts_are_spread_as_torchvisions(monkeypatch):
+    parts = []
+
+    def record(pixels, size, antialias):
+        parts.append(pixels.shape[:2])
+        return np.zeros((*size, 3), np.uint8)
+
+    monkeypatch.setattr("imgrec.data.augment.stretch", record)
+    operation, whole = random_resized_crop(seed=5, size=(8, 8)), tf.constant(picture(90, 120))
+    numbered = tf.data.Dataset.range(1000).map(lambda n: {"image": whole, "epoch": n // 2, "index": n})
+    assert len(list(numbered.map(operation))) == len(parts) == 1000
+    ours, reference = np.array(parts), reference_parts(90, 120, (0.35, 1.0), (3 / 4, 4 / 3), 4000)
+    for measure in (lambda s: s.prod(axis=1) / 10800, lambda s: np.log(s[:, 1] / s[:, 0])):
+        quantiles = (np.quantile(measure(s), (0.0, 0.25, 0.5, 0.75, 1.0)) for s in (ours, reference))
+        np.testing.assert_allclose(*quantiles, atol=0.04)
+
+
+@pytest.mark.parametrize("shape", [(40, 60), (1, 50), (50, 1), (1, 1), (300, 7)])
+def test_random_resized_crop_fits_every_shape(shape):
+    image = tf.constant(picture(*shape))
+    example = {"image": image, "epoch": tf.constant(2, tf.int64), "index": tf.constant(3, tf.int64)}
+    result = both_ways(random_resized_crop(seed=0, size=(24, 16)), example)
+    assert result.shape == (24, 16, 3) and result.dtype == np.uint8
+
+
+def test_auto_crop_goes_by_size():
+    assert crop_for("auto", (28, 28)) == "pad" and crop_for("auto", (224, 224)) == "random_resized"
+    assert crop_for("none", (28, 28)) == "none"
+
+
+def test_streams_are_distinct():
+    names = ("FLIP", "CROP_TOP", "CROP_LEFT", "CROP_AREA", "CROP_RATIO", "MIX")
+    assert len({getattr(randomness, name) for name in names}) == len(names)

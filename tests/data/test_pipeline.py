@@ -1,0 +1,131 @@
+import numpy as np
+import pytest
+from pictures import picture, write_classes
+
+from imgrec.config import AugmentConfig, DataConfig
+from imgrec.data import pipeline
+from imgrec.data.dataset import Split
+from imgrec.data.pipeline import evaluation_dataset, load_arrays, steps_per_epoch, training_dataset
+from imgrec.data.preprocess import Preprocess
+from imgrec.data.sources import load_source
+
+PLAIN = AugmentConfig(crop="none", flip=False)
+FULL = AugmentConfig(crop="pad", flip=True, mixup=0.2, cutmix=1.0)
+
+
+@pytest.fixture(scope="module")
+def split():
+    """Fifty pictures of five classes; the top left pixel tells which one it is."""
+    images = np.stack([picture(12, 12, phase=float(n)) for n in range(50)])
+    images[:, 0, 0, 0] = np.arange(50)
+    return Split(tuple(f"{n}" for n in range(50)), np.arange(50, dtype=np.int32) % 5, images=images)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    root = tmp_path_factory.mktemp("files")
+    write_classes(root, {"a": 20, "b": 20, "c": 20}, size=20)
+    return load_source(DataConfig(data=str(root)), 0).train
+
+
+def batches(split, augment, steps, start_step=0, seed=0, size=(12, 12), classes=5, batch_size=8):
+    dataset = training_dataset(
+        split, Preprocess(size), classes, augment, batch_size, seed, steps=steps, start_step=start_step
+    )
+    return [(images.numpy(), targets.numpy()) for images, targets in dataset]
+
+
+def equal(first, second):
+    return len(first) == len(second) and all(
+        np.array_equal(a, b)
+        for one, two in zip(first, second, strict=True)
+        for a, b in zip(one, two, strict=True)
+    )
+
+
+def test_batches_are_float_pixels_and_one_hot_targets(split):
+    (images, targets), *_ = batches(split, PLAIN, 2)
+    assert images.shape == (8, 12, 12, 3) and images.dtype == targets.dtype == np.float32
+    index = images[:, 0, 0, 0].astype(int)
+    assert np.array_equal(images, split.images[index]) and np.array_equal(targets, np.eye(5)[index % 5])
+
+
+def test_an_epoch_shows_every_image_at_most_once_and_the_next_in_another_order(split):
+    steps = steps_per_epoch(len(split), 8)
+    assert steps == 6
+    shown = np.concatenate([images[:, 0, 0, 0] for images, _ in batches(split, PLAIN, 3 * steps)]).reshape(
+        3, -1
+    )
+    for epoch in shown:
+        assert len(set(epoch)) == 48
+    assert not np.array_equal(shown[0], shown[1])
+    # What one epoch leaves out, others show.
+    assert len(set(shown.ravel())) == 50
+
+
+@pytest.mark.parametrize("augment", [PLAIN, FULL, AugmentConfig(crop="random_resized", cutmix=1.0)])
+def test_equal_seeds_give_equal_batches_and_any_step_can_be_resumed(split, augment):
+    whole = batches(split, augment, 14)
+    assert equal(whole, batches(split, augment, 14))
+    assert equal(whole[9:], batches(split, augment, 5, start_step=9))
+    assert not equal(whole, batches(split, augment, 14, seed=1))
+
+
+def test_the_same_image_differs_between_epochs(split):
+    one = Split(split.ids[:8], split.labels[:8], images=split.images[:8])
+    (first, _), (second, _) = batches(one, AugmentConfig(crop="pad"), 2)
+    by_epoch = [{image.tobytes() for image in images} for images in (first, second)]
+    assert len(by_epoch[0] & by_epoch[1]) < 4
+
+
+def test_a_set_smaller_than_a_batch_is_one_batch(split):
+    few = Split(split.ids[:3], split.labels[:3], images=split.images[:3])
+    assert steps_per_epoch(3, 8) == 1
+    found = batches(few, PLAIN, 4)
+    assert [len(images) for images, _ in found] == [3] * 4
+    assert all(set(images[:, 0, 0, 0]) == {0, 1, 2} for images, _ in found)
+
+
+@pytest.mark.parametrize("augment", [PLAIN, FULL])
+def test_files_in_memory_and_from_disk_give_equal_batches(files, augment, monkeypatch):
+    kept = batches(files, augment, 12, size=(16, 16), classes=3)
+    monkeypatch.setattr(pipeline, "IN_MEMORY_BYTES", 0)
+    read = batches(files, augment, 12, size=(16, 16), classes=3)
+    assert equal(kept, read)
+
+
+def test_files_and_arrays_give_equal_crops(files):
+    process = Preprocess((20, 24))
+    arrays = Split(files.ids, files.labels, images=load_arrays(files, process))
+    augment = AugmentConfig(crop="random_resized")
+    assert equal(
+        batches(files, augment, 8, size=(16, 16), classes=3),
+        batches(arrays, augment, 8, size=(16, 16), classes=3),
+    )
+
+
+def test_evaluation_shows_all_once_in_order(split, files):
+    dataset = evaluation_dataset(split, Preprocess((12, 12)), 5, batch_size=16)
+    images, targets = (np.concatenate(part) for part in zip(*[(x, y) for x, y in dataset], strict=True))
+    assert np.array_equal(images, split.images) and np.array_equal(targets.argmax(1), split.labels)
+    sizes = [len(x) for x, _ in evaluation_dataset(files, Preprocess((10, 10)), 3, batch_size=16)]
+    assert sizes == [16, 16, 10] and sum(sizes) == len(files)
+
+
+def test_load_arrays_takes_all_the_first_or_a_drawn_sample(split):
+    process = Preprocess((12, 12))
+    assert np.array_equal(load_arrays(split, process), split.images)
+    assert np.array_equal(load_arrays(split, process, 5), split.images[:5])
+    drawn = load_arrays(split, process, 10, seed=1)[:, 0, 0, 0]
+    assert len(set(drawn)) == 10 and list(drawn) == sorted(drawn)
+    assert np.array_equal(drawn, load_arrays(split, process, 10, seed=1)[:, 0, 0, 0])
+    assert load_arrays(split, Preprocess((6, 6), "grey"), 4).shape == (4, 6, 6, 1)
+
+
+def test_a_file_that_breaks_after_the_check_is_named(files, monkeypatch, tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"?")
+    split = Split(("broken.png",), np.zeros(1, np.int32), paths=(str(broken),))
+    monkeypatch.setattr(pipeline, "IN_MEMORY_BYTES", 0)
+    with pytest.raises(Exception, match=r"broken\.png"):
+        list(evaluation_dataset(split, Preprocess((8, 8)), 2, 1))

@@ -1,0 +1,64 @@
+"""Logits of torchvision and timm under the same weights: an architecture is right when its numbers are.
+
+reference.json holds every tensor's name and shape (PyTorch layout), reference.npz the logits of two
+images, float32 (2, 1000), from torchvision 0.28 and timm 1.0.31 in evaluation mode. Weights and images
+are drawn again from NumPy, as `fill` and `images` say.
+"""
+
+import json
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from imgrec.models import build_model, info
+from imgrec.models.weights import load_state
+
+HERE = Path(__file__).parent
+REFERENCE = json.loads((HERE / "reference.json").read_text(encoding="utf-8"))
+
+
+def fill(name: str, shape: list[int], gain: float) -> np.ndarray:
+    draw = np.random.default_rng(zlib.crc32(name.encode()))
+    if name.endswith("running_var"):
+        value = draw.uniform(0.5, 1.5, shape)
+    elif name.endswith(("running_mean", "bias")):
+        value = draw.normal(0, 0.02, shape)
+    elif len(shape) >= 2:
+        value = draw.normal(0, gain / np.sqrt(np.prod(shape[1:])), shape)
+    else:
+        value = draw.uniform(0.5, 1.5, shape)
+    return value.astype(np.float32)
+
+
+def images(size: int) -> np.ndarray:
+    noise = np.random.default_rng(0).normal(size=(size, size, 3))
+    cells = -(-size // 8)
+    pattern = np.random.default_rng(1).normal(size=(8, 8, 3)).repeat(cells, 0).repeat(cells, 1)
+    return np.stack([noise, pattern[:size, :size]]).astype(np.float32)
+
+
+CASES = [
+    pytest.param("alexnet", "alexnet", {}, marks=pytest.mark.slow),
+    pytest.param("resnet18", "resnet18", {}),
+    pytest.param("resnet50", "resnet50", {}, marks=pytest.mark.slow),
+    pytest.param("seresnet50", "resnet50", {"attention": "se"}),
+    pytest.param("vit_ti_16", "vit_ti_16", {}),
+    pytest.param("vit_s_16", "vit_s_16", {}, marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize(("key", "name", "options"), CASES)
+def test_logits_equal_the_reference_implementations(key: str, name: str, options: dict[str, Any]) -> None:
+    reference = REFERENCE[key]
+    size = reference["image_size"]
+    model = build_model(name, (size, size, 3), 1000, **options)
+    assert sum(int(np.prod(w.shape)) for w in model.trainable_weights) == reference["trainable"]
+    load_state(model, {n: fill(n, s, reference["gain"]) for n, s in reference["tensors"].items()})
+    pixels = images(size) * info(name).std + info(name).mean
+    logits = model(pixels.astype(np.float32), training=False).numpy()
+    with np.load(HERE / "reference.npz") as file:
+        expected = file[key]
+    assert np.abs(logits - expected).max() <= 1e-3 * expected.std()

@@ -1,0 +1,133 @@
+"""Parameter counts, options and refusals."""
+
+import re
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from imgrec.errors import InputError
+from imgrec.models import MODELS, build_model, info, list_models
+
+PUBLISHED = {
+    # LeCun 1998 with C3 fully connected: 156 + 2,416 + 48,120 + 10,164 + 850
+    "lenet5": 61_706,
+    # torchvision 0.29 metadata
+    "alexnet": 61_100_840,
+    "resnet18": 11_689_512,
+    "resnet34": 21_797_672,
+    "resnet50": 25_557_032,
+    "resnet101": 44_549_160,
+    "resnet152": 60_192_808,
+    "vit_b_16": 86_567_656,
+    # timm 1.0.31, built and counted
+    "vit_ti_16": 5_717_416,
+    "vit_s_16": 22_050_664,
+    # He et al. 2016, table 6 (0.27M, 0.85M): identity shortcuts' 269,722 and 853,018 and two projections
+    "resnet20": 269_722 + 2_752,
+    "resnet56": 853_018 + 2_752,
+    # two blocks a stage less or more: 4,672 + 18,560 + 73,984 weights
+    "resnet8": 272_474 - 2 * 97_216,
+    "resnet14": 272_474 - 97_216,
+    # patches 6,272, positions 8,192, six blocks of 132,480, last normalisation 256, head 1,290
+    "vit_small_image": 6_272 + 8_192 + 6 * 132_480 + 256 + 1_290,
+}
+"""Trainable parameters at the default size and number of classes, each from a source of its own."""
+
+WITH_ATTENTION = [
+    ("resnet18", "se", 11_778_592),
+    ("resnet50", "se", 28_088_024),
+    ("resnet50", "cbam", 28_089_592),
+]
+"""Arithmetic on the papers' layouts, r = 16; SENet and CBAM print 28.09M for the two ResNet-50."""
+
+
+def trainable(model: keras.Model) -> int:
+    return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+
+
+def test_every_model_has_a_published_count() -> None:
+    assert set(PUBLISHED) == set(list_models()) == set(MODELS)
+    assert {name: info(name).parameters for name in list_models()} == PUBLISHED
+    assert all(row.name == name for name, row in MODELS.items())
+
+
+@pytest.mark.parametrize("name", list(PUBLISHED))
+def test_parameters(name: str) -> None:
+    row = info(name)
+    shape = (row.image_size, row.image_size, row.channels)
+    model = build_model(name, shape, row.num_classes)
+    assert trainable(model) == PUBLISHED[name]
+    assert {"stem", "stage1", "features", "logits"} <= {layer.name for layer in model.layers}
+
+
+@pytest.mark.parametrize(("name", "attention", "count"), WITH_ATTENTION)
+def test_parameters_with_attention(name: str, attention: str, count: int) -> None:
+    # Sizes do not change the count of a ResNet, stem aside.
+    model = build_model(name, (32, 32, 3), 1000, attention=attention, small_stem=False)
+    assert trainable(model) == count
+
+
+def test_lenet_meets_28_pixel_digits_with_the_same_network() -> None:
+    assert trainable(build_model("lenet5", (28, 28, 1), 10)) == 61_706
+
+
+@pytest.mark.parametrize(("size", "grid"), [(63, 1), (128, 3), (224, 6), (256, 6), (448, 6)])
+def test_alexnet_classifier_sees_at_most_6x6(size: int, grid: int) -> None:
+    model = keras.Model(*_between(build_model("alexnet", (size, size, 3), 2), "image", "flatten"))
+    assert model.output.shape == (None, grid * grid * 256)
+
+
+def _between(model: keras.Model, first: str, last: str) -> tuple[Any, Any]:
+    return model.get_layer(first).output, model.get_layer(last).output
+
+
+@pytest.mark.parametrize(("size", "small"), [(64, True), (65, False)])
+def test_resnet_spares_early_strides_up_to_64_pixels(size: int, small: bool) -> None:
+    model = build_model("resnet18", (size, size, 3), 2)
+    assert model.get_layer("stem").output.shape[1] == (size if small else 17)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "options", "message"),
+    [
+        ("resnet51", (32, 32, 3), {}, r"unknown model 'resnet51': did you mean .*resnet50"),
+        ("resnet20", (32, 32, 3), {"widht": 8}, r"unknown option of resnet20 'widht': did you mean width\?"),
+        ("resnet20", (32, 32, 3), {"depths": (1, 1, 1)}, r"unknown option of resnet20 'depths'"),
+        ("resnet20", (32, 32, 3), {"attention": "sa"}, r"unknown attention 'sa'.*cbam, none, se"),
+        ("resnet20", (32, 32, 3), {"width": 0}, r"width=0: expected a positive"),
+        ("resnet20", (32, 32, 3), {"stem_pool": "yes"}, r"stem_pool='yes': expected true or false"),
+        ("resnet20", (32, 32, 3), {"dropout": 1.5}, r"dropout=1.5: expected a share"),
+        ("resnet50", (32, 32, 3), {"small_stem": "no"}, r"small_stem='no': expected true or false"),
+        ("vit_small_image", (32, 32, 3), {"gelu": "fast"}, r"gelu='fast': expected exact or tanh"),
+        ("resnet20", (32, 32), {}, r"got input shape \(32, 32\), expected \(height, width, channels\)"),
+        ("resnet20", (32, 32, 4), {}, r"1 or 3 channels"),
+        ("lenet5", (8, 8, 1), {}, r"lenet5: got 8×8 px, expected at least 12×12"),
+        ("alexnet", (62, 62, 3), {}, r"alexnet: got 62×62 px, expected at least 63×63"),
+        ("resnet50", (8, 64, 3), {}, r"resnet50: got 8×64 px, expected at least 16×16"),
+        ("resnet50", (28, 28, 3), {"small_stem": False}, r"at least 32×32 with small_stem=false"),
+        ("resnet8", (12, 12, 3), {"stem_pool": True}, r"at least 16×16 with stem_pool=true"),
+        ("vit_ti_16", (16, 16, 3), {}, r"vit_ti_16: got 16×16 px, expected at least 32×32"),
+        ("vit_ti_16", (100, 100, 3), {}, r"vit_ti_16: got 100×100 px, .* multiples of 16, such as 96"),
+    ],
+)
+def test_refusals(name: str, shape: tuple[int, ...], options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message) as error:
+        build_model(name, shape, 3, **options)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("classes", [1, 0, -3, 2.5])
+def test_refuses_too_few_classes(classes: Any) -> None:
+    with pytest.raises(InputError, match=re.escape(f"resnet8: got {classes!r} classes")):
+        build_model("resnet8", (28, 28, 1), classes)
+
+
+def test_facts() -> None:
+    row = info("resnet20")
+    assert row.options == {"attention": "none", "width": 16, "stem_pool": False, "dropout": 0.0}
+    assert row.endpoints == ("stem", "stage1", "stage2", "stage3", "features", "logits")
+    assert (row.image_size, row.min_size) == (32, 8)
+    assert info("resnet50").mean == pytest.approx(255 * np.array([0.485, 0.456, 0.406]))
+    assert info("resnet50").std == pytest.approx(255 * np.array([0.229, 0.224, 0.225]))

@@ -1,0 +1,151 @@
+"""`python -m pipelines.predict` on generated pictures: a file that tells red, green and blue apart."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from imgrec import bundle
+from imgrec.data.preprocess import Preprocess
+from imgrec.errors import InputError
+from pipelines import predict
+
+LABELS = ("red", "green", "blue")
+PREPROCESS = Preprocess(size=(4, 4), colour="rgb", max_pixels=10_000)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A `.tflite` whose logits are the mean of each channel, over 64."""
+    import tensorflow as tf
+
+    signature = [tf.TensorSpec((1, *PREPROCESS.shape), "uint8")]
+    function = tf.function(lambda x: tf.reduce_mean(tf.cast(x, "float32"), (1, 2)) / 64, signature)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [function.get_concrete_function()], tf.Module()
+    )
+    folder = tmp_path_factory.mktemp("exports")
+    (folder / "model.tflite").write_bytes(converter.convert())
+    bundle.write_text(folder / "preprocess.json", PREPROCESS.to_json())
+    bundle.write_labels(folder / "labels.txt", LABELS)
+    return folder / "model.tflite"
+
+
+def picture(path: Path, colour: tuple[int, int, int]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), np.full((9, 7, 3), colour[::-1], np.uint8))
+    return path
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder of three pictures on two levels, and two files that are none."""
+    folder = tmp_path / "photos"
+    picture(folder / "b.png", (0, 255, 0))
+    picture(folder / "a" / "z.PNG", (0, 0, 255))
+    picture(folder / "c.bmp", (255, 0, 0))
+    (folder / "notes.txt").write_text("no image")
+    (folder / "a" / ".DS_Store").write_bytes(b"\0")
+    return folder
+
+
+def test_json_is_all_that_is_printed(model: Path, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert predict.run(predict.Arguments((photos,), run=model, top=2, json=True)) == 0
+    output = capsys.readouterr()
+    answers = json.loads(output.out)
+    assert [Path(a["image"]).relative_to(photos).as_posix() for a in answers] == ["a/z.PNG", "b.png", "c.bmp"]
+    assert [a["predictions"][0]["label"] for a in answers] == ["blue", "green", "red"]
+    assert [len(a["predictions"]) for a in answers] == [2, 2, 2]
+    # Logits 255/64, 0, 0.
+    expected = 1 / (1 + 2 * np.exp(-255 / 64))
+    assert [a["predictions"][0]["probability"] for a in answers] == pytest.approx([expected] * 3, rel=1e-6)
+    assert "skipped" in output.err and "notes.txt" in output.err and ".DS_Store" in output.err
+
+
+def test_table(model: Path, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    predict.run(predict.Arguments((photos / "b.png",), run=model))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == str(photos / "b.png")
+    assert lines[1] == f"  green   96.4 %  {'█' * 19}"
+    assert lines[2:4] == ["  red      1.8 %", "  blue     1.8 %"]
+    assert lines[-1] == f"1 image recognised with {model}"
+
+
+def test_a_named_file_is_taken_by_content(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = picture(tmp_path / "x.png", (255, 0, 0)).rename(tmp_path / "upload")
+    predict.run(predict.Arguments((file,), run=model, top=99, json=True))
+    assert [p["label"] for p in json.loads(capsys.readouterr().out)[0]["predictions"]] == list(LABELS)
+
+
+def test_bad_input_is_named(model: Path, photos: Path, tmp_path: Path) -> None:
+    def said(*images: Path, **changes: object) -> str:
+        with pytest.raises(InputError) as caught:
+            predict.run(predict.Arguments(images, **{"run": model, **changes}))  # type: ignore[arg-type]
+        return str(caught.value)
+
+    (tmp_path / "empty").mkdir()
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"\xff\xd8\xff")
+    cv2.imwrite(str(tmp_path / "bomb.png"), np.zeros((101, 100), np.uint8))
+    assert "no image named" in said()
+    assert "nowhere.jpg: no such file or folder" in said(tmp_path / "nowhere.jpg")
+    assert "no image among the 0 files" in said(tmp_path / "empty")
+    assert "broken.jpg" in said(broken)
+    assert "bomb.png" in said(tmp_path / "bomb.png") and "10,000" in said(tmp_path / "bomb.png")
+    assert "--top 0" in said(photos, top=0)
+    assert "no --run" in said(photos, run=Path())
+
+
+def command(*words: str | Path, before: str = "") -> subprocess.CompletedProcess[str]:
+    code = (
+        f"import sys; sys.argv[1:] = {[str(w) for w in words]!r}\n{before}\nfrom pipelines import predict\n"
+    )
+    code += "from pipelines.cli import guarded\nguarded(predict.main)"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+
+
+def test_command_needs_neither_tensorflow_nor_keras(model: Path, photos: Path) -> None:
+    watch = (
+        "import atexit\n"
+        "heavy = {'tensorflow', 'keras', 'sklearn'}\n"
+        "atexit.register(lambda: print('heavy', sorted(heavy & set(sys.modules)), file=sys.stderr))"
+    )
+    done = command(photos, "--run", model, "--json", before=watch)
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)) == 3
+    assert "heavy []" in done.stderr
+
+
+def test_exit_codes_and_one_line_errors(model: Path, photos: Path) -> None:
+    (photos / "d.jpg").write_bytes(b"no picture")
+    for words in ((photos, "--run", model, "--json"), (photos,), (photos, "--run", model, "--tap", "3")):
+        done = command(*words)
+        assert (done.returncode, done.stdout) == (2, ""), done
+        assert done.stderr.splitlines()[-1].startswith("error: ")
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has file names that are no text")
+def test_a_file_name_that_is_no_text(model: Path, tmp_path: Path) -> None:
+    plain = picture(tmp_path / "folder" / "x.png", (255, 0, 0))
+    os.rename(plain, os.fsencode(plain.parent) + b"/caf\xe9.png")
+    for flags in ((), ("--json",)):
+        done = command(tmp_path / "folder", "--run", model, *flags)
+        assert done.returncode == 0, done.stderr
+        assert "caf\\udce9.png" in done.stdout
+
+
+def test_help_is_quick() -> None:
+    begun = time.perf_counter()
+    done = command("--help")
+    assert done.returncode == 0 and "--top" in done.stdout
+    # Ten times what an idle machine needs: a TensorFlow import alone would take longer.
+    assert time.perf_counter() - begun < 4
