@@ -28,8 +28,10 @@ def export(job: Job, folder: Path, logits: np.ndarray) -> Exported:
 
     `logits` are the trained model's answers for the whole test split, float32 `[N, num_classes]`.
     """
+    from imgrec.compression import qat
     from imgrec.data.pipeline import load_arrays
     from imgrec.export import litert, parity
+    from imgrec.runtime import scope
 
     chosen = spread(len(job.source.test), PARITY_IMAGES)
     test = job.source.test.take(chosen)
@@ -45,29 +47,26 @@ def export(job: Job, folder: Path, logits: np.ndarray) -> Exported:
     measured("float32", logits)
     if quantize != "none":
         print("exporting ptq_int8.tflite", flush=True)
-        calibration = calibration_images(job)
-        litert.to_ptq_int8(job.model, target / "ptq_int8.tflite", calibration)
+        with scope(job.strategy):
+            quantized = qat.prepare(job.model, calibration_images(job))
+        litert.to_int8(quantized, target / "ptq_int8.tflite")
         measured("ptq_int8", logits)
     if quantize == "qat":
-        tuned = fine_tune(job, calibration, folder)
+        fine_tune(job, quantized, folder)
         print("exporting qat_int8.tflite", flush=True)
-        litert.to_qat_int8(tuned, target / "qat_int8.tflite")
-        measured("qat_int8", tuned.predict(images.astype("float32"), batch_size=job.batch_size, verbose=0))
+        litert.to_int8(quantized, target / "qat_int8.tflite")
+        measured("qat_int8", quantized.predict(images.astype("float32"), batch_size=job.batch_size, verbose=0))
     return Exported(len(images), rows, parity.gate(rows), parity.table(rows))
 
 
-def fine_tune(job: Job, calibration: np.ndarray, folder: Path) -> Any:
-    """Return the quantisation-aware copy of the job's model, trained for a little longer."""
-    from imgrec.compression import qat
-    from imgrec.runtime import scope
+def fine_tune(job: Job, quantized: Any, folder: Path) -> None:
+    """Train the quantisation-aware model a little longer, in place, on the epochs after the last."""
     from imgrec.training.fit import fit
 
     settings, optim = job.config.quantize, job.config.optim
     print(f"quantisation-aware fine-tuning, {settings.qat_epochs} epochs", flush=True)
-    with scope(job.strategy):
-        tuned = qat.prepare(job.model, calibration)
     fit(
-        tuned,
+        quantized,
         job.training_dataset(settings.qat_epochs, first_epoch=optim.epochs),
         job.validation_dataset(),
         optim=dataclasses.replace(
@@ -83,7 +82,6 @@ def fine_tune(job: Job, calibration: np.ndarray, folder: Path) -> Any:
         strategy=job.strategy,
         history_path=folder / "history_qat.csv",
     )
-    return tuned
 
 
 def calibration_images(job: Job) -> np.ndarray:

@@ -83,6 +83,8 @@ def prepare(config: Config, command: str) -> Job:
     job = Job(
         plan.config, source, plan.preprocess, recorded, model, strategy, batch_size, steps, machine, command
     )
+    for note in source.notes:
+        print(f"note: {note}")
     print(overview(job), flush=True)
     return job
 

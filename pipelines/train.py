@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from imgrec.config import Config
-from pipelines.cli import guarded, parse, recipe_names, take_recipe
+from pipelines.cli import guarded, import_frameworks, parse, recipe_names, take_recipe
 
 DESCRIPTION = f"""Train on a folder of images (or the embedded sample), report, and export TFLite files.
 
@@ -26,12 +26,14 @@ def run(config: Config, command: str = "imgrec") -> int:
         InputError: bad settings or data; `config.run.out` is then as it was.
     """
     from imgrec import bundle
+
+    out = Path(config.run.out)
+    bundle.check_out(out)
+    import_frameworks()
     from pipelines import outcome
     from pipelines.exports import export
     from pipelines.setup import prepare
 
-    out = Path(config.run.out)
-    bundle.check_out(out)
     job = prepare(config, command)
     folder = bundle.begin(out)
     outcome.write_inputs(job, folder)

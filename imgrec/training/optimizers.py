@@ -8,10 +8,12 @@ from imgrec.config import OptimConfig
 def cosine_with_warmup(peak: float, steps: int, warmup_steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
     """Linear from 0 to `peak` over `warmup_steps`, then a half cosine to 0 at `steps`.
 
+    The warm-up takes a fifth of the steps at most, so that a short run still cools down.
+
     Source: Loshchilov and Hutter, "SGDR", 2017 (arXiv 1608.03983); warm-up after Goyal et al., 2017
     (arXiv 1706.02677).
     """
-    warmup_steps = min(warmup_steps, max(steps - 1, 0))
+    warmup_steps = min(warmup_steps, steps // 5)
     if not warmup_steps:
         return keras.optimizers.schedules.CosineDecay(peak, max(steps, 1))
     return keras.optimizers.schedules.CosineDecay(

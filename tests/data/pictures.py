@@ -24,10 +24,10 @@ def encode(pixels: np.ndarray | Image.Image, kind: str, **options: Any) -> bytes
     return stream.getvalue()
 
 
-def with_orientation(orientation: int, kind: str = "JPEG") -> bytes:
+def with_orientation(orientation: int, kind: str = "JPEG", grey: bool = False) -> bytes:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    return encode(picture(), kind, exif=exif)
+    return encode(picture()[..., 0] if grey else picture(), kind, exif=exif)
 
 
 def write_classes(root: Path, counts: dict[str, int], suffix: str = ".png", size: int = 12) -> None:

@@ -39,6 +39,7 @@ FILES = {
        encode(picture(), "JPEG", quality=quality, subsampling=number, progressive=bool(kind))
        for quality in (30, 95) for name, number in SUBSAMPLINGS.items() for kind in ("", " progressive")},
     **{f"exif {o} {kind}": with_orientation(o, kind) for o in range(1, 9) for kind in ("JPEG", "PNG")},
+    **{f"exif {o} grey": with_orientation(o, "JPEG", grey=True) for o in (1, 3, 6)},
     "jpeg grey": encode(picture()[..., 0], "JPEG"),
     "jpeg restart markers": encode(picture(), "JPEG", restart_marker_blocks=2),
     "png": encode(picture(), "PNG"),

@@ -112,22 +112,32 @@ def test_equals_numpy(case: Composite, shape: tuple[int, ...], reference: Any) -
     np.testing.assert_allclose(y, reference(x.astype(np.float64), weights), rtol=2e-5, atol=2e-5)
 
 
+def unfolded(layer: Composite, shape: tuple[int, ...]) -> keras.Model:
+    """`layer.call` as a functional model of primitive layers and operations."""
+    symbolic = keras.Input(shape[1:])
+    flat = keras.Model(symbolic, layer.call(symbolic))
+    assert not [part for part in flat.layers if isinstance(part, Composite)]
+    return flat
+
+
+def in_turn(parts: list[keras.Model], x: Any) -> Any:
+    for part in parts:
+        x = part(x)
+    return x
+
+
 @pytest.mark.parametrize(("case", "shape", "reference"), CASES, ids=IDS)
 def test_unfolds_to_primitives_over_the_same_weights(
     case: Composite, shape: tuple[int, ...], reference: Any
 ) -> None:
     layer, x, _ = prepared(case, shape)
-    symbolic = keras.Input(shape[1:])
-    output = layer.call(symbolic)
-    flat = keras.Model(symbolic, output)
-    while nested := [part for part in flat.layers if isinstance(part, Composite)]:
-        assert type(case) is CBAM, nested
-        flat = keras.Model(symbolic, layer.spatial.call(layer.channel.call(symbolic)))
-    np.testing.assert_allclose(flat(x).numpy(), layer(x).numpy(), rtol=1e-6, atol=1e-6)
+    parts = [layer.channel, layer.spatial] if isinstance(layer, CBAM) else [layer]
+    flat = [unfolded(part, shape) for part in parts]
+    np.testing.assert_allclose(in_turn(flat, x).numpy(), layer(x).numpy(), rtol=1e-6, atol=1e-6)
     values = [weight.value for weight in layer.trainable_weights]
     if values:
         with tf.GradientTape() as tape:
-            loss = tf.reduce_sum(flat(x) ** 2)
+            loss = tf.reduce_sum(in_turn(flat, x) ** 2)
         assert all(g is not None and np.any(g.numpy()) for g in tape.gradient(loss, values))
 
 

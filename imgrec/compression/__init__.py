@@ -1,0 +1,1 @@
+"""Smaller and faster models: quantisation-aware training on Keras 3."""

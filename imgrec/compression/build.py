@@ -1,0 +1,239 @@
+"""Primitive operations as a functional model of quantisation-aware layers.
+
+Ranges stand where TFLite has tensors: after a convolution or dense layer, addition or product with the
+ReLU that follows fused into it; after means, concatenations and matrix products; on the input. What
+only moves or picks values keeps the range of its input.
+"""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from imgrec.compression.fold import count_readers
+from imgrec.compression.lower import Op, Value
+from imgrec.layers import quantized as quantized_layers
+from imgrec.layers.fake_quant import LEVELS, ActivationRange, nudge
+
+FUSED_WITH_RELU = ("conv", "depthwise", "dense", "affine", "add", "multiply", "add_weight", "multiply_weight")
+# TFLite fixes the output ranges of these: scale 1/256 from 0, and 1/128 from -1.
+FIXED_CURVES = {"sigmoid": (0.0, 255 / 256), "softmax": (0.0, 255 / 256), "tanh": (-1.0, 127 / 128)}
+PIXELS = (0.0, 255.0)
+CLEAR = 1e-3  # steps; float32 and integer multipliers differ by a hundredth of this
+
+
+def build(found: list[Op], source: Value, output: Value, name: str) -> keras.Model:
+    """Return the model that computes `output` from `source` with int8 rounding, weights set."""
+    builder = _Builder(found, output)
+    image = keras.Input(source.shape[1:], batch_size=source.shape[0], dtype="float32", name=source.name)
+    builder.start(source, image)
+    for op in found:
+        builder.add(op)
+    model = keras.Model(image, builder.tensor(output), name=name)
+    for layer, values in builder.weights:
+        layer.set_weights(values)
+    return model
+
+
+def pixel_range(scale: np.ndarray, offset: np.ndarray) -> tuple[float, float]:
+    """The range of `scale · pixel + offset` over whole pixels 0…255 and all channels.
+
+    Widened by up to 1 % where needed to keep every pixel's value clear of the middle between two int8
+    points: float and integer arithmetic might round it to different sides, in every image.
+
+    Args:
+        scale: `[C]`, positive.
+        offset: `[C]`.
+    """
+    values = np.arange(256)[:, None] * scale.astype("float64") + offset
+    candidates = []
+    for widening in np.linspace(1, 1.01, 41):
+        low, high = nudge(np.float32(values.min() * widening), np.float32(values.max() * widening), np)
+        position = (values - low) / ((high - low) / LEVELS)
+        candidates.append((np.abs(position % 1 - 0.5).min(), float(low), float(high)))
+        if candidates[-1][0] > CLEAR:
+            break
+    return max(candidates)[1:]
+
+
+@dataclass
+class _Slot:
+    """A value in the new graph, and the range that it is rounded to, if it is."""
+
+    tensor: Any
+    range: ActivationRange | None
+    name: str
+    like: Any = None  # for zeros: the tensor whose shape they have
+
+
+class _Builder:
+    def __init__(self, found: list[Op], output: Value) -> None:
+        self.readers = count_readers(found, output)
+        self.slots: dict[int, _Slot] = {}
+        self.weights: list[tuple[keras.Layer, list[Any]]] = []
+        self.shared: dict[int, keras.Layer] = {}  # a layer called twice stays one layer
+
+    def start(self, source: Value, image: Any) -> None:
+        self.slots[id(source)] = _Slot(image, None, source.name)
+        self._round(self.slots[id(source)], *PIXELS)
+
+    def tensor(self, value: Value) -> Any:
+        return self.slots[id(value)].tensor
+
+    def rounded(self, value: Value) -> Any:
+        """The tensor of `value` in int8; a float one gets a range now."""
+        slot = self.slots[id(value)]
+        if slot.range is None:
+            self._round(slot)
+        return slot.tensor
+
+    def _round(self, slot: _Slot, low: float | None = None, high: float | None = None) -> None:
+        slot.range = ActivationRange(low, high, name=f"{slot.name}_range")
+        slot.tensor = slot.range(slot.tensor)
+
+    def add(self, op: Op) -> None:
+        """Append `op`, and the range of its output where it has one of its own."""
+        method: Callable[[Op], None] = getattr(self, f"_add_{op.kind}", self._add_arithmetic)
+        method(op)
+
+    def _finish(self, op: Op, tensor: Any, low: float | None = None, high: float | None = None) -> None:
+        slot = self.slots[id(op.outputs[0])] = _Slot(tensor, None, op.name)
+        reader = self._only_reader(op.outputs[0])
+        fused = reader == "relu" and op.kind in FUSED_WITH_RELU
+        # A concatenation's inputs are rounded once, in its output's range: TFLite has one scale for all.
+        if not fused and not (reader == "concat" and low is None and high is None):
+            self._round(slot, low, high)
+
+    def _only_reader(self, value: Value) -> str:
+        """The kind of the one operation that reads `value`; empty where there are more, or the output."""
+        readers = self.readers.get(id(value), [])
+        return readers[0].kind if len(readers) == 1 and readers[0] is not None else ""
+
+    def _weighted(self, op: Op, kind: type[keras.Layer]) -> None:
+        assert op.step is not None
+        layer = self.shared.get(id(op.step.operation))
+        if layer is None:
+            config = {**op.options["config"], "name": op.name, "dtype": "float32", "activation": None}
+            config |= {"use_bias": True, "kernel_initializer": "zeros", "depthwise_initializer": "zeros"}
+            unknown = "kernel_initializer" if op.kind == "depthwise" else "depthwise_initializer"
+            config.pop(unknown)
+            layer = self.shared[id(op.step.operation)] = kind.from_config(config)
+            self.weights.append((layer, [op.options["kernel"], op.options["bias"]]))
+        self._finish(op, layer(self.rounded(op.inputs[0])))
+
+    def _add_conv(self, op: Op) -> None:
+        self._weighted(op, quantized_layers.QuantizedConv2D)
+
+    def _add_depthwise(self, op: Op) -> None:
+        self._weighted(op, quantized_layers.QuantizedDepthwiseConv2D)
+
+    def _add_dense(self, op: Op) -> None:
+        self._weighted(op, quantized_layers.QuantizedDense)
+
+    def _add_affine(self, op: Op) -> None:
+        scale, offset = op.options["scale"], op.options["offset"]
+        pixels = bool(op.options.get("pixels"))
+        layer = quantized_layers.ChannelAffine(name=op.name, trainable=not pixels)
+        self.weights.append((layer, [scale, offset]))
+        ends = pixel_range(scale, offset) if pixels else (None, None)
+        self._finish(op, layer(self.rounded(op.inputs[0])), *ends)
+
+    def _add_relu(self, op: Op) -> None:
+        layer = keras.layers.ReLU(max_value=op.options["ceiling"], name=op.name, dtype="float32")
+        # Read before rounding: the range of the fused pair is the ReLU's.
+        self._finish(op, layer(self.tensor(op.inputs[0])), 0.0)
+
+    def _add_curve(self, op: Op) -> None:
+        function = op.options["function"]
+        layer: keras.Layer
+        if function == "softmax":
+            layer = keras.layers.Softmax(name=op.name, dtype="float32")
+        elif function == "gelu_tanh":
+            layer = quantized_layers.TanhGelu(name=op.name)
+        else:
+            layer = keras.layers.Activation(function, name=op.name, dtype="float32")
+        self._finish(op, layer(self.rounded(op.inputs[0])), *FIXED_CURVES.get(function, (None, None)))
+
+    def _add_add(self, op: Op) -> None:
+        merge = keras.layers.Add(name=op.name, dtype="float32")
+        self._finish(op, merge([self.rounded(v) for v in op.inputs]))
+
+    def _add_multiply(self, op: Op) -> None:
+        merge = keras.layers.Multiply(name=op.name, dtype="float32")
+        self._finish(op, merge([self.rounded(v) for v in op.inputs]))
+
+    def _with_weight(self, op: Op, kind: type[keras.Layer]) -> None:
+        weight = op.options["weight"]
+        layer = kind(shape=weight.shape, name=op.name, trainable=op.options["trainable"])
+        self.weights.append((layer, [weight]))
+        like = self.slots[id(op.inputs[0])].like
+        self._finish(op, layer(self.rounded(op.inputs[0]) if like is None else like))
+
+    def _add_add_weight(self, op: Op) -> None:
+        token = self.slots[id(op.inputs[0])].like is not None
+        self._with_weight(op, quantized_layers.Token if token else quantized_layers.AddWeight)
+
+    def _add_multiply_weight(self, op: Op) -> None:
+        self._with_weight(op, quantized_layers.MultiplyWeight)
+
+    def _add_add_constant(self, op: Op) -> None:
+        layer = quantized_layers.AddConstant(op.options["value"], name=op.name)
+        self._finish(op, layer(self.rounded(op.inputs[0])))
+
+    def _add_multiply_constant(self, op: Op) -> None:
+        layer = quantized_layers.MultiplyConstant(op.options["value"], name=op.name)
+        self._finish(op, layer(self.rounded(op.inputs[0])))
+
+    def _add_layer_norm(self, op: Op) -> None:
+        config = {**op.options["config"], "name": op.name, "dtype": "float32"}
+        layer = quantized_layers.FloatLayerNormalization.from_config(config)
+        self.weights.append((layer, op.options["weights"]))
+        tensor = layer(self.tensor(op.inputs[0]))
+        # Float in the file; rounded only where an int8 operation reads it.
+        self.slots[id(op.outputs[0])] = _Slot(tensor, None, op.name)
+
+    def _add_arithmetic(self, op: Op) -> None:
+        """`mean`, `matmul`: the operation itself on int8 inputs, and a range of its own."""
+        for value in op.inputs:
+            self.rounded(value)
+        self._finish(op, self._again(op))
+
+    def _add_concat(self, op: Op) -> None:
+        self._finish(op, self._again(op))
+
+    def _add_zeros(self, op: Op) -> None:
+        slot = _Slot(self._again(op), None, op.name, like=self.tensor(op.inputs[0]))
+        self.slots[id(op.outputs[0])] = slot
+
+    def _add_same(self, op: Op) -> None:
+        before = self.slots[id(op.inputs[0])].range
+        outputs = keras.tree.flatten(self._again(op))
+        for value, tensor in zip(op.outputs, outputs, strict=True):
+            self.slots[id(value)] = _Slot(tensor, before, op.name)
+
+    def _add_average_pool(self, op: Op) -> None:
+        self.rounded(op.inputs[0])
+        before = self.slots[id(op.inputs[0])].range
+        assert before is not None
+        # TFLite's average pooling keeps its input's scale, so its output is rounded in that range.
+        tensor = before(self._again(op), averaged=True)
+        self.slots[id(op.outputs[0])] = _Slot(tensor, before, op.name)
+
+    def _again(self, op: Op) -> Any:
+        """Call a copy of the source's own layer or operation on the new tensors."""
+        assert op.step is not None
+        step = op.step
+        args, kwargs = keras.tree.map_structure(
+            lambda v: self.tensor(v) if isinstance(v, keras.KerasTensor) else v, (step.args, step.kwargs)
+        )
+        kwargs.pop("training", None)
+        if isinstance(step.operation, keras.Layer):
+            config = {**step.operation.get_config(), "name": op.name, "dtype": "float32"}
+            return type(step.operation).from_config(config)(*args, **kwargs)
+        operation = copy.copy(step.operation)
+        operation._inbound_nodes, operation._outbound_nodes = [], []
+        operation.name = op.name
+        return operation(*args, **kwargs)

@@ -1,0 +1,285 @@
+"""Steps of a graph as the few kinds of operation that quantisation tells apart."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import keras
+import numpy as np
+
+from imgrec.compression.graph import Graph, Step
+from imgrec.layers.fake_quant import WEIGHT_LEVELS
+
+Value: TypeAlias = keras.KerasTensor
+
+
+@dataclass(eq=False)
+class Op:
+    """One operation on values of the source graph.
+
+    Kinds and their options:
+
+    - `conv`, `depthwise`, `dense`: `config` of the layer, `kernel`, `bias` (arrays)
+    - `affine`: `scale`, `offset` (arrays, one value per channel); `pixels` true for the input's
+    - `relu`: `ceiling` (None or a number); `curve`: an activation of known or learned range, `config`
+    - `add`, `multiply`: two or more values; `add_weight`, `multiply_weight`: `weight` (array);
+      `add_constant`, `multiply_constant`: `value`
+    - `mean`, `concat`, `matmul`: arithmetic that gets a range of its own; `zeros`: zeros of a shape
+    - `same`: moves or picks values, so its output keeps its input's range; `average_pool`: likewise
+    - `layer_norm`: `config`, `weights`; computed in float32
+    - `identity`: nothing at all
+    """
+
+    kind: str
+    name: str
+    inputs: list[Value]
+    outputs: list[Value]
+    step: Step | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+class Uncovered(Exception):
+    """A step that quantisation does not cover; the text says why."""
+
+
+def lower(graph: Graph) -> tuple[list[Op], list[str]]:
+    """Return the graph's operations, and one line `name (Type): reason` for each uncovered step."""
+    found: list[Op] = []
+    problems: list[str] = []
+    for step in graph.steps:
+        try:
+            found += _lower_step(step)
+        except Uncovered as reason:
+            problems.append(f"{step.name} ({type(step.operation).__name__}): {reason}")
+    return found, problems
+
+
+def _lower_step(step: Step) -> list[Op]:
+    operation = step.operation
+    name = type(operation).__name__
+    if isinstance(operation, keras.Layer):
+        handler = LAYERS.get(name) if _ours_or_keras(operation) else None
+    else:
+        handler = OPERATIONS.get(name)
+    if handler is None:
+        raise Uncovered("no int8 form is known for it")
+    return handler(step)
+
+
+def _ours_or_keras(layer: keras.Layer) -> bool:
+    # A user's own subclass may compute anything under a familiar name.
+    return type(layer).__module__.split(".")[0] in ("keras", "imgrec")
+
+
+def _values(step: Step) -> tuple[list[Value], list[Value]]:
+    return list(step.inputs), list(step.outputs)
+
+
+def _array(variable: Any, dtype: str = "float32") -> np.ndarray:
+    return np.asarray(keras.ops.convert_to_numpy(variable), dtype)
+
+
+def _between(output: Value) -> Value:
+    return keras.KerasTensor(output.shape, dtype="float32")
+
+
+def _with_activation(op: Op, step: Step) -> list[Op]:
+    """Split a layer's `activation` off as an operation of its own."""
+    function = getattr(step.operation, "activation", None)
+    if function in (None, keras.activations.linear):
+        return [op]
+    middle, output = _between(step.outputs[0]), step.outputs[0]
+    op.outputs = [middle]
+    return [op, *_activation(function, f"{step.name}_activation", middle, output)]
+
+
+def _weighted(kind: str) -> Callable[[Step], list[Op]]:
+    def handler(step: Step) -> list[Op]:
+        layer: Any = step.operation
+        if getattr(layer, "data_format", "channels_last") != "channels_last":
+            raise Uncovered("channels come first; the file wants them last")
+        if getattr(layer, "groups", 1) != 1:
+            raise Uncovered(f"grouped convolution ({layer.groups} groups) has no int8 form in TFLite")
+        kernel = _array(layer.kernel)
+        units = kernel.shape[2] * kernel.shape[3] if kind == "depthwise" else kernel.shape[-1]
+        bias = _array(layer.bias) if layer.bias is not None else np.zeros(units, "float32")
+        options = {"config": layer.get_config(), "kernel": kernel, "bias": bias}
+        return _with_activation(Op(kind, step.name, *_values(step), step, options), step)
+
+    return handler
+
+
+def _batch_norm(step: Step) -> list[Op]:
+    layer: Any = step.operation
+    if layer.axis not in (-1, len(step.inputs[0].shape) - 1):
+        raise Uncovered(f"normalises axis {layer.axis}; only the last is covered")
+    mean, variance = (_array(v, "float64") for v in (layer.moving_mean, layer.moving_variance))
+    gamma = _array(layer.gamma, "float64") if layer.scale else 1.0
+    beta = _array(layer.beta, "float64") if layer.center else 0.0
+    scale = gamma / np.sqrt(variance + layer.epsilon)
+    options = {"scale": scale.astype("float32"), "offset": (beta - mean * scale).astype("float32")}
+    return [Op("affine", step.name, *_values(step), step, options)]
+
+
+def _pixel_normalization(step: Step) -> list[Op]:
+    layer: Any = step.operation
+    channels = step.inputs[0].shape[-1]
+    mean, std = (np.broadcast_to(np.asarray(v, "float64"), (channels,)) for v in (layer.mean, layer.std))
+    # Means that the file's int32 bias holds exactly; with one deviation for all channels whole numbers,
+    # which put every pixel value on a point of the output's range, so that nothing is lost.
+    steps = 1 if np.ptp(std) < 1e-6 * std[0] else WEIGHT_LEVELS
+    mean = np.round(mean * steps) / steps
+    options = {
+        "scale": (1 / std).astype("float32"),
+        "offset": (-mean / std).astype("float32"),
+        "pixels": True,
+    }
+    return [Op("affine", step.name, *_values(step), step, options)]
+
+
+def _activation(function: Any, name: str, source: Value, output: Value) -> list[Op]:
+    title = getattr(function, "__name__", str(function))
+    if title == "linear":
+        return [Op("identity", name, [source], [output])]
+    if title in ("relu", "relu6"):
+        return [Op("relu", name, [source], [output], options={"ceiling": 6.0 if title == "relu6" else None})]
+    if title in ("sigmoid", "tanh", "gelu", "softmax"):
+        return [Op("curve", name, [source], [output], options={"function": title})]
+    if title in ("silu", "swish"):
+        gate = _between(output)
+        return [
+            Op("curve", f"{name}_gate", [source], [gate], options={"function": "sigmoid"}),
+            Op("multiply", name, [source, gate], [output]),
+        ]
+    raise Uncovered(f"no int8 form is known for the activation {title!r}")
+
+
+def _activation_layer(step: Step) -> list[Op]:
+    layer: Any = step.operation
+    return _activation(layer.activation, step.name, step.inputs[0], step.outputs[0])
+
+
+def _relu_layer(step: Step) -> list[Op]:
+    layer: Any = step.operation
+    if layer.negative_slope or layer.threshold:
+        raise Uncovered("only a ReLU with slope and threshold zero is covered")
+    return [Op("relu", step.name, *_values(step), options={"ceiling": layer.max_value})]
+
+
+def _softmax(step: Step) -> list[Op]:
+    axis = getattr(step.operation, "axis", -1)
+    if axis not in (-1, len(step.inputs[0].shape) - 1) or len(step.inputs) != 1:
+        raise Uncovered("only an unmasked softmax over the last axis is covered")
+    return [Op("curve", step.name, *_values(step), options={"function": "softmax"})]
+
+
+def _gelu(step: Step) -> list[Op]:
+    approximate = getattr(step.operation, "approximate", True)
+    function = "gelu_tanh" if approximate else "gelu"
+    return [Op("curve", step.name, *_values(step), options={"function": function})]
+
+
+def _named_activation(title: str) -> Callable[[Step], list[Op]]:
+    function = getattr(keras.activations, title)
+    return lambda step: _activation(function, step.name, step.inputs[0], step.outputs[0])
+
+
+def _plain(kind: str) -> Callable[[Step], list[Op]]:
+    return lambda step: [Op(kind, step.name, *_values(step), step)]
+
+
+def _pairwise(kind: str) -> Callable[[Step], list[Op]]:
+    """Addition or multiplication of two tensors, or of one and a weight or number."""
+
+    def handler(step: Step) -> list[Op]:
+        if len(step.inputs) > 1 or isinstance(step.operation, keras.Layer):
+            return [Op(kind, step.name, *_values(step))]
+        (other,) = [a for a in (*step.args, *step.kwargs.values()) if not isinstance(a, keras.KerasTensor)]
+        inputs, outputs = _values(step)
+        if isinstance(other, (int, float)) or np.ndim(other) == 0:
+            return [Op(f"{kind}_constant", step.name, inputs, outputs, options={"value": float(other)})]
+        weight = _array(other)
+        trained = isinstance(other, keras.Variable) and other.trainable
+        options = {"weight": weight, "trainable": trained}
+        return [Op(f"{kind}_weight", step.name, inputs, outputs, options=options)]
+
+    return handler
+
+
+def _division(step: Step) -> list[Op]:
+    divisor = step.args[1] if len(step.args) > 1 else step.kwargs.get("x2")
+    if len(step.inputs) != 1 or not isinstance(divisor, (int, float)):
+        raise Uncovered("only a division by a number is covered")
+    return [Op("multiply_constant", step.name, *_values(step), options={"value": 1.0 / divisor})]
+
+
+def _layer_norm(step: Step) -> list[Op]:
+    layer: Any = step.operation
+    rank = len(step.inputs[0].shape)
+    axis = layer.axis[0] if isinstance(layer.axis, (list, tuple)) and len(layer.axis) == 1 else layer.axis
+    if axis not in (-1, rank - 1):
+        raise Uncovered(f"normalises axis {layer.axis}; only the last is covered")
+    options = {"config": layer.get_config(), "weights": [_array(w) for w in layer.weights]}
+    return [Op("layer_norm", step.name, *_values(step), step, options)]
+
+
+def _dropped(step: Step) -> list[Op]:
+    """An operation that changes nothing in float32."""
+    return [Op("identity", step.name, *_values(step))]
+
+
+LAYERS: dict[str, Callable[[Step], list[Op]]] = {
+    "Conv2D": _weighted("conv"),
+    "DepthwiseConv2D": _weighted("depthwise"),
+    "Dense": _weighted("dense"),
+    "BatchNormalization": _batch_norm,
+    "PixelNormalization": _pixel_normalization,
+    "LayerNormalization": _layer_norm,
+    "ReLU": _relu_layer,
+    "Activation": _activation_layer,
+    "Softmax": _softmax,
+    "Add": _pairwise("add"),
+    "Multiply": _pairwise("multiply"),
+    "Concatenate": _plain("concat"),
+    "GlobalAveragePooling2D": _plain("mean"),
+    "GlobalAveragePooling1D": _plain("mean"),
+    "AveragePooling2D": _plain("average_pool"),
+    "GlobalMaxPooling2D": _plain("same"),
+    "MaxPooling2D": _plain("same"),
+    "ZeroPadding2D": _plain("same"),
+    "Flatten": _plain("same"),
+    "Reshape": _plain("same"),
+    "Permute": _plain("same"),
+    "Dropout": _plain("same"),
+    "SpatialDropout2D": _plain("same"),
+    "Identity": _dropped,
+}
+
+OPERATIONS: dict[str, Callable[[Step], list[Op]]] = {
+    "Add": _pairwise("add"),
+    "Multiply": _pairwise("multiply"),
+    "Divide": _division,
+    "TrueDivide": _division,
+    "Concatenate": _plain("concat"),
+    "Mean": _plain("mean"),
+    "Matmul": _plain("matmul"),
+    "Max": _plain("same"),
+    "Amax": _plain("same"),
+    "Reshape": _plain("same"),
+    "Transpose": _plain("same"),
+    "Swapaxes": _plain("same"),
+    "ExpandDims": _plain("same"),
+    "Squeeze": _plain("same"),
+    "GetItem": _plain("same"),
+    "Split": _plain("same"),
+    "Pad": _plain("same"),
+    "ZerosLike": _plain("zeros"),
+    "Relu": _named_activation("relu"),
+    "Relu6": _named_activation("relu6"),
+    "Sigmoid": _named_activation("sigmoid"),
+    "Tanh": _named_activation("tanh"),
+    "Silu": _named_activation("silu"),
+    "Gelu": _gelu,
+    "Softmax": _softmax,
+    "Cast": _dropped,
+}

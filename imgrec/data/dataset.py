@@ -1,0 +1,101 @@
+"""What a source of images gives: three splits of ids, labels and pixels (or paths to them)."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+
+NONE: Mapping[str, str] = MappingProxyType({})
+Colour = Literal["grey", "rgb"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images of one purpose, in a fixed order; exactly one of `images` and `paths` is set.
+
+    ids: stable names (an index in the original set, or a path below the root), `[N]`.
+    labels: int32 `[N]`, positions in `Source.classes`.
+    images: uint8 `[N, H, W, C]`, C = 1 or 3, or None.
+    paths: files to decode, `[N]`, or None.
+    """
+
+    ids: tuple[str, ...]
+    labels: np.ndarray
+    images: np.ndarray | None = None
+    paths: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.images is None) == (self.paths is None):
+            raise ValueError("a Split holds either images or paths")
+        held = len(self.images) if self.images is not None else len(self.paths or ())
+        if not len(self.ids) == len(self.labels) == held:
+            raise ValueError(f"a Split of {len(self.ids)} ids, {len(self.labels)} labels, {held} images")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, indices: np.ndarray) -> "Split":
+        """Return the examples at `indices`, in that order."""
+        return Split(
+            ids=tuple(self.ids[i] for i in indices),
+            labels=self.labels[indices],
+            images=None if self.images is None else self.images[indices],
+            paths=None if self.paths is None else tuple(self.paths[i] for i in indices),
+        )
+
+    def counts(self, num_classes: int) -> np.ndarray:
+        """Return the number of examples of each class, int64 `[num_classes]`."""
+        return np.bincount(self.labels, minlength=num_classes)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A set of labelled images, split, with a fingerprint of all that is in it.
+
+    classes: names, in the order of the logits.
+    colour: `grey` only when every training image is grey.
+    fingerprint: sha256 over classes, ids, labels and contents of the three splits, hex.
+    name: the specification it was loaded from, such as `sample` or `npz:digits.npz`.
+    side: see `typical_side`.
+    notes: what the user should hear about, one line each, such as files that were passed over.
+    """
+
+    classes: tuple[str, ...]
+    colour: Colour
+    train: Split
+    val: Split
+    test: Split
+    fingerprint: str
+    name: str
+    side: int
+    notes: tuple[str, ...] = ()
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        """The three splits by name."""
+        return {"train": self.train, "val": self.val, "test": self.test}
+
+    def typical_side(self) -> int:
+        """Return the median of the training images' shorter sides, in pixels."""
+        return self.side
+
+
+def fingerprint(classes: Iterable[str], splits: Iterable[Split], digests: Mapping[str, str] = NONE) -> str:
+    """Return the sha256, hex, over class names and each split's ids, labels and contents.
+
+    A file counts by the bytes it holds, not by its time stamp: `digests` has their sha256 by path.
+    An array counts by shape and bytes.
+    """
+    total = hashlib.sha256("\n".join(classes).encode())
+    for split in splits:
+        total.update("\n".join(split.ids).encode("utf-8", "surrogateescape"))
+        total.update(split.labels.astype("<i4").tobytes())
+        if split.images is not None:
+            total.update(repr(split.images.shape).encode())
+            total.update(np.ascontiguousarray(split.images).data if len(split) else b"")
+        for path in split.paths or ():
+            total.update(bytes.fromhex(digests[path]))
+    return total.hexdigest()

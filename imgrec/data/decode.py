@@ -1,0 +1,98 @@
+"""Bytes of an image file → uint8 pixels, the same ones everywhere: OpenCV, and integer arithmetic.
+
+JPEG is decoded with libjpeg's accurate integer IDCT and smooth chroma upsampling (OpenCV's only
+way), EXIF orientation is applied, transparency is laid on white (but for a grey PNG's one transparent
+shade and a BMP's fourth byte, which are ignored), 16 bits are rounded to 8, palettes and CMYK become
+RGB.
+"""
+
+import cv2
+import numpy as np
+
+from imgrec.data.header import Header, read_header
+from imgrec.errors import InputError
+
+
+def decode(data: bytes, max_pixels: int, name: str = "image") -> np.ndarray:
+    """Return the picture upright, uint8 `[h, w, 1]` (stored as grey) or `[h, w, 3]` (RGB).
+
+    Raises:
+        InputError: no JPEG, PNG or BMP file, a damaged one, or more than `max_pixels` pixels; the
+            last is found from the header, before any pixel is decoded.
+    """
+    return decode_checked(data, checked_header(data, max_pixels, name), name)
+
+
+def checked_header(data: bytes, max_pixels: int, name: str = "image") -> Header:
+    """Return the file's header.
+
+    Raises:
+        InputError: no JPEG, PNG or BMP file, a damaged one, or more than `max_pixels` pixels.
+    """
+    header = read_header(data, name)
+    if header.pixels > max_pixels:
+        raise InputError(
+            f"{name}: {header.width} × {header.height} pixels, more than the {max_pixels:,} allowed; "
+            "scale it down or raise --max-pixels"
+        )
+    return header
+
+
+def decode_checked(data: bytes, header: Header, name: str = "image") -> np.ndarray:
+    """Decode a file whose header was read and checked; as `decode`."""
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise InputError(f"{name}: cannot be decoded ({error.err}); replace the file") from None
+    if pixels is None or pixels.shape[:2] != (header.height, header.width):
+        raise InputError(f"{name}: a {header.format.upper()} file that cannot be decoded; replace it")
+    if pixels.ndim == 2:
+        pixels = pixels[..., np.newaxis]
+    if header.format == "bmp":
+        # The fourth byte of a 32-bit BMP is mostly unused and zero: no transparency.
+        pixels = np.ascontiguousarray(pixels[..., :3])
+    return _upright(_opaque(_eight_bits(pixels)), header.orientation)
+
+
+def _eight_bits(pixels: np.ndarray) -> np.ndarray:
+    if pixels.dtype == np.uint8:
+        return pixels
+    return ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+
+
+def _opaque(pixels: np.ndarray) -> np.ndarray:
+    """OpenCV's channels, BGR or BGRA, to RGB on white; grey stays."""
+    if pixels.shape[-1] == 1:
+        return pixels
+    if pixels.shape[-1] == 3:
+        return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+    colour, alpha = pixels[..., -2::-1].astype(np.uint32), pixels[..., -1:].astype(np.uint32)
+    return ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+
+
+def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Undo EXIF's orientation: 2…4 mirror, 5…8 swap the axes as well."""
+    if orientation == 1:
+        return pixels
+    # OpenCV turns pictures many times as fast as NumPy copies turned views; it drops an axis of one.
+    channels = pixels.shape[-1]
+    if orientation >= 5:
+        pixels = cv2.transpose(pixels)
+    # After the swap: 5 as it is, 6 mirrored left to right, 7 both, 8 upside down.
+    axes = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}
+    if orientation in axes:
+        pixels = cv2.flip(pixels, axes[orientation])
+    return pixels.reshape(*pixels.shape[:2], channels)
+
+
+def to_colour(pixels: np.ndarray, colour: str) -> np.ndarray:
+    """Bring uint8 `[h, w, 1|3]` to one channel (`grey`, ITU-R 601 luma) or three (`rgb`, repeated)."""
+    channels = pixels.shape[-1]
+    if channels == (1 if colour == "grey" else 3):
+        return pixels
+    if colour == "rgb":
+        return np.repeat(pixels, 3, axis=-1)
+    # 0.299, 0.587, 0.114 in units of 2⁻¹⁶.
+    red, green, blue = (pixels[..., i].astype(np.uint32) for i in range(3))
+    luma = (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16
+    return luma.astype(np.uint8)[..., np.newaxis]

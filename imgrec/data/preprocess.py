@@ -1,0 +1,167 @@
+"""From an image to the model's input, described by data: `preprocess.json`.
+
+Training, evaluation, calibration, export, prediction and serving all run this one description with
+this one code, which needs OpenCV and NumPy only. Inside `tf.data` the same code runs as a NumPy
+function (`pipeline.py`), so equal bytes give equal pixels everywhere.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from imgrec.data.decode import decode, to_colour
+from imgrec.data.resize import Axis, resample, stretch
+from imgrec.errors import InputError
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """How an image becomes uint8 `[H, W, C]`; the steps, in this order.
+
+    1. decode: see `decode.py`; `decoder`, `idct` and `exif_orientation` name what it does.
+    2. colour: `grey` (C = 1, ITU-R 601 luma) or `rgb` (C = 3, grey repeated).
+    3. resize to `size` (H, W), bilinear, by `resize`:
+       `crop`: cover size / crop_fraction and keep the centre; `letterbox`: fit inside and fill the
+       bars with `fill`; `stretch`: both sides on their own. A picture of the right size is untouched.
+
+    `max_pixels` refuses larger images before they are decoded.
+    """
+
+    size: tuple[int, int]
+    colour: Literal["grey", "rgb"] = "rgb"
+    resize: Literal["crop", "letterbox", "stretch"] = "crop"
+    crop_fraction: float = 1.0
+    fill: int = 114
+    max_pixels: int = 50_000_000
+    antialias: bool = True
+    interpolation: Literal["bilinear"] = "bilinear"
+    decoder: Literal["opencv"] = "opencv"
+    idct: Literal["accurate"] = "accurate"
+    exif_orientation: Literal["applied"] = "applied"
+    format: int = 1
+
+    def __post_init__(self) -> None:
+        for name, value, allowed in (
+            ("colour", self.colour, ("grey", "rgb")),
+            ("resize", self.resize, ("crop", "letterbox", "stretch")),
+            ("interpolation", self.interpolation, ("bilinear",)),
+            ("decoder", self.decoder, ("opencv",)),
+            ("idct", self.idct, ("accurate",)),
+            ("exif_orientation", self.exif_orientation, ("applied",)),
+            ("format", self.format, (1,)),
+        ):
+            if value not in allowed:
+                known = " or ".join(str(item) for item in allowed)
+                raise InputError(f"preprocess: {name} is {value!r}, this version knows {known}")
+        if len(self.size) != 2 or not all(isinstance(side, int) and side > 0 for side in self.size):
+            raise InputError(f"preprocess: size is {self.size!r}, expected height and width of 1 or more")
+        if not 0.0 < self.crop_fraction <= 1.0 or not 0 <= self.fill <= 255:
+            raise InputError("preprocess: expected 0 < crop_fraction ≤ 1 and a fill of 0 to 255")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of the result, the model's input shape."""
+        return (*self.size, 1 if self.colour == "grey" else 3)
+
+    def on_bytes(self, data: bytes, name: str = "image") -> np.ndarray:
+        """Decode and bring to uint8 `[H, W, C]`; `name` stands in error messages.
+
+        Raises:
+            InputError: no JPEG, PNG or BMP file, a damaged one, or one with too many pixels.
+        """
+        return self.on_array(decode(data, self.max_pixels, name))
+
+    def on_file(self, path: str | Path) -> np.ndarray:
+        """Read a file; as `on_bytes`.
+
+        Raises:
+            InputError: the file cannot be read, or as `on_bytes`.
+        """
+        return self.on_bytes(read_file(path), str(path))
+
+    def on_array(self, pixels: np.ndarray) -> np.ndarray:
+        """Bring uint8 `[h, w]`, `[h, w, 1]` or `[h, w, 3]` (RGB) to uint8 `[H, W, C]`.
+
+        Raises:
+            InputError: another dtype or shape.
+        """
+        pixels = np.asarray(pixels)
+        if pixels.ndim == 2:
+            pixels = pixels[..., np.newaxis]
+        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[-1] not in (1, 3) or not pixels.size:
+            raise InputError(
+                f"image array of {pixels.dtype} {list(pixels.shape)}: expected uint8 [h, w, 1] or [h, w, 3]"
+            )
+        return self.fit(to_colour(pixels, self.colour))
+
+    def fit(self, pixels: np.ndarray) -> np.ndarray:
+        """Bring uint8 `[h, w, C]` to `size`, by the resize mode; colour stays."""
+        height, width = pixels.shape[:2]
+        if (height, width) == self.size:
+            return pixels
+        if self.resize == "stretch":
+            return stretch(pixels, self.size, self.antialias)
+        return self._cover(pixels) if self.resize == "crop" else self._letterbox(pixels)
+
+    def _cover(self, pixels: np.ndarray) -> np.ndarray:
+        (height, width), (out_height, out_width) = pixels.shape[:2], self.size
+        scale = max(out_height / height, out_width / width) / self.crop_fraction
+        rows, columns = (
+            Axis(length, resized, (resized - out) // 2, out)
+            for length, out in ((height, out_height), (width, out_width))
+            for resized in (max(out, _round(length * scale)),)
+        )
+        return resample(pixels, rows, columns, self.antialias)
+
+    def _letterbox(self, pixels: np.ndarray) -> np.ndarray:
+        (height, width), (out_height, out_width) = pixels.shape[:2], self.size
+        scale = min(out_height / height, out_width / width)
+        fit_height = min(out_height, max(1, _round(height * scale)))
+        fit_width = min(out_width, max(1, _round(width * scale)))
+        fitted = stretch(pixels, (fit_height, fit_width), self.antialias)
+        result = np.full((out_height, out_width, pixels.shape[-1]), self.fill, np.uint8)
+        top, left = (out_height - fit_height) // 2, (out_width - fit_width) // 2
+        result[top : top + fit_height, left : left + fit_width] = fitted
+        return result
+
+    def to_json(self) -> str:
+        """Return the description as JSON text, readable by `from_json`."""
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "Preprocess":
+        """Read what `to_json` wrote.
+
+        Raises:
+            InputError: no JSON, an unknown or missing field, or a value that this version cannot do.
+        """
+        try:
+            values: dict[str, Any] = json.loads(text)
+            values["size"] = tuple(values["size"])
+            return cls(**values)
+        except InputError:
+            raise
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"preprocess.json: cannot be read ({error}); expected what training wrote"
+            ) from None
+
+
+def read_file(path: str | Path) -> bytes:
+    """Return the bytes of a file.
+
+    Raises:
+        InputError: it does not exist, is a folder or may not be read.
+    """
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
+
+
+def _round(value: float) -> int:
+    return int(value + 0.5)

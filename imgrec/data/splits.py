@@ -1,0 +1,86 @@
+"""Dividing a set into training, validation and test parts: stratified, and a function of the seed."""
+
+import hashlib
+
+import numpy as np
+
+from imgrec.data.dataset import Split
+from imgrec.errors import InputError
+
+
+def divide(split: Split, classes: tuple[str, ...], shares: tuple[float, ...], seed: int) -> list[Split]:
+    """Divide `split` into parts of about the given shares of every class, each in its old order.
+
+    Every part gets at least one example of each class. Within a class the examples are dealt in the
+    order of sha256(seed, id), which depends on no library's random numbers.
+
+    Args:
+        split: the examples.
+        classes: names, for messages.
+        shares: of all parts but the first, which takes the rest: `(0.2, 0.1)` gives 7:2:1.
+        seed: another seed gives another division.
+
+    Raises:
+        InputError: a class has fewer examples than there are parts (named, with its count).
+    """
+    parts: list[list[int]] = [[] for _ in range(len(shares) + 1)]
+    for label, name in enumerate(classes):
+        members = np.flatnonzero(split.labels == label).tolist()
+        if len(members) < len(parts):
+            raise InputError(
+                f"class {name!r} has {_images(len(members))}, too few to divide into {len(parts)} splits; "
+                f"add images (at least {len(parts)}) or take the class out"
+            )
+        members.sort(key=lambda index: hashlib.sha256(f"{seed}\n{split.ids[index]}".encode()).digest())
+        total = len(members)
+        for part, share in zip(parts[1:], shares, strict=True):
+            count = max(1, int(total * share + 0.5))
+            part += members[:count]
+            del members[:count]
+        parts[0] += members
+    return [split.take(np.sort(np.array(part, np.int64))) for part in parts]
+
+
+def complete(
+    given: dict[str, Split], classes: tuple[str, ...], seed: int
+) -> tuple[dict[str, Split], tuple[str, ...]]:
+    """Make the missing ones of `train`, `val` and `test`; return all three and a note on what was done.
+
+    Only train: 7:2:1. No val: a tenth of train. No test: val is halved, so that train stays whole.
+
+    Raises:
+        InputError: a class is too small for that.
+    """
+    if len(given) == 3:
+        return given, ()
+    if "val" in given:
+        val, test = divide(given["val"], classes, (0.5,), seed)
+        return {**given, "val": val, "test": test}, (
+            "no test split given: half of val was set aside as test",
+        )
+    if "test" in given:
+        train, val = divide(given["train"], classes, (0.1,), seed)
+        return {**given, "train": train, "val": val}, (
+            "no val split given: a tenth of train was set aside as val",
+        )
+    train, val, test = divide(given["train"], classes, (0.2, 0.1), seed)
+    return {"train": train, "val": val, "test": test}, ("no splits given: divided 7:2:1 by class and seed",)
+
+
+def check_classes(splits: dict[str, Split], classes: tuple[str, ...], name: str) -> None:
+    """Raise InputError when there are fewer than two classes, or a split lacks one of them (named)."""
+    if len(classes) < 2:
+        found = f"only {classes[0]!r}" if classes else "none"
+        raise InputError(f"{name}: expected two classes or more, found {found}")
+    for part, split in splits.items():
+        missing = [classes[i] for i in np.flatnonzero(split.counts(len(classes)) == 0)]
+        if missing:
+            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+            raise InputError(
+                f"{name}: the {part} split has no image of class {missing[0]!r}{more}; "
+                "add some, or leave the split out to have one made"
+            )
+
+
+def _images(count: int) -> str:
+    return f"{count} image{'' if count == 1 else 's'}"

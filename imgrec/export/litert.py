@@ -1,0 +1,123 @@
+"""TFLite files: float32 from a trained model, int8 from a quantisation-aware one.
+
+Every file takes uint8 pixels `[1, H, W, C]` and gives float32 logits `[1, num_classes]`, holds TFLite's
+built-in operations only, and appears under its name only when it is whole and was checked.
+"""
+
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from imgrec.export.inspect import describe, float_operators, foreign_operators
+from imgrec.layers.fake_quant import ActivationRange, mode
+
+
+class ExportError(RuntimeError):
+    """The converter failed, or its file is not what was asked for; no file was left behind."""
+
+
+def to_float32(model: keras.Model, path: str | Path) -> Path:
+    """Write a trained model as a float32 TFLite file, whatever precision policy it was trained under.
+
+    Args:
+        model: functional, `[B, H, W, C]` pixels in 0…255 in, logits out.
+        path: of the file; its folder is made.
+
+    Raises:
+        ExportError: the model needs operations that TFLite does not have.
+    """
+    import tensorflow as tf
+
+    single = _in_float32(model)
+
+    def logits(image: Any) -> Any:
+        return single(tf.cast(image, tf.float32), training=False)
+
+    return _write(_convert(logits, model, int8=False), Path(path), int8=False)
+
+
+def to_int8(quantized: keras.Model, path: str | Path) -> Path:
+    """Write a quantisation-aware model, fine-tuned or calibrated only, as an int8 TFLite file.
+
+    The scales and zero-points in the file are the model's learned ranges. Every convolution, dense
+    layer and matrix product is int8; layer normalisation stays float32 between two conversions.
+
+    Args:
+        quantized: from `imgrec.compression.qat.prepare`, calibrated or trained.
+        path: of the file; its folder is made.
+
+    Raises:
+        ExportError: `quantized` has no learned ranges, or a convolution or dense layer of the file
+            is not int8.
+    """
+    ranges = [layer for layer in quantized.layers if isinstance(layer, ActivationRange)]
+    learned = [layer for layer in ranges if layer.low is None or layer.high is None]
+    if not any(layer.is_set for layer in learned):
+        raise ExportError(f"{quantized.name}: no range was ever measured; calibrate or train it first")
+
+    def logits(image: Any) -> Any:
+        with mode("export"):
+            return quantized(image, training=False)
+
+    return _write(_convert(logits, quantized, int8=True), Path(path), int8=True)
+
+
+def _in_float32(model: keras.Model) -> keras.Model:
+    """The model itself, or a copy that computes in float32 where it was built under mixed precision."""
+    if all(layer.compute_dtype == "float32" for layer in model.layers):
+        return model
+
+    def clone(layer: keras.Layer) -> keras.Layer:
+        return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
+
+    single = keras.models.clone_model(model, clone_function=clone)
+    single.set_weights(model.get_weights())
+    return single
+
+
+def _convert(logits: Callable[[Any], Any], model: keras.Model, *, int8: bool) -> bytes:
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    # The int8 graph reads float pixels through the input's range; the converter then takes uint8 there.
+    pixels = tf.TensorSpec((1, *model.inputs[0].shape[1:]), tf.float32 if int8 else tf.uint8, name="image")
+    function = tf.function(logits, input_signature=[pixels]).get_concrete_function()
+    # Variables left to the converter may come back as READ_VARIABLE operations without values.
+    constant = convert_variables_to_constants_v2(function)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([constant], tf.Module())
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    if int8:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.inference_input_type = tf.uint8
+    with warnings.catch_warnings():
+        # The input's statistics are its fake-quantisation; the converter looks elsewhere and warns.
+        warnings.filterwarnings("ignore", message="Statistics for quantized inputs were expected")
+        try:
+            return bytes(converter.convert())
+        except Exception as error:  # the converter has no one class of its own
+            raise ExportError(f"{model.name}: {str(error).splitlines()[0]}") from error
+
+
+def _write(content: bytes, path: Path, *, int8: bool) -> Path:
+    """Check the file under another name, then give it its own."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    try:
+        with open(unfinished, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        operators = describe(unfinished)
+        foreign = foreign_operators(operators)
+        if foreign:
+            raise ExportError(f"{path.name}: not TFLite built-ins: {', '.join(foreign)}")
+        if int8 and (left := float_operators(operators)):
+            raise ExportError(f"{path.name}: not int8: {'; '.join(left)}")
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return path

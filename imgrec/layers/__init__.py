@@ -1,0 +1,1 @@
+"""Building blocks of the models: Keras layers of our own and small functional helpers."""

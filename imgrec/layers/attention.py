@@ -1,0 +1,149 @@
+"""Channel and spatial attention for convolutional networks: SE and CBAM."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from imgrec.layers.composite import Composite
+
+MIN_HIDDEN = 4
+"""Fewest hidden units of a bottleneck: narrow stages keep some capacity, published counts are unchanged."""
+
+
+@keras.saving.register_keras_serializable("imgrec")
+class SqueezeExcitation(Composite):
+    """Weigh the channels of `[B, H, W, C]` by a two-layer network on their averages.
+
+    `x · σ(W₂ relu(W₁ avg(x) + b₁) + b₂)`, with `max(C // ratio, 4)` hidden units.
+
+    Source: Hu et al., "Squeeze-and-Excitation Networks", 2018 (arXiv 1709.01507).
+    """
+
+    def __init__(self, ratio: int = 16, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.ratio = ratio
+
+    def build(self, input_shape: tuple[Any, ...]) -> None:
+        """Create the two dense layers for C channels."""
+        channels, dtype = input_shape[-1], self.dtype_policy
+        hidden = max(channels // self.ratio, MIN_HIDDEN)
+        self.squeeze = keras.layers.GlobalAveragePooling2D(name="squeeze", dtype=dtype)
+        self.reduce = keras.layers.Dense(hidden, kernel_initializer="he_normal", name="reduce", dtype=dtype)
+        self.relu = keras.layers.ReLU(name="relu", dtype=dtype)
+        self.expand = keras.layers.Dense(channels, name="expand", dtype=dtype)
+        self.gate = keras.layers.Activation("sigmoid", name="gate", dtype=dtype)
+        self.reshape = keras.layers.Reshape((1, 1, channels), name="reshape", dtype=dtype)
+        self.scale = keras.layers.Multiply(name="scale", dtype=dtype)
+        self.build_sublayers((self.reduce, (None, channels)), (self.expand, (None, hidden)))
+        self.built = True
+
+    def call(self, x: Any, training: bool | None = None) -> Any:
+        """Return `x` with every channel times its gate in 0…1."""
+        gate = self.gate(self.expand(self.relu(self.reduce(self.squeeze(x)))))
+        return self.scale([x, self.reshape(gate)])
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "ratio": self.ratio}
+
+
+@keras.saving.register_keras_serializable("imgrec")
+class ChannelAttention(Composite):
+    """Weigh the channels of `[B, H, W, C]` by one shared network on their averages and their maxima.
+
+    `x · σ(mlp(avg(x)) + mlp(max(x)))`; the network has biases and `max(C // ratio, 4)` hidden units.
+
+    Source: Woo et al., "CBAM: Convolutional Block Attention Module", 2018 (arXiv 1807.06521), § 3.
+    """
+
+    def __init__(self, ratio: int = 16, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.ratio = ratio
+
+    def build(self, input_shape: tuple[Any, ...]) -> None:
+        """Create the shared dense layers for C channels."""
+        channels, dtype = input_shape[-1], self.dtype_policy
+        hidden = max(channels // self.ratio, MIN_HIDDEN)
+        self.average = keras.layers.GlobalAveragePooling2D(name="average", dtype=dtype)
+        self.maximum = keras.layers.GlobalMaxPooling2D(name="maximum", dtype=dtype)
+        self.reduce = keras.layers.Dense(hidden, kernel_initializer="he_normal", name="reduce", dtype=dtype)
+        self.relu = keras.layers.ReLU(name="relu", dtype=dtype)
+        self.expand = keras.layers.Dense(channels, name="expand", dtype=dtype)
+        self.add = keras.layers.Add(name="add", dtype=dtype)
+        self.gate = keras.layers.Activation("sigmoid", name="gate", dtype=dtype)
+        self.reshape = keras.layers.Reshape((1, 1, channels), name="reshape", dtype=dtype)
+        self.scale = keras.layers.Multiply(name="scale", dtype=dtype)
+        self.build_sublayers((self.reduce, (None, channels)), (self.expand, (None, hidden)))
+        self.built = True
+
+    def call(self, x: Any, training: bool | None = None) -> Any:
+        """Return `x` with every channel times its gate in 0…1."""
+        average, maximum = (self.expand(self.relu(self.reduce(p(x)))) for p in (self.average, self.maximum))
+        gate = self.gate(self.add([average, maximum]))
+        return self.scale([x, self.reshape(gate)])
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "ratio": self.ratio}
+
+
+@keras.saving.register_keras_serializable("imgrec")
+class SpatialAttention(Composite):
+    """Weigh the places of `[B, H, W, C]` by a convolution over the channels' mean and maximum.
+
+    `x · σ(conv([mean_c(x), max_c(x)]))`; the convolution keeps the size and has no bias.
+
+    Source: Woo et al., "CBAM: Convolutional Block Attention Module", 2018 (arXiv 1807.06521), § 3.
+    """
+
+    def __init__(self, kernel: int = 7, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.kernel = kernel
+        dtype = self.dtype_policy
+        self.concatenate = keras.layers.Concatenate(name="concatenate", dtype=dtype)
+        self.conv = keras.layers.Conv2D(1, kernel, padding="same", use_bias=False, name="conv", dtype=dtype)
+        self.gate = keras.layers.Activation("sigmoid", name="gate", dtype=dtype)
+        self.scale = keras.layers.Multiply(name="scale", dtype=dtype)
+
+    def build(self, input_shape: tuple[Any, ...]) -> None:
+        """Create the convolution's kernel for the two maps."""
+        self.build_sublayers((self.conv, (*input_shape[:3], 2)))
+        self.built = True
+
+    def call(self, x: Any, training: bool | None = None) -> Any:
+        """Return `x` with every place times its gate in 0…1."""
+        maps = [ops.mean(x, axis=-1, keepdims=True), ops.max(x, axis=-1, keepdims=True)]
+        return self.scale([x, self.gate(self.conv(self.concatenate(maps)))])
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "kernel": self.kernel}
+
+
+@keras.saving.register_keras_serializable("imgrec")
+class CBAM(Composite):
+    """Channel attention, then spatial attention, on `[B, H, W, C]`.
+
+    Source: Woo et al., "CBAM: Convolutional Block Attention Module", 2018 (arXiv 1807.06521).
+    """
+
+    def __init__(self, ratio: int = 16, kernel: int = 7, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.ratio = ratio
+        self.kernel = kernel
+        self.channel = ChannelAttention(ratio, name="channel", dtype=self.dtype_policy)
+        self.spatial = SpatialAttention(kernel, name="spatial", dtype=self.dtype_policy)
+
+    def build(self, input_shape: tuple[Any, ...]) -> None:
+        """Build both attentions."""
+        self.build_sublayers((self.channel, input_shape), (self.spatial, input_shape))
+        self.built = True
+
+    def call(self, x: Any, training: bool | None = None) -> Any:
+        """Return `x` with channels, then places, times their gates."""
+        return self.spatial(self.channel(x))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "ratio": self.ratio, "kernel": self.kernel}

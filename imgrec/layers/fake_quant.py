@@ -1,0 +1,234 @@
+"""Rounding to int8 inside a float model, exactly as TFLite does it, with gradients that pass through.
+
+Source: Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
+Inference", 2018 (arXiv 1712.05877); the straight-through estimator is Bengio et al., 2013 (arXiv 1308.3432).
+"""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import keras
+import numpy as np
+from keras import ops
+
+LEVELS = 255  # steps of an asymmetric 8-bit range
+WEIGHT_LEVELS = 127  # steps on either side of zero: int8 weights never take -128
+_SMALLEST = 1e-12  # keeps an all-zero kernel from dividing by zero
+_NO_EXTENT = 1e-8  # a tensor that is always zero may have any range; kernels want no tiny scale
+_TIE = 1e-3  # of a step: less than averages over any usual window lie apart
+
+Mode = Literal["quantise", "observe", "bypass", "export"]
+_mode: list[Mode] = ["quantise"]
+
+
+@contextlib.contextmanager
+def mode(name: Mode) -> Iterator[None]:
+    """Say what quantisation-aware layers do inside the `with` block.
+
+    `quantise` (always, outside a block): round to the range. `observe`: measure each batch, round
+    nothing. `bypass`: neither. `export`: round by constants, which the TFLite converter reads. A
+    function that was already compiled or traced keeps the mode that it was traced in.
+    """
+    _mode.append(name)
+    try:
+        yield
+    finally:
+        _mode.pop()
+
+
+def current_mode() -> Mode:
+    """The mode of the innermost `mode` block."""
+    return _mode[-1]
+
+
+def nudge(low: Any, high: Any, np_like: Any = ops) -> tuple[Any, Any]:
+    """Widen `[low, high]` to hold zero, then shift it so that zero falls on one of its 256 points.
+
+    Args:
+        low: float32 scalar.
+        high: float32 scalar.
+        np_like: `keras.ops`, or `numpy` for constants.
+
+    Returns:
+        The shifted pair, 255 steps apart, as TFLite's scale and zero-point give it.
+    """
+    low = np_like.minimum(low, 0.0)
+    high = np_like.maximum(high, 0.0)
+    high = np_like.where(high - low > _NO_EXTENT, high, low + 1.0)
+    scale = (high - low) / LEVELS
+    zero_point = np_like.clip(np_like.round(-low / scale), 0.0, LEVELS)
+    return -zero_point * scale, (LEVELS - zero_point) * scale
+
+
+def round_to_range(x: Any, low: Any, high: Any) -> Any:
+    """Clip `x` to a nudged range and round it to the nearest of the 256 points.
+
+    The gradient is one inside the range and zero outside it. On TensorFlow this is the fused kernel
+    (one pass forward and one back, and the operation that the TFLite converter reads ranges from);
+    on other backends the same is composed from `keras.ops`.
+
+    Args:
+        x: float32, any shape.
+        low: nudged lower end, float32 scalar.
+        high: nudged upper end, float32 scalar.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.quantization.fake_quant_with_min_max_vars(x, low, high)
+    return composed_round_to_range(x, low, high)
+
+
+def _break_ties(x: Any, low: Any, high: Any) -> Any:
+    """Move averages of int8 values a little away from int8's zero.
+
+    A fourth of 2×2 averages lies halfway between two points. TFLite rounds those away from int8's zero,
+    which is point 128 of the range; `round_to_range` rounds up.
+    """
+    scale = (high - low) / LEVELS
+    below = ops.cast(x < low + 128 * scale, x.dtype)
+    return x - below * (_TIE * scale)
+
+
+def composed_round_to_range(x: Any, low: Any, high: Any) -> Any:
+    """`round_to_range` from `keras.ops` alone."""
+    low, high = ops.stop_gradient(low), ops.stop_gradient(high)
+    scale = (high - low) / LEVELS
+    clipped = ops.clip(x, low, high)
+    rounded = ops.floor((clipped - low) / scale + 0.5) * scale + low
+    return clipped + ops.stop_gradient(rounded - clipped)
+
+
+def round_kernel(kernel: Any, axes: tuple[int, ...]) -> Any:
+    """Round a kernel to 255 levels, symmetric about zero, with one scale per output channel.
+
+    The scale is the largest magnitude over `axes` divided by 127; the gradient passes straight through.
+
+    Args:
+        kernel: variable or tensor, float32.
+        axes: all axes but the output channels'.
+    """
+    if current_mode() in ("observe", "bypass"):
+        return ops.convert_to_tensor(kernel)
+    if current_mode() == "export":
+        return constant(_rounded_kernel(to_numpy(kernel), axes, np))
+    kernel = ops.convert_to_tensor(kernel)
+    return kernel + ops.stop_gradient(_rounded_kernel(kernel, axes, ops) - kernel)
+
+
+def _rounded_kernel(kernel: Any, axes: tuple[int, ...], np_like: Any) -> Any:
+    largest = np_like.max(np_like.abs(kernel), axis=axes, keepdims=True)
+    scale = np_like.maximum(largest / WEIGHT_LEVELS, _SMALLEST)
+    return np_like.round(kernel / scale) * scale
+
+
+def round_tensor(weight: Any) -> Any:
+    """Round a weight that is added or multiplied: one asymmetric range over all of it."""
+    if current_mode() in ("observe", "bypass"):
+        return ops.convert_to_tensor(weight)
+    if current_mode() == "export":
+        values = to_numpy(weight)
+        low, high = nudge(np.float32(values.min()), np.float32(values.max()), np)
+        return round_to_range(constant(values), float(low), float(high))
+    weight = ops.convert_to_tensor(weight)
+    low, high = nudge(ops.stop_gradient(ops.min(weight)), ops.stop_gradient(ops.max(weight)))
+    return round_to_range(weight, low, high)
+
+
+def to_numpy(variable: Any) -> np.ndarray:
+    """The value of a variable, also while a TensorFlow function is being traced."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        with tf.init_scope():
+            return np.asarray(ops.convert_to_numpy(variable))
+    return np.asarray(ops.convert_to_numpy(variable))
+
+
+def constant(values: np.ndarray) -> Any:
+    """`values` as a float32 constant of the graph being traced."""
+    return ops.convert_to_tensor(values.astype("float32"))
+
+
+@keras.saving.register_keras_serializable("imgrec")
+class ActivationRange(keras.layers.Layer):
+    """Learns the range of a tensor as a moving average, and rounds the tensor to int8 in it.
+
+    While training the range follows each batch's smallest and largest value; in evaluation it is
+    frozen, and the layer computes what the int8 file computes. An end given as `low` or `high` is
+    fixed: zero after ReLU, the output of a sigmoid, the pixels.
+
+    Args:
+        low: fixed lower end, or None to learn it.
+        high: fixed upper end, or None to learn it.
+        momentum: of the moving average.
+
+    Input and output: float32, any shape. Weights: `minimum` and `maximum`, float32 scalars, not
+    trained by gradients.
+    """
+
+    def __init__(
+        self, low: float | None = None, high: float | None = None, momentum: float = 0.99, **kwargs: Any
+    ) -> None:
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        self.low, self.high, self.momentum = low, high, momentum
+        self._batches = 0
+
+    def build(self, input_shape: Any) -> None:
+        """Create the two ends of the range."""
+        self.minimum = self._end("minimum", self.low)
+        self.maximum = self._end("maximum", self.high)
+
+    @property
+    def is_set(self) -> bool:
+        """Whether the range has an extent; one that was measured may have none, where all was zero."""
+        return bool(ops.convert_to_numpy(self.maximum) > ops.convert_to_numpy(self.minimum))
+
+    def _end(self, name: str, fixed: float | None) -> Any:
+        start = keras.initializers.Constant(0.0 if fixed is None else fixed)
+        return self.add_weight(shape=(), initializer=start, trainable=False, name=name, aggregation="mean")
+
+    def call(self, x: Any, training: bool | None = None, averaged: bool = False) -> Any:
+        """Round `x`; `averaged` for what average pooling makes of a tensor that is already in this range."""
+        if current_mode() == "bypass":
+            return x
+        if current_mode() == "observe":
+            if not averaged:
+                self._observe(x)
+            return x
+        if current_mode() == "export":
+            low, high = nudge(to_numpy(self.minimum), to_numpy(self.maximum), np)
+            return round_to_range(x, float(low), float(high))
+        low, high = self._follow(x) if training and not averaged else (self.minimum, self.maximum)
+        low, high = nudge(ops.convert_to_tensor(low), ops.convert_to_tensor(high))
+        return round_to_range(_break_ties(x, low, high) if averaged else x, low, high)
+
+    def _batch_ends(self, x: Any) -> list[tuple[Any, Any]]:
+        """The ends that are learned, each with this batch's value of it."""
+        ends = []
+        if self.low is None:
+            ends.append((self.minimum, ops.minimum(ops.stop_gradient(ops.min(x)), 0.0)))
+        if self.high is None:
+            ends.append((self.maximum, ops.maximum(ops.stop_gradient(ops.max(x)), 0.0)))
+        return ends
+
+    def _observe(self, x: Any) -> None:
+        for end, seen in self._batch_ends(x):
+            end.assign((end * self._batches + seen) / (self._batches + 1))
+        self._batches += 1
+
+    def _follow(self, x: Any) -> tuple[Any, Any]:
+        unset = ops.equal(self.maximum, self.minimum)  # never calibrated: start at the first batch
+        for end, seen in self._batch_ends(x):
+            moved = end * self.momentum + seen * (1.0 - self.momentum)
+            end.assign(ops.where(unset, seen, moved))
+        return self.minimum, self.maximum
+
+    def compute_output_shape(self, input_shape: Any, **_: Any) -> Any:
+        """The input's shape."""
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """The fixed ends and the momentum."""
+        return {**super().get_config(), "low": self.low, "high": self.high, "momentum": self.momentum}

@@ -1,0 +1,79 @@
+"""AlexNet as torchvision has it: one tower, no local response normalisation."""
+
+from typing import Any
+
+import keras
+
+from imgrec.layers.conv import conv, max_pool
+from imgrec.models.architecture import Architecture, Shape
+from imgrec.models.head import check_rate, logits_out, pixels_in
+
+GRID = 6
+"""Side of the feature map that the classifier sees at 224 px."""
+
+
+def _alexnet(row: Architecture, shape: Shape, num_classes: int, *, dropout: float = 0.5) -> keras.Model:
+    """Build AlexNet; `dropout` is the share dropped before each of the two hidden dense layers."""
+    check_rate(dropout, "dropout")
+    image, x = pixels_in(row, shape)
+    x = max_pool(_conv_relu(x, 64, 11, 4, padding=2, name="conv1"), 3, 2, name="stem")
+    x = max_pool(_conv_relu(x, 192, 5, name="conv2"), 3, 2, name="stage1")
+    x = _conv_relu(x, 384, 3, name="conv3")
+    x = _conv_relu(x, 256, 3, name="conv4")
+    x = max_pool(_conv_relu(x, 256, 3, name="conv5"), 3, 2, name="stage2")
+    x = keras.layers.Flatten(name="flatten")(_pool_to_grid(x))
+    x = _dense_relu(_drop(x, dropout, "fc6_dropout"), name="fc6", relu="fc6_relu")
+    x = _dense_relu(_drop(x, dropout, "fc7_dropout"), name="fc7", relu="features")
+    return keras.Model(image, logits_out(x, num_classes), name=row.name)
+
+
+def _conv_relu(x: Any, filters: int, kernel: int, stride: int = 1, *, name: str, **kwargs: Any) -> Any:
+    x = conv(x, filters, kernel, stride, name=name, use_bias=True, **kwargs)
+    return keras.layers.ReLU(name=f"{name}_relu")(x)
+
+
+def _dense_relu(x: Any, *, name: str, relu: str) -> Any:
+    x = keras.layers.Dense(4096, kernel_initializer="he_normal", name=name)(x)
+    return keras.layers.ReLU(name=relu)(x)
+
+
+def _drop(x: Any, rate: float, name: str) -> Any:
+    return keras.layers.Dropout(rate, name=name)(x) if rate else x
+
+
+def _pool_to_grid(x: Any) -> Any:
+    """Average down to 6×6, as torchvision's adaptive pooling does where sides are multiples of 6.
+
+    Windows are equal and spread evenly, which built-in operations can do; a map already smaller than
+    6×6 stays as it is (adaptive pooling would only repeat its values), so the classifier is smaller.
+    """
+    windows = [max(side // GRID, 1) for side in x.shape[1:3]]
+    sizes = [side - (min(side, GRID) - 1) * step for side, step in zip(x.shape[1:3], windows, strict=True)]
+    if sizes == [1, 1]:
+        return x
+    return keras.layers.AveragePooling2D(tuple(sizes), tuple(windows), name="grid")(x)
+
+
+REFERENCE = {
+    "conv1": "features.0",
+    "conv2": "features.3",
+    "conv3": "features.6",
+    "conv4": "features.8",
+    "conv5": "features.10",
+    "fc6": "classifier.1",
+    "fc7": "classifier.4",
+    "logits": "classifier.6",
+}
+"""Layer name → torchvision's."""
+
+
+alexnet = Architecture(
+    "alexnet",
+    _alexnet,
+    {},
+    parameters=61_100_840,
+    source="Krizhevsky, One Weird Trick for Parallelizing CNNs, 2014 (arXiv 1404.5997); torchvision alexnet",
+    stages=2,
+    min_size=63,
+    reference_names=lambda layer: (REFERENCE[layer],),
+)

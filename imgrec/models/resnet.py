@@ -1,0 +1,186 @@
+"""ResNet: torchvision's for photographs, the 6n + 2 form for small images; each with SE or CBAM."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+
+from imgrec.errors import InputError
+from imgrec.layers.attention import CBAM, SqueezeExcitation
+from imgrec.layers.conv import conv_bn, conv_bn_relu, max_pool
+from imgrec.models.architecture import CENTRED_MEAN, CENTRED_STD, Architecture, Shape
+from imgrec.models.head import check_flag, logits_out, pixels_in
+from imgrec.registry import lookup
+
+SMALL = 64
+"""Up to this many pixels a side, `small_stem="auto"` spares the early strides."""
+
+Block = Callable[..., Any]
+
+ATTENTION: dict[str, Callable[[Any, str], Any]] = {
+    "none": lambda x, block: x,
+    "se": lambda x, block: SqueezeExcitation(name=f"{block}_se")(x),
+    "cbam": lambda x, block: CBAM(name=f"{block}_cbam")(x),
+}
+"""What stands at the end of a residual branch, before the addition."""
+
+
+def _resnet(
+    row: Architecture,
+    shape: Shape,
+    num_classes: int,
+    *,
+    block: Block,
+    depths: Sequence[int],
+    attention: str = "none",
+    small_stem: bool | str = "auto",
+    dropout: float = 0.0,
+) -> keras.Model:
+    """Build a ResNet for photographs: 7×7 stem at stride 2 and a max-pool, then four stages.
+
+    `small_stem=True` makes the stem a 3×3 convolution at stride 1 without pooling, for small images;
+    "auto" does so up to 64 px. Strides of a bottleneck stand in its 3×3 convolution ("v1.5").
+    """
+    small = min(shape[:2]) <= SMALL if small_stem == "auto" else check_flag(small_stem, "small_stem")
+    if not small:
+        row.require_size(shape, 2 * row.min_size, " with small_stem=false")
+    image, x = pixels_in(row, shape)
+    if small:
+        x = conv_bn_relu(x, 64, 3, block="stem", name="stem")
+    else:
+        x = conv_bn_relu(x, 64, 7, 2, block="stem")
+        x = max_pool(x, 3, 2, padding=1, name="stem")
+    x = _stages(x, block, depths, 64, attention)
+    x = keras.layers.GlobalAveragePooling2D(name="features")(x)
+    return keras.Model(image, logits_out(x, num_classes, dropout), name=row.name)
+
+
+def _resnet_small(
+    row: Architecture,
+    shape: Shape,
+    num_classes: int,
+    *,
+    depths: Sequence[int],
+    attention: str = "none",
+    width: int = 16,
+    stem_pool: bool = False,
+    dropout: float = 0.0,
+) -> keras.Model:
+    """Build a ResNet for small images: 3×3 stem, three stages of `width`, 2 and 4 times as many channels.
+
+    `stem_pool=True` halves the image after the stem, which makes each block four times cheaper and
+    lets the network be twice as wide at the same cost.
+    """
+    if isinstance(width, bool) or not isinstance(width, int) or width < 1:
+        raise InputError(f"width={width!r}: expected a positive whole number of channels, such as 16")
+    if check_flag(stem_pool, "stem_pool"):
+        row.require_size(shape, 2 * row.min_size, " with stem_pool=true")
+    image, x = pixels_in(row, shape)
+    if stem_pool:
+        x = max_pool(conv_bn_relu(x, width, 3, block="stem"), 2, 2, name="stem")
+    else:
+        x = conv_bn_relu(x, width, 3, block="stem", name="stem")
+    x = _stages(x, basic, depths, width, attention)
+    x = keras.layers.GlobalAveragePooling2D(name="features")(x)
+    return keras.Model(image, logits_out(x, num_classes, dropout), name=row.name)
+
+
+def _stages(x: Any, block: Block, depths: Sequence[int], width: int, attention: str) -> Any:
+    """Stack the stages: each but the first halves the map, each has twice the channels of the last."""
+    attend = lookup(ATTENTION, attention, "attention")
+    for stage, depth in enumerate(depths, start=1):
+        for index in range(1, depth + 1):
+            stride = 2 if stage > 1 and index == 1 else 1
+            # The last block's ReLU is the stage's endpoint.
+            end = f"stage{stage}" if index == depth else f"stage{stage}_block{index}_relu"
+            name = f"stage{stage}_block{index}"
+            x = block(x, width * 2 ** (stage - 1), stride, attend, name=name, end=end)
+    return x
+
+
+def basic(x: Any, filters: int, stride: int, attend: Block, *, name: str, end: str) -> Any:
+    """Two 3×3 convolutions and a shortcut."""
+    y = conv_bn_relu(x, filters, 3, stride, block=name, index=1)
+    y = conv_bn(y, filters, 3, block=name, index=2)
+    return _add(x, attend(y, name), stride, name, end)
+
+
+def bottleneck(x: Any, filters: int, stride: int, attend: Block, *, name: str, end: str) -> Any:
+    """1×1 down, 3×3, 1×1 up to four times `filters`, and a shortcut."""
+    y = conv_bn_relu(x, filters, 1, block=name, index=1)
+    y = conv_bn_relu(y, filters, 3, stride, block=name, index=2)
+    y = conv_bn(y, 4 * filters, 1, block=name, index=3)
+    return _add(x, attend(y, name), stride, name, end)
+
+
+def _add(x: Any, y: Any, stride: int, name: str, end: str) -> Any:
+    """Add the shortcut to the branch: a 1×1 convolution where shapes differ (option B), else `x` itself."""
+    if stride != 1 or x.shape[-1] != y.shape[-1]:
+        x = conv_bn(x, y.shape[-1], 1, stride, block=f"{name}_shortcut")
+    return keras.layers.ReLU(name=end)(keras.layers.Add(name=f"{name}_add")([x, y]))
+
+
+_SUBLAYERS = {
+    "se/reduce": "se.fc1",
+    "se/expand": "se.fc2",
+    "cbam/channel/reduce": "cbam.ChannelGate.mlp.1",
+    "cbam/channel/expand": "cbam.ChannelGate.mlp.3",
+    "cbam/spatial/conv": "cbam.SpatialGate.spatial.conv",
+    "shortcut_conv": "downsample.0",
+    "shortcut_bn": "downsample.1",
+}
+
+
+def _reference_names(layer: str) -> tuple[str, ...]:
+    """Torchvision's names; timm's for SE and those of the CBAM authors' repository for CBAM."""
+    ends = {"stem_conv": "conv1", "stem_bn": "bn1", "logits": "fc"}
+    if layer in ends:
+        return (ends[layer],)
+    stage, block, rest = re.fullmatch(r"stage(\d+)_block(\d+)_(.+)", layer).groups()  # type: ignore[union-attr]
+    return (f"layer{stage}.{int(block) - 1}.{_SUBLAYERS.get(rest, rest)}",)
+
+
+_PAPER = "He et al., Deep Residual Learning, 2016 (arXiv 1512.03385)"
+
+
+def _photo(name: str, block: Block, depths: Sequence[int], parameters: int) -> Architecture:
+    return Architecture(
+        name,
+        _resnet,
+        {"block": block, "depths": depths},
+        parameters=parameters,
+        source=f"{_PAPER}, table 1; torchvision {name}",
+        stages=4,
+        min_size=16,
+        reference_names=_reference_names,
+    )
+
+
+def _small(name: str, depths: Sequence[int], parameters: int) -> Architecture:
+    return Architecture(
+        name,
+        _resnet_small,
+        {"depths": depths},
+        parameters=parameters,
+        source=f"{_PAPER}, § 4.2, with projection shortcuts",
+        stages=3,
+        image_size=32,
+        num_classes=10,
+        min_size=8,
+        reference_names=_reference_names,
+        mean=CENTRED_MEAN,
+        std=CENTRED_STD,
+    )
+
+
+resnet18 = _photo("resnet18", basic, (2, 2, 2, 2), 11_689_512)
+resnet34 = _photo("resnet34", basic, (3, 4, 6, 3), 21_797_672)
+resnet50 = _photo("resnet50", bottleneck, (3, 4, 6, 3), 25_557_032)
+resnet101 = _photo("resnet101", bottleneck, (3, 4, 23, 3), 44_549_160)
+resnet152 = _photo("resnet152", bottleneck, (3, 8, 36, 3), 60_192_808)
+
+resnet8 = _small("resnet8", (1, 1, 1), 78_042)
+resnet14 = _small("resnet14", (2, 2, 2), 175_258)
+resnet20 = _small("resnet20", (3, 3, 3), 272_474)
+resnet56 = _small("resnet56", (9, 9, 9), 855_770)

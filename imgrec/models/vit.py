@@ -1,0 +1,184 @@
+"""Vision transformers."""
+
+import re
+from typing import Any
+
+import keras
+
+from imgrec.errors import InputError
+from imgrec.layers.transformer import (
+    MLP,
+    ClassToken,
+    SelfAttention,
+    TokenEmbedding,
+    layer_norm,
+    truncated_normal,
+)
+from imgrec.models.architecture import CENTRED_MEAN, CENTRED_STD, Architecture, Scale, Shape
+from imgrec.models.head import check_rate, logits_out, pixels_in
+
+GELUS = ("exact", "tanh")
+
+
+def _vit(
+    row: Architecture,
+    shape: Shape,
+    num_classes: int,
+    *,
+    patch: int,
+    width: int,
+    depth: int,
+    heads: int,
+    mlp_ratio: int,
+    class_token: bool,
+    gelu: str = "exact",
+    dropout: float = 0.0,
+) -> keras.Model:
+    """Build a pre-norm vision transformer; every encoder block is a stage.
+
+    `gelu` is "exact", as the reference implementations have it, or "tanh"; `dropout` stands after the
+    position embedding, every attention and every MLP, and before the classifier.
+    """
+    if any(side % patch for side in shape[:2]):
+        raise InputError(
+            f"{row.name}: got {shape[0]}×{shape[1]} px, expected sides that are multiples of {patch}, "
+            f"such as {max(round(shape[0] / patch) * patch, row.min_size)}"
+        )
+    if gelu not in GELUS:
+        raise InputError(f"gelu={gelu!r}: expected {' or '.join(GELUS)}")
+    check_rate(dropout, "dropout")
+    image, x = pixels_in(row, shape)
+    x = _patches(x, patch, width)
+    x = TokenEmbedding(class_token, dropout, name="embedding")(x)
+    for index in range(1, depth + 1):
+        x = _encoder_block(x, heads, mlp_ratio * width, gelu, dropout, f"stage{index}")
+    x = _pool(x, class_token)
+    return keras.Model(image, logits_out(x, num_classes, dropout, truncated_normal), name=row.name)
+
+
+def _patches(x: Any, patch: int, width: int) -> Any:
+    """Project each `patch`×`patch` square: `[B, H, W, C]` becomes tokens `[B, N, width]`, row by row."""
+    layer = keras.layers.Conv2D(width, patch, patch, kernel_initializer=truncated_normal(), name="stem_conv")
+    x = layer(x)
+    return keras.layers.Reshape((x.shape[1] * x.shape[2], width), name="stem")(x)
+
+
+def _encoder_block(x: Any, heads: int, hidden: int, gelu: str, dropout: float, stage: str) -> Any:
+    """Attention and an MLP, each after a normalisation and beside a shortcut."""
+    y = layer_norm(x, f"{stage}_norm1")
+    y = SelfAttention(heads, dropout, name=f"{stage}_attention")(y)
+    x = keras.layers.Add(name=f"{stage}_add")([x, y])
+    y = layer_norm(x, f"{stage}_norm2")
+    y = MLP(hidden, gelu, dropout, name=f"{stage}_mlp")(y)
+    return keras.layers.Add(name=stage)([x, y])
+
+
+def _pool(x: Any, class_token: bool) -> Any:
+    """Reduce tokens to `features` `[B, D]`: the normalised class token, or the mean of all, normalised.
+
+    A normalisation works token by token, so taking the class token first gives the same numbers.
+    """
+    if class_token:
+        x = ClassToken(name="class_token")(x)
+    else:
+        x = keras.layers.GlobalAveragePooling1D(name="mean_token")(x)
+    return layer_norm(x, "features")
+
+
+_TIMM = {
+    "norm1": "norm1",
+    "norm2": "norm2",
+    "attention/qkv": "attn.qkv",
+    "attention/projection": "attn.proj",
+    "mlp/expand": "mlp.fc1",
+    "mlp/reduce": "mlp.fc2",
+}
+_TORCHVISION = {
+    "norm1": "ln_1",
+    "norm2": "ln_2",
+    "attention/qkv": "self_attention.in_proj",
+    "attention/projection": "self_attention.out_proj",
+    "mlp/expand": "mlp.0",
+    "mlp/reduce": "mlp.3",
+}
+_ENDS = {
+    "stem_conv": ("patch_embed.proj", "conv_proj"),
+    "embedding/class_token": ("cls_token", "class_token"),
+    "embedding/position": ("pos_embed", "encoder.pos_embedding"),
+    "features": ("norm", "encoder.ln", "fc_norm"),
+    "logits": ("head", "heads.head"),
+}
+
+
+def _reference_names(layer: str) -> tuple[str, ...]:
+    """Timm's name, then torchvision's."""
+    if layer in _ENDS:
+        return _ENDS[layer]
+    stage, part = re.fullmatch(r"stage(\d+)_(.+)", layer).groups()  # type: ignore[union-attr]
+    index = int(stage) - 1
+    return f"blocks.{index}.{_TIMM[part]}", f"encoder.layers.encoder_layer_{index}.{_TORCHVISION[part]}"
+
+
+_PAPER = "Dosovitskiy et al., An Image is Worth 16x16 Words, 2021 (arXiv 2010.11929)"
+_DEIT = "Touvron et al., DeiT, 2021 (arXiv 2012.12877)"
+_HALF: Scale = (127.5, 127.5, 127.5)
+"""timm's checkpoints of these two take pixels on −1…1."""
+
+
+def _patch16(width: int) -> dict[str, Any]:
+    """Lay out the 12-block rows of the paper: 16 px patches, heads of 64 features."""
+    return {
+        "patch": 16,
+        "width": width,
+        "depth": 12,
+        "heads": width // 64,
+        "mlp_ratio": 4,
+        "class_token": True,
+    }
+
+
+vit_ti_16 = Architecture(
+    "vit_ti_16",
+    _vit,
+    _patch16(192),
+    parameters=5_717_416,
+    source=f"{_DEIT}, table 1; timm vit_tiny_patch16_224",
+    stages=12,
+    reference_names=_reference_names,
+    mean=_HALF,
+    std=_HALF,
+)
+vit_s_16 = Architecture(
+    "vit_s_16",
+    _vit,
+    _patch16(384),
+    parameters=22_050_664,
+    source=f"{_DEIT}, table 1; timm vit_small_patch16_224",
+    stages=12,
+    reference_names=_reference_names,
+    mean=_HALF,
+    std=_HALF,
+)
+vit_b_16 = Architecture(
+    "vit_b_16",
+    _vit,
+    _patch16(768),
+    parameters=86_567_656,
+    source=f"{_PAPER}, table 1; torchvision vit_b_16",
+    stages=12,
+    reference_names=_reference_names,
+)
+vit_small_image = Architecture(
+    "vit_small_image",
+    _vit,
+    {"patch": 4, "width": 128, "depth": 6, "heads": 4, "mlp_ratio": 2, "class_token": False},
+    parameters=810_890,
+    source=f"{_PAPER}, scaled down; mean over tokens as in Beyer et al., 2022 (arXiv 2205.01580)",
+    stages=6,
+    image_size=32,
+    num_classes=10,
+    min_size=8,
+    reference_names=_reference_names,
+    mean=CENTRED_MEAN,
+    std=CENTRED_STD,
+)

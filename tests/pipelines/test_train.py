@@ -1,0 +1,158 @@
+"""The whole path on pictures made here: train, report, export, predict; and what it refuses."""
+
+import csv
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from imgrec import bundle
+from imgrec.errors import InputError
+from imgrec.export import parity
+from imgrec.serving.predictor import Predictor
+from pipelines import train
+
+SMALL = ["--model", "resnet8", "--model-options", "width=8", "--epochs", "6", "--batch-size", "32"]
+SMALL += ["--learning-rate", "0.05", "--warmup-epochs", "0.5", "--qat-epochs", "1", "--no-tensorboard"]
+
+
+def stripes(count: int, side: int = 16) -> tuple[np.ndarray, np.ndarray]:
+    """Horizontal, vertical or no stripes, with noise: uint8 `[N, H, W]` and labels 0, 1, 2."""
+    draw = np.random.default_rng(0)
+    labels = np.arange(count) % 3
+    images = draw.integers(0, 100, (count, side, side), dtype=np.uint8)
+    images[labels == 0, ::4] += 130
+    images[labels == 1, :, ::4] += 130
+    return images, labels
+
+
+@pytest.fixture(scope="module")
+def npz(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    images, labels = stripes(300)
+    path = tmp_path_factory.mktemp("data") / "stripes.npz"
+    np.savez(path, images=images, labels=labels)
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(npz: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "stripes"
+    assert train.main(["--data", f"npz:{npz}", "--out", str(out), *SMALL]) == 0
+    return out
+
+
+def test_the_run_folder_is_whole(trained: Path) -> None:
+    read = bundle.read(trained)
+    exports = {"float32.tflite", "ptq_int8.tflite", "qat_int8.tflite", "labels.txt", "preprocess.json"}
+    assert {p.name for p in (trained / "exports").iterdir()} == exports
+    expected = {"run.json", "model.keras", "preprocess.json", "labels.txt", "metrics.json", "history.csv"}
+    expected |= {"predictions.csv", "report/index.html", "history_qat.csv"} | {f"exports/{n}" for n in exports}
+    assert set(read.manifest) == expected
+    assert read.config["optim"]["epochs"] == 6
+    assert read.run["data"]["images"] == {"train": 210, "val": 60, "test": 30}
+    assert [p.name for p in trained.parent.iterdir()] == ["stripes"]
+
+
+def test_the_figures_agree_with_the_predictions(trained: Path) -> None:
+    metrics = json.loads((trained / "metrics.json").read_text())
+    rows = list(csv.DictReader((trained / "predictions.csv").read_text().splitlines()))
+    right = sum(row["label"] == row["predicted"] for row in rows)
+    assert metrics["test"]["accuracy"] == right / len(rows)
+    assert metrics["test"]["accuracy"] > 0.9, "stripes are easy"
+    assert [file["name"] for file in metrics["exports"]["files"]] == ["float32", "ptq_int8", "qat_int8"]
+    assert metrics["exports"]["failures"] == []
+
+
+def test_the_loaded_model_and_its_files_answer_alike(trained: Path) -> None:
+    rows = list(csv.DictReader((trained / "predictions.csv").read_text().splitlines()))
+    images, _ = stripes(300)
+    pixels = np.stack([images[int(row["id"].rsplit("-", 1)[-1])] for row in rows])[..., None]
+    model = Predictor.load(trained)
+    probabilities = model.predict(pixels)
+    surest = [f"{p:.6f}" for p in probabilities.max(axis=1)]
+    assert surest == [row["probability"] for row in rows]
+    shipped = Predictor.load(trained / "exports" / "float32.tflite").predict(pixels)
+    np.testing.assert_allclose(shipped, probabilities, atol=1e-4)
+
+
+def test_a_file_that_answers_otherwise_fails_the_command(
+    npz: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    honest = parity.run
+
+    def wrong(path: Path, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        logits, seconds = honest(path, images)
+        return (np.roll(logits, 1, axis=1) if "qat" in Path(path).name else logits), seconds
+
+    monkeypatch.setattr(parity, "run", wrong)
+    out = tmp_path / "run"
+    assert train.main(["--data", f"npz:{npz}", "--out", str(out), *SMALL, "--epochs", "2"]) == 1
+    said = capsys.readouterr().out
+    assert "parity gate: qat_int8: agrees with the model it was made from on" in said
+    assert said.splitlines()[-1] == f"FAILED the parity gate, do not ship: {out / 'exports'}"
+    assert json.loads((out / "metrics.json").read_text())["exports"]["failures"]
+
+
+def test_a_folder_of_colour_files_trains(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    for number in range(60):
+        colour = [(200, 40, 40), (40, 200, 40)][number % 2]
+        picture = np.clip(draw.normal(colour, 30, (24, 20 + number % 9, 3)), 0, 255).astype(np.uint8)
+        path = tmp_path / "data" / ["blue", "green"][number % 2] / f"{number:02d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), picture)
+    out = tmp_path / "run"
+    words = ["--data", str(tmp_path / "data"), "--out", str(out), "--quantize", "none", "--image-size", "16"]
+    assert train.main([*words, *SMALL, "--batch-size", "16", "--cutmix", "1", "--mixup", "0.2"]) == 0
+    answer = Predictor.load(out).predict_files([tmp_path / "data" / "green" / "01.png"])
+    assert Predictor.load(out).labels[int(answer[0].argmax())] == "green"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--model", "resnet2O"], "unknown model 'resnet2O': did you mean resnet20"),
+        (["--model-options", "attentoin=se"], "did you mean attention"),
+        (["--model-options", "attention=sse"], "did you mean se"),
+        (["--epochs", "0"], "--epochs 0: expected more than 0"),
+        (["--label-smoothing", "2"], "expected a share from 0 to 1"),
+        (["--data", "absent-folder"], "absent-folder"),
+        (["--data", "nqz:file.npz"], "did you mean npz"),
+        (["--image-size", "4"], "expected at least"),
+        (["--recipe", "sampel"], "did you mean sample"),
+        (["--epoch", "3"], "--epochs"),
+    ],
+)
+def test_bad_input_is_named_and_leaves_nothing(tmp_path: Path, words: list[str], message: str) -> None:
+    with pytest.raises(InputError) as error:
+        train.main(["--out", str(tmp_path / "run"), *words])
+    assert message in str(error.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_layer_without_int8_form_stops_before_training(
+    tmp_path: Path, npz: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import keras
+
+    from imgrec import models
+
+    def odd(name: str, input_shape: tuple[int, ...], num_classes: int, **options: object) -> keras.Model:
+        image = keras.Input(input_shape, name="image")
+        x = keras.layers.GaussianNoise(0.1, name="hiss")(keras.layers.Flatten()(image))
+        x = keras.layers.UnitNormalization(name="unit")(x)
+        return keras.Model(image, keras.layers.Dense(num_classes, name="logits")(x))
+
+    monkeypatch.setattr(models, "build_model", odd)
+    with pytest.raises(InputError, match="unit"):
+        train.main(["--data", f"npz:{npz}", "--model", "resnet8", "--out", str(tmp_path / "run")])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_not_ours_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(InputError, match="not an imgrec run"):
+        train.main(["--out", str(tmp_path), "--epochs", "1"])
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
