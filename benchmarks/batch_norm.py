@@ -1,6 +1,6 @@
 """What the fused batch normalisation is worth: a training step with it, against one with Keras's layer.
 
-    python -m benchmarks.batch_norm [MODEL] [SIDE] [BATCH]      (default: resnet20 32 128)
+python -m benchmarks.batch_norm [MODEL] [SIDE] [BATCH]      (default: resnet20 32 128)
 """
 
 import sys

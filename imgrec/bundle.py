@@ -73,7 +73,9 @@ def check_out(out: Path) -> None:
         )
     staging = _staging(out)
     if staging.exists() and not (staging.is_dir() and (_is_run(staging) or _only_ours(staging))):
-        raise InputError(f"{staging}: in the way, and not an unfinished imgrec run; move it or name another --out")
+        raise InputError(
+            f"{staging}: in the way, and not an unfinished imgrec run; move it or name another --out"
+        )
     parent = next(p for p in (out.absolute(), *out.absolute().parents) if p.exists())
     if not os.access(parent, os.W_OK):
         raise InputError(f"--out {out}: {parent} is not writable")
@@ -153,7 +155,11 @@ def write_manifest(folder: Path) -> None:
 
 def _sha256(path: Path) -> str:
     with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _sha256_310(stream)
+        return (
+            hashlib.file_digest(stream, "sha256").hexdigest()
+            if hasattr(hashlib, "file_digest")
+            else _sha256_310(stream)
+        )
 
 
 def _sha256_310(stream: Any) -> str:
@@ -170,7 +176,9 @@ def verify(folder: Path) -> dict[str, str]:
         InputError: no folder, no manifest, or a file that is missing or was changed (named).
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such run folder; `python -m pipelines.train --out {folder}` makes one")
+        raise InputError(
+            f"{folder}: no such run folder; `python -m pipelines.train --out {folder}` makes one"
+        )
     path = folder / MANIFEST
     if not path.is_file():
         raise InputError(f"{folder}: no {MANIFEST}: not a run folder, or its training did not finish")

@@ -175,7 +175,9 @@ def _typed(name: str, hint: Any, default: Any, value: Any) -> Any:
         return float(value)
     if type(value) is type(default):
         return value
-    raise InputError(f"setting {name!r}: got {value!r}, expected {type(default).__name__} such as {default!r}")
+    raise InputError(
+        f"setting {name!r}: got {value!r}, expected {type(default).__name__} such as {default!r}"
+    )
 
 
 def model_options(pairs: tuple[str, ...]) -> dict[str, Any]:

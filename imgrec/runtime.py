@@ -75,7 +75,10 @@ def choose_strategy(name: str) -> tuple[Any, str]:
         return strategy, f"mirrored over {strategy.num_replicas_in_sync} device(s)"
     if gpus:
         return None, "one GPU"
-    return None, f"CPU, {len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores"
+    return (
+        None,
+        f"CPU, {len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores",
+    )
 
 
 def scope(strategy: Any) -> contextlib.AbstractContextManager[Any]:

@@ -82,11 +82,12 @@ def parse(kind: type[T], argv: Sequence[str], *, default: T | None = None, **opt
     """
     import tyro
 
-    extra = {} if default is None else {"default": default}
+    if default is not None:
+        options["default"] = default
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
-            return tyro.cli(kind, args=argv, config=(tyro.conf.OmitArgPrefixes,), **extra, **options)
+            return tyro.cli(kind, args=argv, config=(tyro.conf.OmitArgPrefixes,), **options)
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
@@ -101,7 +102,8 @@ def _one_line(box: str) -> str:
     flags = [line.split()[0] for line in lines if line.startswith("--")]
     head = lines[0] if lines else plain.strip()
     close = f"; did you mean {' or '.join(flags)}?" if flags else ""
-    detail = "" if flags or len(lines) < 2 else " " + " ".join(x for x in lines[1:] if not x.startswith("For "))
+    rest = [line for line in lines[1:] if not line.startswith("For ")]
+    detail = "" if flags else "".join(f" {line}" for line in rest)
     return f"{head}{detail}{close} (--help lists every flag)"
 
 

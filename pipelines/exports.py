@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.setup import Job
+from pipelines.job import Job
 
 PARITY_IMAGES = 2000
 """At most this many test images go through every file, one at a time as on a phone."""
@@ -55,7 +55,8 @@ def export(job: Job, folder: Path, logits: np.ndarray) -> Exported:
         fine_tune(job, quantized, folder)
         print("exporting qat_int8.tflite", flush=True)
         litert.to_int8(quantized, target / "qat_int8.tflite")
-        measured("qat_int8", quantized.predict(images.astype("float32"), batch_size=job.batch_size, verbose=0))
+        pixels = images.astype("float32")
+        measured("qat_int8", quantized.predict(pixels, batch_size=job.batch_size, verbose=0))
     return Exported(len(images), rows, parity.gate(rows), parity.table(rows))
 
 

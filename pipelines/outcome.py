@@ -9,7 +9,7 @@ import numpy as np
 from imgrec import bundle
 from imgrec.training.fit import Fitted
 from pipelines.exports import Exported
-from pipelines.setup import Job
+from pipelines.job import Job
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,12 @@ def write_results(job: Job, folder: Path, fitted: Fitted, result: Result, export
     test, classes = job.source.test, job.source.classes
     exports = [asdict(row) for row in exported.rows]
     best = fitted.history[fitted.best_epoch - 1]
+    validation = {"epoch": fitted.best_epoch, "accuracy": best["val_accuracy"], "loss": best["val_loss"]}
     bundle.write_json(
         folder / "metrics.json",
         {
             "test": result.metrics,
-            "validation": {"epoch": fitted.best_epoch, "accuracy": best["val_accuracy"], "loss": best["val_loss"]},
+            "validation": validation,
             "exports": {"images": exported.images, "files": exports, "failures": exported.failures},
         },
     )
@@ -98,8 +99,8 @@ def announce(out: Path, result: Result, exported: Exported) -> int:
     print(f"\n{exported.table}\n")
     for failure in exported.failures:
         print(f"parity gate: {failure}")
-    figures = result.metrics
-    print(f"test accuracy {figures['accuracy']:.4f} on {figures['images']:,} images, macro F1 {figures['f1_macro']:.4f}")
+    accuracy, images, f1 = (result.metrics[key] for key in ("accuracy", "images", "f1_macro"))
+    print(f"test accuracy {accuracy:.4f} on {images:,} images, macro F1 {f1:.4f}")
     print(f"report: {out / 'report' / 'index.html'}")
     if exported.failures:
         print(f"FAILED the parity gate, do not ship: {out / 'exports'}")

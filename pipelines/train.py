@@ -32,7 +32,7 @@ def run(config: Config, command: str = "imgrec") -> int:
     import_frameworks()
     from pipelines import outcome
     from pipelines.exports import export
-    from pipelines.setup import prepare
+    from pipelines.job import prepare
 
     job = prepare(config, command)
     folder = bundle.begin(out)

@@ -58,7 +58,7 @@ def _vit(
 
 def _patches(x: Any, patch: int, width: int) -> Any:
     """Project each `patch`×`patch` square: `[B, H, W, C]` becomes tokens `[B, N, width]`, row by row."""
-    layer = keras.layers.Conv2D(width, patch, patch, kernel_initializer=truncated_normal(), name="stem_conv")
+    layer = keras.layers.Conv2D(width, patch, patch, kernel_initializer="lecun_normal", name="stem_conv")
     x = layer(x)
     return keras.layers.Reshape((x.shape[1] * x.shape[2], width), name="stem")(x)
 

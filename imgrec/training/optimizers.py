@@ -5,7 +5,9 @@ import keras
 from imgrec.config import OptimConfig
 
 
-def cosine_with_warmup(peak: float, steps: int, warmup_steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+def cosine_with_warmup(
+    peak: float, steps: int, warmup_steps: int
+) -> keras.optimizers.schedules.LearningRateSchedule:
     """Linear from 0 to `peak` over `warmup_steps`, then a half cosine to 0 at `steps`.
 
     The warm-up takes a fifth of the steps at most, so that a short run still cools down.
@@ -21,7 +23,9 @@ def cosine_with_warmup(peak: float, steps: int, warmup_steps: int) -> keras.opti
     )
 
 
-def build_optimizer(model: keras.Model, optim: OptimConfig, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+def build_optimizer(
+    model: keras.Model, optim: OptimConfig, steps_per_epoch: int
+) -> keras.optimizers.Optimizer:
     """Build SGD with Nesterov momentum or AdamW, for `optim.epochs` × `steps_per_epoch` steps.
 
     Weight decay is decoupled (Loshchilov and Hutter, 2019, arXiv 1711.05101) and spares every
@@ -44,5 +48,5 @@ def build_optimizer(model: keras.Model, optim: OptimConfig, steps_per_epoch: int
 
 
 def _is_embedding(path: str) -> bool:
-    """Whether a variable is a position embedding or a token: `embedding/position`, `embedding/class_token`."""
+    """Whether a variable is a position embedding or a class token, such as `embedding/position`."""
     return ("embedding" in path or "token" in path) and not path.endswith("kernel")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from imgrec.errors import InputError
 from imgrec.layers.attention import CBAM, ChannelAttention, SpatialAttention, SqueezeExcitation
 from imgrec.layers.composite import Composite
 from imgrec.layers.transformer import MLP, ClassToken, SelfAttention, TokenEmbedding
@@ -162,3 +163,8 @@ def test_dropout_works_in_training_only() -> None:
     zeros = dropped == 0
     assert 0.2 < zeros.mean() < 0.8
     np.testing.assert_allclose(dropped[~zeros], 2 * kept[~zeros], rtol=1e-5)
+
+
+def test_heads_divide_the_features() -> None:
+    with pytest.raises(InputError, match="got 12 features for 5 heads, expected a multiple"):
+        SelfAttention(5).build((None, 7, 12))

@@ -79,7 +79,8 @@ def test_help_needs_no_framework(job: str) -> None:
 
 
 def test_an_interrupted_command_says_so() -> None:
-    code = "import time; from pipelines.cli import guarded; print('up', flush=True); guarded(lambda: time.sleep(60))"
+    code = "import time; from pipelines.cli import guarded\n"
+    code += "print('up', flush=True); guarded(lambda: time.sleep(60))"
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()

@@ -11,6 +11,7 @@ import pytest
 from imgrec import bundle
 from imgrec.errors import InputError
 from imgrec.export import parity
+from imgrec.export.inspect import describe, float_operators, foreign_operators
 from imgrec.serving.predictor import Predictor
 from pipelines import train
 
@@ -48,7 +49,8 @@ def test_the_run_folder_is_whole(trained: Path) -> None:
     exports = {"float32.tflite", "ptq_int8.tflite", "qat_int8.tflite", "labels.txt", "preprocess.json"}
     assert {p.name for p in (trained / "exports").iterdir()} == exports
     expected = {"run.json", "model.keras", "preprocess.json", "labels.txt", "metrics.json", "history.csv"}
-    expected |= {"predictions.csv", "report/index.html", "history_qat.csv"} | {f"exports/{n}" for n in exports}
+    expected |= {"predictions.csv", "report/index.html", "history_qat.csv"}
+    expected |= {f"exports/{name}" for name in exports}
     assert set(read.manifest) == expected
     assert read.config["optim"]["epochs"] == 6
     assert read.run["data"]["images"] == {"train": 210, "val": 60, "test": 30}
@@ -156,3 +158,31 @@ def test_a_folder_that_is_not_ours_is_kept(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not an imgrec run"):
         train.main(["--out", str(tmp_path), "--epochs", "1"])
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [("alexnet", []), ("resnet50", ["--model-options", "attention=cbam"]), ("vit_ti_16", [])],
+)
+def test_a_large_model_trains_a_step_and_becomes_int8(tmp_path: Path, model: str, options: list[str]) -> None:
+    """From a folder of colour JPEGs to int8 files at 224 px; a model of one step may fail the gate."""
+    draw = np.random.default_rng(0)
+    for number in range(40):
+        colour = [(200, 60, 60), (60, 60, 200)][number % 2]
+        picture = np.clip(draw.normal(colour, 40, (230, 250, 3)), 0, 255).astype(np.uint8)
+        path = tmp_path / "data" / ["warm", "cold"][number % 2] / f"{number:02d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), picture)
+    out = tmp_path / "run"
+    words = ["--data", str(tmp_path / "data"), "--out", str(out), "--model", model, *options, "--epochs", "1"]
+    words += ["--batch-size", "28", "--qat-epochs", "1", "--learning-rate", "0.001", "--no-tensorboard"]
+    words += ["--calibration-images", "8"]
+    assert train.main(words) in (0, 1)
+    for name in ("ptq_int8", "qat_int8"):
+        operators = describe(out / "exports" / f"{name}.tflite")
+        assert not float_operators(operators)
+        assert not foreign_operators(operators)
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert [row["name"] for row in metrics["exports"]["files"]] == ["float32", "ptq_int8", "qat_int8"]
+    assert metrics["exports"]["files"][0]["agreement"] == 1.0

@@ -84,7 +84,6 @@ def test_mirrored_over_one_device_trains() -> None:
     assert line == "mirrored over 1 device(s)"
     with runtime.scope(strategy):
         model = build_model("resnet8", input_shape=(16, 16, 1), num_classes=2)
-    fitted = fit(
-        model, stripes(64, 16, True), stripes(32, 16, False), optim=OPTIM, steps_per_epoch=4, strategy=strategy
-    )
+    data = stripes(64, 16, True), stripes(32, 16, False)
+    fitted = fit(model, *data, optim=OPTIM, steps_per_epoch=4, strategy=strategy)
     assert len(fitted.history) == 3

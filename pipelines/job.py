@@ -113,7 +113,7 @@ def overview(job: Job) -> str:
     """What is about to happen, on one screen: data, model and settings."""
     config, source = job.config, job.source
     optim, augment, height = config.optim, config.augment, job.preprocess.size[0]
-    names = ", ".join(source.classes[:6]) + (f", … ({len(source.classes)})" if len(source.classes) > 6 else "")
+    names = ", ".join([*source.classes[:6], *(["…"] if len(source.classes) > 6 else [])])
     parameters = sum(v.shape.num_elements() for v in job.model.trainable_variables)
     mixing = [f"{k} α={v:g}" for k, v in (("Mixup", augment.mixup), ("CutMix", augment.cutmix)) if v]
     changes = [f"crop: {augment.crop}", *(["flip"] if augment.flip else []), *mixing]
@@ -122,7 +122,7 @@ def overview(job: Job) -> str:
     rows = {
         "data": f"{source.name}: {counts} images",
         "classes": f"{len(source.classes)}: {names}",
-        "input": f"{height} × {job.preprocess.size[1]} {job.preprocess.colour}, resize: {job.preprocess.resize}",
+        "input": f"{height} × {height} {job.preprocess.colour}, resize: {job.preprocess.resize}",
         "model": f"{job.recorded_model['name']} {options}".strip() + f", {parameters:,} trainable parameters",
         "training": f"{optim.epochs} epochs × {job.steps_per_epoch} steps of {job.batch_size} images",
         "optimiser": f"{optim.optimizer}, peak rate {optim.learning_rate:g}, cosine after "
@@ -139,4 +139,5 @@ def overview(job: Job) -> str:
 
 
 def _files(quantize: str) -> list[str]:
-    return ["float32", "post-training int8", "quantisation-aware int8"][: {"none": 1, "ptq": 2, "qat": 3}[quantize]]
+    count = {"none": 1, "ptq": 2, "qat": 3}[quantize]
+    return ["float32", "post-training int8", "quantisation-aware int8"][:count]

@@ -1,0 +1,161 @@
+"""The int8 file: all int8, with the learned ranges in it, answering as the Keras model does."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from quantized_nets import CLASSES, NETS, answers, pictures, train
+
+from imgrec.compression import qat
+from imgrec.export import litert, parity
+from imgrec.export.inspect import Operator, describe, float_operators
+from imgrec.layers.fake_quant import ActivationRange, nudge
+from imgrec.models import build_model
+
+
+@pytest.fixture(scope="module", params=list(NETS))
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
+    """A fine-tuned model, its file and the file's operators."""
+    keras.utils.set_random_seed(0)
+    model = NETS[request.param]()
+    train(model, 25)
+    quantized = qat.prepare(model, pictures(96, seed=3)[0])
+    train(quantized, 8, rate=3e-4)
+    path = litert.to_int8(quantized, tmp_path_factory.mktemp("files") / "qat_int8.tflite")
+    return quantized, path, describe(path)
+
+
+def learned_ranges(model: keras.Model) -> dict[str, tuple[float, float]]:
+    ranges = [layer for layer in model.layers if isinstance(layer, ActivationRange)]
+    return {r.name: nudge(np.asarray(r.minimum), np.asarray(r.maximum), np) for r in ranges}
+
+
+def test_every_learned_range_is_in_the_file(trained) -> None:
+    model, _, operators = trained
+    found = [t.range for o in operators for t in (*o.inputs, *o.outputs) if t.range is not None]
+    scales = np.array([(high - low) / 255 for low, high in found])
+    zeros = np.array([t.zero_points[0] for o in operators for t in (*o.inputs, *o.outputs) if t.range])
+    for name, (low, high) in learned_ranges(model).items():
+        scale = (high - low) / 255
+        match = (np.abs(scales / scale - 1) < 1e-5) & (zeros == round(-low / scale) - 128)
+        assert match.any(), f"{name}: [{low}, {high}] is in no tensor of the file"
+
+
+def test_every_convolution_dense_and_product_is_int8(trained) -> None:
+    _, _, operators = trained
+    weighted = [o for o in operators if o.name in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")]
+    assert len(weighted) > 8 and not float_operators(operators)
+    for operator in weighted:
+        source, kernel, bias = operator.inputs[:3]
+        assert (source.dtype, kernel.dtype, bias.dtype) == ("int8", "int8", "int32")
+        channels = kernel.shape[-1] if operator.name == "DEPTHWISE_CONV_2D" else kernel.shape[0]
+        assert len(kernel.scales) == channels and not any(kernel.zero_points)
+        assert np.allclose(bias.scales, np.array(kernel.scales) * source.scales[0], rtol=1e-5)
+
+
+def test_raw_pixels_in_and_float_logits_out(trained) -> None:
+    _, path, operators = trained
+    (image,), (logits,) = operators[0].inputs, operators[-1].outputs
+    assert (image.dtype, image.shape, image.scales, image.zero_points) == (
+        "uint8",
+        (1, 16, 16, 3),
+        (1.0,),
+        (0,),
+    )
+    assert (logits.dtype, logits.shape) == ("float32", (1, CLASSES))
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_the_file_answers_as_the_keras_model(trained) -> None:
+    model, path, _ = trained
+    images, labels = pictures(400, seed=9)
+    expected = answers(model, images)
+    row = parity.measure(path, images, labels, expected)
+    step = float(model.layers[-1].maximum - model.layers[-1].minimum) / 255
+    assert row.agreement >= 0.99
+    assert row.accuracy > 0.5
+    logits, _ = parity.run(path, images)
+    assert np.mean(np.abs(logits - expected)) < step
+
+
+def test_only_layer_normalisation_is_float(trained) -> None:
+    _, _, operators = trained
+    allowed = {"QUANTIZE", "DEQUANTIZE", "SUM", "MUL", "SUB", "ADD", "RSQRT"}
+    floats = {o.name for o in operators if any(t.dtype == "float32" for t in (*o.inputs, *o.outputs))}
+    if any(o.name == "RSQRT" for o in operators):
+        assert floats <= allowed
+    else:
+        assert floats == {"DEQUANTIZE"}
+
+
+@pytest.mark.parametrize("pool, side", [(2, 8), (3, 9)])
+def test_average_pooling_breaks_ties_as_the_file_does(pool: int, side: int, tmp_path: Path) -> None:
+    image = keras.Input((side, side, 2), name="image")
+    model = keras.Model(image, keras.layers.AveragePooling2D(pool, name="p")(image))
+    quantized = qat.prepare(model)
+    quantized.get_layer(
+        "image_range"
+    ).low = None  # so that the file is written: its range is fixed, not learned
+    path = litert.to_int8(quantized, tmp_path / "pool.tflite")
+    images = np.random.default_rng(0).integers(0, 256, (50, side, side, 2)).astype("uint8")
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(path))
+    interpreter.allocate_tensors()
+    for picture in images:
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], picture[None])
+        interpreter.invoke()
+        answer = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+        assert np.array_equal(answer, answers(quantized, picture[None]))
+
+
+def test_dead_and_faint_channels_survive(tmp_path: Path) -> None:
+    image = keras.Input((8, 8, 3), name="image")
+    x = keras.layers.Conv2D(4, 3, name="conv")(image)
+    x = keras.layers.GlobalAveragePooling2D(name="features")(keras.layers.ReLU(name="relu")(x))
+    model = keras.Model(image, keras.layers.Dense(3, name="logits")(x))
+    kernel, bias = model.get_layer("conv").get_weights()
+    kernel[..., 0], kernel[..., 1], bias[:2] = 0, kernel[..., 1] * 1e-8, [0.5, 40.0]
+    model.get_layer("conv").set_weights([kernel, bias])
+    images = np.random.default_rng(0).integers(0, 256, (100, 8, 8, 3)).astype("uint8")
+    quantized = qat.prepare(model, images)
+    path = litert.to_int8(quantized, tmp_path / "faint.tflite")
+    logits, _ = parity.run(path, images)
+    expected = answers(quantized, images)
+    assert np.abs(logits - expected).max() <= np.ptp(expected) / 100
+
+
+def test_an_unmeasured_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(litert.ExportError, match="calibrate or train"):
+        litert.to_int8(qat.prepare(NETS["vit"]()), tmp_path / "x.tflite")
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_float_convolution_is_told() -> None:
+    (convolution,) = [
+        o for o in [Operator("CONV_2D", (), ()), Operator("ADD", (), ())] if o.name == "CONV_2D"
+    ]
+    assert float_operators([convolution]) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name, size, options",
+    [("alexnet", 224, {}), ("resnet50", 96, {"attention": "cbam"}), ("vit_ti_16", 224, {})],
+)
+def test_large_models_train_a_step_and_become_int8(
+    name: str, size: int, options: dict, tmp_path: Path
+) -> None:
+    keras.utils.set_random_seed(0)
+    images = np.random.default_rng(0).integers(0, 256, (16, size, size, 3)).astype("uint8")
+    targets = np.eye(10, dtype="float32")[np.arange(16) % 10]
+    quantized = qat.prepare(build_model(name, input_shape=(size, size, 3), num_classes=10, **options), images)
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    quantized.compile(keras.optimizers.SGD(1e-4), loss)
+    assert np.isfinite(quantized.train_on_batch(images[:4].astype("float32"), targets[:4]))
+    path = litert.to_int8(quantized, tmp_path / "qat_int8.tflite")
+    expected = answers(quantized, images)
+    logits, _ = parity.run(path, images)
+    assert np.abs(logits - expected).max() < np.ptp(expected) * 0.2
+    assert np.corrcoef(logits.ravel(), expected.ravel())[0, 1] > 0.98
