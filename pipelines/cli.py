@@ -99,10 +99,11 @@ def _one_line(box: str) -> str:
     plain = re.sub(r"\x1b\[[0-9;]*m", "", box)
     lines = [line.strip("│ ") for line in plain.splitlines() if line.startswith("│")]
     lines = [line for line in lines if line and not line.startswith("─")]
-    flags = [line.split()[0] for line in lines if line.startswith("--")]
     head = lines[0] if lines else plain.strip()
+    unknown = head.startswith("Unrecognized")
+    flags = [line.split()[0] for line in lines if line.startswith("--")] if unknown else []
     close = f"; did you mean {' or '.join(flags)}?" if flags else ""
-    rest = [line for line in lines[1:] if not line.startswith("For ")]
+    rest = [line for line in lines[1:] if not line.startswith(("For ", "--", "Perhaps"))]
     detail = "" if flags else "".join(f" {line}" for line in rest)
     return f"{head}{detail}{close} (--help lists every flag)"
 
