@@ -13,7 +13,7 @@ help:  ## Show these commands
 
 # Made anew only when what is to be installed changes.
 $(STAMP): setup.cfg setup.py constraints.txt
-	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 10) <= v[:2] <= (3, 12) else f"error: Python {v[0]}.{v[1]} found, 3.10 to 3.12 needed: make PYTHON=python3.11 …")'
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v[:2] <= (3, 12) else f"error: Python {v[0]}.{v[1]} found, 3.11 or 3.12 needed: make PYTHON=python3.11 …")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@

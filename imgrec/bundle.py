@@ -155,18 +155,7 @@ def write_manifest(folder: Path) -> None:
 
 def _sha256(path: Path) -> str:
     with open(path, "rb") as stream:
-        return (
-            hashlib.file_digest(stream, "sha256").hexdigest()
-            if hasattr(hashlib, "file_digest")
-            else _sha256_310(stream)
-        )
-
-
-def _sha256_310(stream: Any) -> str:
-    digest = hashlib.sha256()  # hashlib.file_digest came with Python 3.11
-    while block := stream.read(1 << 20):
-        digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def verify(folder: Path) -> dict[str, str]:

@@ -9,7 +9,7 @@ from quantized_nets import CLASSES, NETS, answers, pictures, train
 
 from imgrec.compression import qat
 from imgrec.export import litert, parity
-from imgrec.export.inspect import Operator, describe, float_operators
+from imgrec.export.inspect import describe, float_operators
 from imgrec.layers.fake_quant import ActivationRange, nudge
 from imgrec.models import build_model
 
@@ -130,13 +130,6 @@ def test_an_unmeasured_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(litert.ExportError, match="calibrate or train"):
         litert.to_int8(qat.prepare(NETS["vit"]()), tmp_path / "x.tflite")
     assert not any(tmp_path.iterdir())
-
-
-def test_a_float_convolution_is_told() -> None:
-    (convolution,) = [
-        o for o in [Operator("CONV_2D", (), ()), Operator("ADD", (), ())] if o.name == "CONV_2D"
-    ]
-    assert float_operators([convolution]) == []
 
 
 @pytest.mark.slow
