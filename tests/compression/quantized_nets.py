@@ -1,13 +1,17 @@
 """Small networks that hold every layer the zoo uses, and pictures that they can learn."""
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 from keras import layers
 
+from imgrec.export.inspect import Operator
 from imgrec.layers import transformer
 from imgrec.layers.attention import CBAM, SqueezeExcitation
+from imgrec.layers.fake_quant import ActivationRange
 from imgrec.layers.normalization import BatchNormalization
 from imgrec.layers.normalize import PixelNormalization
 
@@ -73,7 +77,7 @@ def train(model: keras.Model, steps: int, rate: float = 3e-3) -> None:
     images, labels = pictures(32 * steps, seed=1)
     targets = np.eye(CLASSES, dtype="float32")[labels]
     model.compile(
-        keras.optimizers.Adam(rate), keras.losses.CategoricalCrossentropy(from_logits=True), run_eagerly=False
+        keras.optimizers.Adam(rate), keras.losses.CategoricalCrossentropy(from_logits=True), jit_compile=False
     )
     model.fit(images.astype("float32"), targets, batch_size=32, epochs=1, verbose=0)
 
@@ -81,3 +85,25 @@ def train(model: keras.Model, steps: int, rate: float = 3e-3) -> None:
 def answers(model: keras.Model, images: np.ndarray) -> np.ndarray:
     """The model's logits in evaluation, float32 `[N, classes]`."""
     return np.asarray(model(images.astype("float32"), training=False))
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A fine-tuned model and its file, with what held before the fine-tuning."""
+
+    name: str
+    float_model: keras.Model
+    float_weights: list[np.ndarray]
+    quantized: keras.Model
+    calibrated: list[float]
+    calibrated_logits: np.ndarray
+    path: Path
+    operators: list[Operator]
+
+    def upper_ends(self) -> list[float]:
+        return upper_ends(self.quantized)
+
+
+def upper_ends(model: keras.Model) -> list[float]:
+    """The learned upper ends of all ranges."""
+    return [float(r.maximum) for r in model.layers if isinstance(r, ActivationRange) and r.high is None]

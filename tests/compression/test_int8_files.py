@@ -5,25 +5,13 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from quantized_nets import CLASSES, NETS, answers, pictures, train
+from quantized_nets import CLASSES, NETS, Tuned, answers, pictures
 
 from imgrec.compression import qat
 from imgrec.export import litert, parity
-from imgrec.export.inspect import describe, float_operators
+from imgrec.export.inspect import float_operators
 from imgrec.layers.fake_quant import ActivationRange, nudge
 from imgrec.models import build_model
-
-
-@pytest.fixture(scope="module", params=list(NETS))
-def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
-    """A fine-tuned model, its file and the file's operators."""
-    keras.utils.set_random_seed(0)
-    model = NETS[request.param]()
-    train(model, 25)
-    quantized = qat.prepare(model, pictures(96, seed=3)[0])
-    train(quantized, 8, rate=3e-4)
-    path = litert.to_int8(quantized, tmp_path_factory.mktemp("files") / "qat_int8.tflite")
-    return quantized, path, describe(path)
 
 
 def learned_ranges(model: keras.Model) -> dict[str, tuple[float, float]]:
@@ -31,8 +19,8 @@ def learned_ranges(model: keras.Model) -> dict[str, tuple[float, float]]:
     return {r.name: nudge(np.asarray(r.minimum), np.asarray(r.maximum), np) for r in ranges}
 
 
-def test_every_learned_range_is_in_the_file(trained) -> None:
-    model, _, operators = trained
+def test_every_learned_range_is_in_the_file(tuned: Tuned) -> None:
+    model, operators = tuned.quantized, tuned.operators
     found = [t.range for o in operators for t in (*o.inputs, *o.outputs) if t.range is not None]
     scales = np.array([(high - low) / 255 for low, high in found])
     zeros = np.array([t.zero_points[0] for o in operators for t in (*o.inputs, *o.outputs) if t.range])
@@ -42,8 +30,8 @@ def test_every_learned_range_is_in_the_file(trained) -> None:
         assert match.any(), f"{name}: [{low}, {high}] is in no tensor of the file"
 
 
-def test_every_convolution_dense_and_product_is_int8(trained) -> None:
-    _, _, operators = trained
+def test_every_convolution_dense_and_product_is_int8(tuned: Tuned) -> None:
+    operators = tuned.operators
     weighted = [o for o in operators if o.name in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")]
     assert len(weighted) > 8 and not float_operators(operators)
     for operator in weighted:
@@ -54,8 +42,8 @@ def test_every_convolution_dense_and_product_is_int8(trained) -> None:
         assert np.allclose(bias.scales, np.array(kernel.scales) * source.scales[0], rtol=1e-5)
 
 
-def test_raw_pixels_in_and_float_logits_out(trained) -> None:
-    _, path, operators = trained
+def test_raw_pixels_in_and_float_logits_out(tuned: Tuned) -> None:
+    path, operators = tuned.path, tuned.operators
     (image,), (logits,) = operators[0].inputs, operators[-1].outputs
     assert (image.dtype, image.shape, image.scales, image.zero_points) == (
         "uint8",
@@ -67,8 +55,8 @@ def test_raw_pixels_in_and_float_logits_out(trained) -> None:
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
-def test_the_file_answers_as_the_keras_model(trained) -> None:
-    model, path, _ = trained
+def test_the_file_answers_as_the_keras_model(tuned: Tuned) -> None:
+    model, path = tuned.quantized, tuned.path
     images, labels = pictures(400, seed=9)
     expected = answers(model, images)
     row = parity.measure(path, images, labels, expected)
@@ -79,8 +67,8 @@ def test_the_file_answers_as_the_keras_model(trained) -> None:
     assert np.mean(np.abs(logits - expected)) < step
 
 
-def test_only_layer_normalisation_is_float(trained) -> None:
-    _, _, operators = trained
+def test_only_layer_normalisation_is_float(tuned: Tuned) -> None:
+    operators = tuned.operators
     allowed = {"QUANTIZE", "DEQUANTIZE", "SUM", "MUL", "SUB", "ADD", "RSQRT"}
     floats = {o.name for o in operators if any(t.dtype == "float32" for t in (*o.inputs, *o.outputs))}
     if any(o.name == "RSQRT" for o in operators):

@@ -1,0 +1,22 @@
+"""Each small network trained, fine-tuned and exported once for all tests."""
+
+import keras
+import pytest
+from quantized_nets import NETS, Tuned, answers, pictures, train, upper_ends
+
+from imgrec.compression import qat
+from imgrec.export import litert
+from imgrec.export.inspect import describe
+
+
+@pytest.fixture(scope="session", params=list(NETS))
+def tuned(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Tuned:
+    keras.utils.set_random_seed(0)
+    model = NETS[request.param]()
+    train(model, 25)
+    kept = [w.copy() for w in model.get_weights()]
+    quantized = qat.prepare(model, pictures(96, seed=3)[0])
+    before = upper_ends(quantized), answers(quantized, pictures(400, seed=9)[0])
+    train(quantized, 10, rate=1e-3)
+    path = litert.to_int8(quantized, tmp_path_factory.mktemp("files") / "qat_int8.tflite")
+    return Tuned(request.param, model, kept, quantized, *before, path, describe(path))
