@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import tyro
 
 from imgrec.errors import InputError
-from pipelines.cli import guarded, parse
+from pipelines.cli import guarded, import_frameworks, parse
 
 if TYPE_CHECKING:
     from imgrec.serving.predictor import Predictor
@@ -57,6 +57,8 @@ def run(arguments: Arguments) -> int:
     files, skipped = find_images(arguments.images)
     from imgrec.serving.predictor import Predictor
 
+    if (arguments.run / "model.keras").is_file():
+        import_frameworks()
     predictor = Predictor.load(arguments.run)
     answers: list[dict[str, Any]] = []
     for start in range(0, len(files), BATCH):
