@@ -59,7 +59,7 @@ class Source:
     colour: `grey` only when every training image is grey.
     fingerprint: sha256 over classes, ids, labels and contents of the three splits, hex.
     name: the specification it was loaded from, such as `sample` or `npz:digits.npz`.
-    side: see `typical_side`.
+    side: median of the training images' shorter sides, in pixels.
     notes: what the user should hear about, one line each, such as files that were passed over.
     """
 
@@ -77,10 +77,6 @@ class Source:
     def splits(self) -> dict[str, Split]:
         """The three splits by name."""
         return {"train": self.train, "val": self.val, "test": self.test}
-
-    def typical_side(self) -> int:
-        """Return the median of the training images' shorter sides, in pixels."""
-        return self.side
 
 
 def fingerprint(classes: Iterable[str], splits: Iterable[Split], digests: Mapping[str, str] = NONE) -> str:

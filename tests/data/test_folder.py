@@ -21,7 +21,7 @@ def test_class_folders_are_split_by_seed_with_paths_as_ids(tmp_path):
     assert [s.counts(2).tolist() for s in source.splits.values()] == [[14, 7], [4, 2], [2, 1]]
     assert source.train.ids == tuple(sorted(source.train.ids)) and source.train.ids[0].startswith("cat/0")
     assert load(tmp_path).test.ids == source.test.ids != load(tmp_path, seed=1).test.ids
-    assert source.colour == "rgb" and source.typical_side() == 12
+    assert source.colour == "rgb" and source.side == 12
 
 
 def test_given_splits_are_kept(tmp_path):

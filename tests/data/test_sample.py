@@ -28,7 +28,7 @@ def test_has_the_promised_counts_equal_per_class(source):
         assert split.images.shape == (len(split), 28, 28, 1) and split.images.dtype == np.uint8
         assert split.labels.dtype == np.int32
     assert source.classes[0] == "T-shirt/top" and source.classes[9] == "Ankle boot"
-    assert source.colour == "grey" and source.typical_side() == 28
+    assert source.colour == "grey" and source.side == 28
 
 
 def test_no_image_is_in_two_splits(source):
