@@ -62,6 +62,9 @@ def prepare(config: Config, command: str) -> Job:
 
     _check(config)
     source = load_source(config.data, config.run.seed)
+    for name in source.classes:
+        if "\n" in name:
+            raise InputError(f"class name {name!r} holds a line break, and labels.txt has one name a line")
     runtime.seed_everything(config.run.seed)
     plan = make_plan(config, source)
     strategy, devices = runtime.choose_strategy(config.run.strategy)

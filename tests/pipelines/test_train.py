@@ -153,6 +153,17 @@ def test_a_layer_without_int8_form_stops_before_training(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_class_name_of_two_lines_is_refused(tmp_path: Path) -> None:
+    for name in ("cat", "two\nlines"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for number in range(10):
+            picture = np.full((16, 16, 3), number * 20 + len(name), np.uint8)
+            cv2.imwrite(str(tmp_path / "data" / name / f"{number}.png"), picture)
+    with pytest.raises(InputError, match="line break"):
+        train.main(["--data", str(tmp_path / "data"), "--out", str(tmp_path / "run")])
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_folder_that_is_not_ours_is_kept(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(InputError, match="not an imgrec run"):
