@@ -15,24 +15,40 @@ MIN_HIDDEN = 4
 class SqueezeExcitation(Composite):
     """Weigh the channels of `[B, H, W, C]` by a two-layer network on their averages.
 
-    `x · σ(W₂ relu(W₁ avg(x) + b₁) + b₂)`, with `max(C // ratio, 4)` hidden units.
+    `x · σ(W₂ relu(W₁ avg(x) + b₁) + b₂)`.
+
+    Args:
+        ratio: C // ratio hidden units, at least 4, where `hidden` is 0.
+        hidden: hidden units.
+        activation: of the hidden units, a Keras name such as "relu" or "silu".
+        gate: σ, a Keras name: "sigmoid" or "hard_sigmoid".
 
     Source: Hu et al., "Squeeze-and-Excitation Networks", 2018 (arXiv 1709.01507).
     """
 
-    def __init__(self, ratio: int = 16, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        ratio: int = 16,
+        hidden: int = 0,
+        activation: str = "relu",
+        gate: str = "sigmoid",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.ratio = ratio
+        self.hidden = hidden
+        self.activation = activation
+        self.gate_function = gate
 
     def build(self, input_shape: tuple[Any, ...]) -> None:
         """Create the two dense layers for C channels."""
         channels, dtype = input_shape[-1], self.dtype_policy
-        hidden = max(channels // self.ratio, MIN_HIDDEN)
+        hidden = self.hidden or max(channels // self.ratio, MIN_HIDDEN)
         self.squeeze = keras.layers.GlobalAveragePooling2D(name="squeeze", dtype=dtype)
         self.reduce = keras.layers.Dense(hidden, kernel_initializer="he_normal", name="reduce", dtype=dtype)
-        self.relu = keras.layers.ReLU(name="relu", dtype=dtype)
+        self.activate = keras.layers.Activation(self.activation, name="activate", dtype=dtype)
         self.expand = keras.layers.Dense(channels, name="expand", dtype=dtype)
-        self.gate = keras.layers.Activation("sigmoid", name="gate", dtype=dtype)
+        self.gate = keras.layers.Activation(self.gate_function, name="gate", dtype=dtype)
         self.reshape = keras.layers.Reshape((1, 1, channels), name="reshape", dtype=dtype)
         self.scale = keras.layers.Multiply(name="scale", dtype=dtype)
         self.build_sublayers((self.reduce, (None, channels)), (self.expand, (None, hidden)))
@@ -40,12 +56,13 @@ class SqueezeExcitation(Composite):
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         """Return `x` with every channel times its gate in 0…1."""
-        gate = self.gate(self.expand(self.relu(self.reduce(self.squeeze(x)))))
+        gate = self.gate(self.expand(self.activate(self.reduce(self.squeeze(x)))))
         return self.scale([x, self.reshape(gate)])
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        return {**super().get_config(), "ratio": self.ratio}
+        config = {"ratio": self.ratio, "hidden": self.hidden, "activation": self.activation}
+        return {**super().get_config(), **config, "gate": self.gate_function}
 
 
 @keras.saving.register_keras_serializable("imgrec")

@@ -49,6 +49,10 @@ class Architecture:
     std: Scale = IMAGENET_STD
     reference_names: Callable[[str], tuple[str, ...]] | None = None
     """Layer name → the names under which reference checkpoints may hold it, for `weights.load_state`."""
+    unused_state: str = ""
+    """Regular expression of what checkpoints hold beside the network: auxiliary heads, index tables."""
+    macs: int = 0
+    """Multiply-accumulate operations of one image at `image_size`, as `macs.count` has them."""
 
     def __call__(self, input_shape: Sequence[int], num_classes: int = 1000, **options: Any) -> keras.Model:
         """Build the network: `[B, H, W, C]` pixels 0…255, called `image`, to float32 logits `[B, N]`.

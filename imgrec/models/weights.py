@@ -1,13 +1,15 @@
 """Reads the weights of reference implementations: torchvision's and timm's names and layouts."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, cast
 
 import keras
 import numpy as np
 
 from imgrec.errors import InputError
 from imgrec.models import MODELS
+from imgrec.models.architecture import Architecture
 
 _SUFFIXES = {
     "kernel": "weight",
@@ -33,7 +35,8 @@ def load_state(model: keras.Model, state: Mapping[str, np.ndarray]) -> None:
     Raises:
         InputError: names missing or left over, or a shape that does not fit; nothing is assigned.
     """
-    arrays = {name: array for name, array in state.items() if not name.endswith(_IGNORED)}
+    unused = re.compile(f".*{_IGNORED}|{_row(model).unused_state}")
+    arrays = {name: array for name, array in state.items() if not unused.fullmatch(name)}
     wanted = dict(_wanted(model, arrays))
     missing = sorted(wanted.keys() - arrays.keys())
     left_over = sorted(arrays.keys() - wanted.keys())
@@ -68,11 +71,16 @@ def _wanted(
         yield next((name for name in names if name in arrays), names[0]), (layer, variable)
 
 
-def _candidates(model: keras.Model) -> Iterator[tuple[tuple[str, ...], keras.layers.Layer, Any]]:
-    architecture = MODELS.get(model.name)
-    if architecture is None or architecture.reference_names is None:
+def _row(model: keras.Model) -> Architecture:
+    row = MODELS.get(model.name)
+    if row is None or row.reference_names is None:
         known = ", ".join(name for name, row in MODELS.items() if row.reference_names)
         raise InputError(f"weights for {model.name!r}: no reference names are known; known: {known}")
+    return row
+
+
+def _candidates(model: keras.Model) -> Iterator[tuple[tuple[str, ...], keras.layers.Layer, Any]]:
+    names_of = cast(Callable[[str], tuple[str, ...]], _row(model).reference_names)
     for layer in model.layers:
         for variable in layer.variables:
             if "seed_generator" in variable.path:
@@ -80,10 +88,10 @@ def _candidates(model: keras.Model) -> Iterator[tuple[tuple[str, ...], keras.lay
             path = layer.name + variable.path.rpartition(layer.name)[2]
             owner, _, kind = path.rpartition("/")
             if kind in _SUFFIXES:
-                names = architecture.reference_names(owner)
+                names = names_of(owner)
                 yield _suffixed(names, _SUFFIXES[kind]), layer, variable
             else:
-                yield architecture.reference_names(path), layer, variable
+                yield names_of(path), layer, variable
 
 
 def _suffixed(names: tuple[str, ...], suffix: str) -> tuple[str, ...]:
@@ -95,11 +103,15 @@ def _to_keras(array: np.ndarray, layer: keras.layers.Layer, variable: Any) -> np
     """Bring `array` from PyTorch's layout to Keras's; a shape that fits no rule is returned as it came."""
     rank = len(variable.shape)
     if rank == 4 and array.ndim == 4:
-        return array.transpose(2, 3, 1, 0)
+        # A depthwise convolution: C×1×H×W there, H×W×C×1 here.
+        depthwise = array.shape[1] == 1 and variable.shape[2:] == (array.shape[0], 1)
+        return array.transpose(2, 3, 0, 1) if depthwise else array.transpose(2, 3, 1, 0)
     if rank == 2 and array.ndim in (2, 4):
         # A 1×1 convolution on pooled features is a dense layer.
         flat = array.reshape(array.shape[:2]) if array.ndim == 4 and array.shape[2:] == (1, 1) else array
         return flat if flat.ndim != 2 else _dense(flat, layer)
+    if rank == 1 and array.ndim > 1 and array.size == len(array):
+        return array.reshape(-1)  # C×1×1, a scale that multiplies channels
     return array
 
 

@@ -1,0 +1,47 @@
+"""Stochastic depth: residual branches that are left out at random in training."""
+
+from typing import Any
+
+import keras
+
+from imgrec.layers.composite import Composite
+
+
+@keras.saving.register_keras_serializable("imgrec")
+class StochasticDepth(Composite):
+    """Leave a residual branch `[B, …]` out for a random share `rate` of the batch's images.
+
+    In training an image's branch is zero with probability `rate` and else divided by `1 - rate`, so
+    that its mean stays; in inference nothing changes. Stands at the end of a branch, before the addition.
+
+    Source: Huang et al., "Deep Networks with Stochastic Depth", 2016 (arXiv 1603.09382), by image as in
+    torchvision's `StochasticDepth(mode="row")`.
+    """
+
+    def __init__(self, rate: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.rate = rate
+
+    def build(self, input_shape: tuple[Any, ...]) -> None:
+        """Create the dropout that draws one number an image."""
+        shape = (None, *(1 for _ in input_shape[1:]))
+        self.drop = keras.layers.Dropout(self.rate, noise_shape=shape, name="drop", dtype=self.dtype_policy)
+        self.built = True
+
+    def call(self, x: Any, training: bool | None = None) -> Any:
+        """Return `x` with whole images dropped."""
+        return self.drop(x, training=training)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "rate": self.rate}
+
+
+def drop_path(x: Any, rate: float, name: str) -> Any:
+    """Put stochastic depth behind a branch; no layer where `rate` is 0."""
+    return StochasticDepth(rate, name=name)(x) if rate else x
+
+
+def rates(total: int, last: float) -> list[float]:
+    """Return the rate of each of `total` blocks, rising linearly from 0 to `last` (§ 4 of the paper)."""
+    return [last * index / max(total - 1, 1) for index in range(total)]
