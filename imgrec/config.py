@@ -16,6 +16,7 @@ from imgrec.errors import InputError
 Resize = Literal["crop", "letterbox", "stretch"]
 Crop = Literal["auto", "none", "pad", "random_resized"]
 Quantize = Literal["none", "ptq", "qat"]
+Choice = Literal["auto", "true", "false"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class DataConfig:
     """Where the images are: sample, a folder (class/… or train/class/…, val/…, test/…), npz:FILE,
     idx:DIR (MNIST format) or keras:NAME. Without given splits: 7:2:1, stratified, by seed."""
     image_size: int = 0
-    """Side of the square input in pixels; 0 takes the data's own size up to 64, else the model's."""
+    """Side of the square input in pixels; 0 takes the data's own size up to 64, else the model's, and
+    always the model's with --weights."""
     colour: Literal["auto", "grey", "rgb"] = "auto"
     """Channels of the input; auto is grey only when every training image is."""
     resize: Resize = "crop"
@@ -40,7 +42,8 @@ class ModelConfig:
     """Which network."""
 
     model: str = "auto"
-    """Name of the architecture, an unknown one lists the known; auto: resnet20 up to 64 px, else resnet18."""
+    """Name of the architecture, an unknown one lists the known; auto: efficientnet_lite0 with --weights
+    imagenet, else resnet20 up to 64 px and resnet18 above."""
     model_options: tuple[str, ...] = ()
     """Options of that architecture as name=value, such as attention=cbam or width=32."""
 
@@ -51,6 +54,8 @@ class AugmentConfig:
 
     crop: Crop = "auto"
     """Random crop: pad (pad and crop back, small images), random_resized, none; auto chooses by size."""
+    crop_share: float = 0.125
+    """Zeros that pad adds on each side, as a share of the size: 1/8 is 4 pixels around 32."""
     flip: bool = True
     """Mirror left to right with probability ½."""
     mixup: float = 0.0
@@ -59,6 +64,10 @@ class AugmentConfig:
     """CutMix's Beta parameter α; 0 switches it off."""
     mix_probability: float = 1.0
     """Share of batches that are mixed, when Mixup or CutMix is on; both on: each half of them."""
+    erasing: float = 0.0
+    """Share of images of which a random rectangle is hidden under noise (random erasing)."""
+    erasing_area: float = 0.4
+    """Largest share of an image that erasing hides."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +90,28 @@ class OptimConfig:
     """Epochs of linear warm-up before the cosine decay to zero."""
     label_smoothing: float = 0.1
     """Share of the target spread evenly over all classes."""
+    mask_loss: float = 0.0
+    """Weight of the loss that teaches the mask of attention=occlusion what --erasing hid."""
     patience: int = 0
     """Stop after this many epochs without a better validation accuracy; 0 never stops early."""
+
+
+@dataclass(frozen=True)
+class TransferConfig:
+    """What the network knows before training, and which part of it learns."""
+
+    weights: str = "none"
+    """Where training starts: none (random), imagenet, or a file of reference weights; a head of another
+    number of classes is made anew."""
+    freeze: str = "none"
+    """What stays as it is: none, backbone (all up to `features`), or all up to an endpoint such as stage3."""
+    unfreeze_at: int = 0
+    """Epochs after which the frozen part learns too; 0 never."""
+    layer_decay: float = 1.0
+    """Learning rate of each depth group (stem, stage1 …) relative to the next one nearer to the head."""
+    cache_features: Choice = "auto"
+    """Compute a frozen backbone's features once and train the head on them; auto: unless a random crop or
+    mixing was asked for. Mirrored pictures (--flip) are cached too."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +152,7 @@ class Config:
     model: ModelConfig = field(default_factory=ModelConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
+    transfer: TransferConfig = field(default_factory=TransferConfig)
     quantize: QuantizeConfig = field(default_factory=QuantizeConfig)
     run: RunConfig = field(default_factory=RunConfig)
 
@@ -167,6 +197,8 @@ def from_mapping(tree: Mapping[str, Any]) -> Config:
 
 def _typed(name: str, hint: Any, default: Any, value: Any) -> Any:
     """Bring `value` (from YAML or JSON) to the type of its field, or say what was expected."""
+    if get_args(hint) == get_args(Choice) and isinstance(value, bool):
+        value = str(value).lower()  # YAML reads true and false as booleans
     if get_origin(hint) is Literal and value not in get_args(hint):
         raise InputError(f"setting {name!r}: got {value!r}, expected one of {', '.join(get_args(hint))}")
     if isinstance(default, tuple) and isinstance(value, (list, tuple)):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from imgrec.config import Config
+from imgrec.config import Config, TransferConfig
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources import Source
 from imgrec.errors import InputError
@@ -23,9 +23,11 @@ class Job:
     steps_per_epoch: int
     machine: dict[str, str]
     command: str
+    notes: tuple[str, ...] = ()
+    """What the user should hear about, one line each."""
 
-    def training_dataset(self, epochs: int, first_epoch: int = 0) -> Any:
-        """Batches of `epochs` × `steps_per_epoch` steps, augmented and mixed."""
+    def training_dataset(self, epochs: int, first_epoch: int = 0, visibility: bool = False) -> Any:
+        """Batches of `epochs` × `steps_per_epoch` steps, augmented and mixed; `visibility` as there."""
         from imgrec.data.pipeline import training_dataset
 
         return training_dataset(
@@ -37,6 +39,7 @@ class Job:
             seed=self.config.run.seed,
             start_step=first_epoch * self.steps_per_epoch,
             steps=epochs * self.steps_per_epoch,
+            visibility=visibility,
         )
 
     def validation_dataset(self) -> Any:
@@ -81,12 +84,31 @@ def prepare(config: Config, command: str) -> Job:
         from imgrec.compression import qat
 
         qat.check(model)
+    if config.optim.mask_loss:
+        from imgrec.layers.occlusion import mask_of
+
+        mask_of(model)  # now rather than at the start of training: names what is missing
+    notes = source.notes
+    if config.transfer.weights != "none":
+        from imgrec.learning import transfer
+
+        notes += (transfer.load_weights(model, config.transfer.weights), *transfer.notes(config))
     batch_size = min(config.optim.batch_size, len(source.train))
     steps = steps_per_epoch(len(source.train), batch_size)
     job = Job(
-        plan.config, source, plan.preprocess, recorded, model, strategy, batch_size, steps, machine, command
+        plan.config,
+        source,
+        plan.preprocess,
+        recorded,
+        model,
+        strategy,
+        batch_size,
+        steps,
+        machine,
+        command,
+        notes,
     )
-    for note in source.notes:
+    for note in notes:
         print(f"note: {note}")
     print(overview(job), flush=True)
     return job
@@ -105,21 +127,42 @@ def _check(config: Config) -> None:
     for name, share in {
         "label_smoothing": optim.label_smoothing,
         "mix_probability": config.augment.mix_probability,
+        "crop_share": config.augment.crop_share,
+        "erasing": config.augment.erasing,
+        "erasing_area": config.augment.erasing_area,
     }.items():
         if not 0 <= share <= 1:
             raise InputError(f"--{name.replace('_', '-')} {share}: expected a share from 0 to 1")
     if min(config.augment.mixup, config.augment.cutmix, optim.weight_decay, optim.warmup_epochs) < 0:
         raise InputError("--mixup, --cutmix, --weight-decay and --warmup-epochs: expected 0 or more")
+    if optim.mask_loss:
+        _check_mask_loss(config)
+
+
+def _check_mask_loss(config: Config) -> None:
+    """Refuse a loss of the occlusion mask that nothing could be learned from."""
+    augment, weight = config.augment, config.optim.mask_loss
+    if weight < 0:
+        raise InputError(f"--mask-loss {weight}: expected 0 or more")
+    if not augment.erasing:
+        raise InputError(f"--mask-loss {weight}: nothing is hidden without erasing: add --erasing 0.5")
+    if (augment.mixup or augment.cutmix) and augment.mix_probability:
+        raise InputError(f"--mask-loss {weight}: cannot follow what is hidden in mixed images; use no mixing")
+    if config.transfer.freeze != "none":
+        raise InputError(f"--mask-loss {weight}: expected a network that learns as a whole: --freeze none")
 
 
 def overview(job: Job) -> str:
     """What is about to happen, on one screen: data, model and settings."""
+    from imgrec.learning import transfer
+
     config, source = job.config, job.source
     optim, augment, height = config.optim, config.augment, job.preprocess.size[0]
     names = ", ".join([*source.classes[:6], *(["…"] if len(source.classes) > 6 else [])])
     parameters = sum(v.shape.num_elements() for v in job.model.trainable_variables)
     mixing = [f"{k} α={v:g}" for k, v in (("Mixup", augment.mixup), ("CutMix", augment.cutmix)) if v]
-    changes = [f"crop: {augment.crop}", *(["flip"] if augment.flip else []), *mixing]
+    erasing = [f"erasing {augment.erasing:g}"] if augment.erasing else []
+    changes = [f"crop: {augment.crop}", *(["flip"] if augment.flip else []), *erasing, *mixing]
     options = " ".join(config.model.model_options)
     counts = f"{len(source.train):,} train, {len(source.val):,} validation, {len(source.test):,} test"
     rows = {
@@ -127,10 +170,12 @@ def overview(job: Job) -> str:
         "classes": f"{len(source.classes)}: {names}",
         "input": f"{height} × {height} {job.preprocess.colour}, resize: {job.preprocess.resize}",
         "model": f"{job.recorded_model['name']} {options}".strip() + f", {parameters:,} trainable parameters",
+        **({"transfer": transfer.summary(config)} if config.transfer != TransferConfig() else {}),
         "training": f"{optim.epochs} epochs × {job.steps_per_epoch} steps of {job.batch_size} images",
         "optimiser": f"{optim.optimizer}, peak rate {optim.learning_rate:g}, cosine after "
         f"{optim.warmup_epochs:g} epochs of warm-up, decay {optim.weight_decay:g}, "
-        f"label smoothing {optim.label_smoothing:g}",
+        f"label smoothing {optim.label_smoothing:g}"
+        + (f", mask loss {optim.mask_loss:g}" if optim.mask_loss else ""),
         "augmentation": ", ".join(changes),
         "precision": job.machine["precision"],
         "devices": job.machine["devices"],

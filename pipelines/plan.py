@@ -25,21 +25,32 @@ def make_plan(config: Config, source: Source) -> Plan:
     """Choose model, image size, colour and crop for `source`, where `config` leaves them open.
 
     Raises:
-        InputError: an unknown model, or one that is not made for such small pictures.
+        InputError: an unknown model, or one that is not made for such small pictures, or settings of
+            transfer that contradict each other.
     """
+    from imgrec.learning import transfer
     from imgrec.models import info
 
     own = source.side
     name = config.model.model
     if name == "auto":
         name = "resnet20" if max(own, config.data.image_size) <= SMALL else "resnet18"
+        if config.transfer.weights == "imagenet":
+            name = "efficientnet_lite0"
     default = info(name).image_size
-    size = config.data.image_size or (own if own <= SMALL else default)
+    transfer.check(config, name)
+    # Learned weights expect things as large as they were in the pictures that they learned from.
+    keep = own <= SMALL and config.transfer.weights == "none"
+    size = config.data.image_size or (own if keep else default)
     colour = source.colour if config.data.colour == "auto" else config.data.colour
-    crop = config.augment.crop
+    cache, crop = transfer.wants_cache(config), config.augment.crop
     if crop == "auto":
         crop = "pad" if size <= SMALL else "random_resized"
-    decided = config.replace(model=name, image_size=size, colour=colour, crop=crop)
+    if cache and not config.transfer.unfreeze_at:
+        crop = "none"  # no picture is cropped: the head sees features of whole ones, all the time
+    decided = config.replace(
+        model=name, image_size=size, colour=colour, crop=crop, cache_features=str(cache).lower()
+    )
     preprocess = Preprocess(
         size=(size, size),
         colour=colour,

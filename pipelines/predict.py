@@ -17,12 +17,14 @@ from pipelines.cli import guarded, import_frameworks, parse
 if TYPE_CHECKING:
     from imgrec.serving.predictor import Predictor
 
-DESCRIPTION = """Say what is on pictures, with a trained run or one of its exported files.
+DESCRIPTION = """Say what is on pictures, with a trained run, one of its exported files, or ImageNet weights.
 
   python -m pipelines.predict photo.jpg --run saved_models/sample
   python -m pipelines.predict photos/ --run saved_models/sample/exports/qat_int8.tflite --json
+  python -m pipelines.predict photo.jpg --weights imagenet --model efficientnet_lite0
 
-A picture is prepared exactly as in training."""
+A picture is prepared exactly as in training. For ImageNet weights its centre square is scaled to the size
+that the model is made for."""
 
 BATCH = 64
 BAR = 20
@@ -36,8 +38,12 @@ class Arguments:
         tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE…", help_behavior_hint="")
     ]
     """Image files, or folders of them (subfolders too, in the order of their names)."""
-    run: Annotated[Path, tyro.conf.arg(metavar="DIR|FILE.tflite", help_behavior_hint="(required)")] = Path()
+    run: Annotated[Path, tyro.conf.arg(metavar="DIR|FILE.tflite", help_behavior_hint="")] = Path()
     """A run folder, or a .tflite file with preprocess.json and labels.txt beside it (no TensorFlow)."""
+    weights: Annotated[str, tyro.conf.arg(metavar="imagenet|FILE", help_behavior_hint="")] = ""
+    """In place of --run: weights for ImageNet's 1000 classes, published or in a .safetensors or .pth file."""
+    model: Annotated[str, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = ""
+    """The model that --weights are for, such as efficientnet_lite0."""
     top: int = 5
     """How many classes to name, the most probable first."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -48,18 +54,11 @@ def run(arguments: Arguments) -> int:
     """Recognise every image and print a table or JSON on standard output; return the exit code, 0.
 
     Raises:
-        InputError: no image, an unreadable one (named), or a run that cannot be loaded.
+        InputError: no image, an unreadable one (named), or a run or weights that cannot be loaded.
     """
-    if arguments.run == Path():
-        raise InputError("no --run: name a run folder or a .tflite file, such as --run saved_models/sample")
-    if arguments.top < 1:
-        raise InputError(f"--top {arguments.top}: expected at least 1")
+    check(arguments)
     files, skipped = find_images(arguments.images)
-    from imgrec.serving.predictor import Predictor
-
-    if (arguments.run / "model.keras").is_file():
-        import_frameworks()
-    predictor = Predictor.load(arguments.run)
+    predictor = load(arguments)
     answers: list[dict[str, Any]] = []
     for start in range(0, len(files), BATCH):
         batch = recognise(predictor, files[start : start + BATCH], arguments.top)
@@ -71,8 +70,45 @@ def run(arguments: Arguments) -> int:
         print(json.dumps(answers, indent=2, ensure_ascii=False))
     else:
         plural = "" if len(files) == 1 else "s"
-        print(f"{len(files)} image{plural} recognised with {arguments.run}{_skipped(skipped)}")
+        what = f"{arguments.model}, {arguments.weights}" if arguments.weights else arguments.run
+        print(f"{len(files)} image{plural} recognised with {what}{_skipped(skipped)}")
     return 0
+
+
+def check(arguments: Arguments) -> None:
+    """Raise InputError where the flags do not go together."""
+    pretrained = "--weights imagenet --model efficientnet_lite0"
+    if bool(arguments.weights) != bool(arguments.model):
+        raise InputError(f"--weights and --model go together: {pretrained}")
+    if arguments.run == Path() and not arguments.weights:
+        raise InputError(
+            "no --run: name a run folder or a .tflite file, such as --run saved_models/sample, "
+            f"or use {pretrained}"
+        )
+    if arguments.run != Path() and arguments.weights:
+        raise InputError(f"--run {arguments.run} has weights of its own: leave out --weights and --model")
+    if arguments.top < 1:
+        raise InputError(f"--top {arguments.top}: expected at least 1")
+
+
+def load(arguments: Arguments) -> "Predictor":
+    """Load the run, the exported file, or the pretrained model."""
+    from imgrec.serving.predictor import Predictor
+
+    if not arguments.weights:
+        if (arguments.run / "model.keras").is_file():
+            import_frameworks()
+        return Predictor.load(arguments.run)
+    import_frameworks()
+    from imgrec.data.preprocess import Preprocess
+    from imgrec.models import build_model, info
+    from imgrec.models.pretrained import imagenet_labels, load_pretrained
+
+    labels, size = imagenet_labels(), info(arguments.model).image_size
+    model = build_model(arguments.model, (size, size, 3), len(labels))
+    note = load_pretrained(model, arguments.weights, new_head=False)
+    print(f"note: {note}", file=sys.stderr)
+    return Predictor.of_model(model, Preprocess((size, size)), labels)
 
 
 def find_images(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:

@@ -13,12 +13,16 @@ from typing import Any
 import keras
 import numpy as np
 
+from imgrec.compression.chains import Chain, concat_chains
 from imgrec.compression.fold import count_readers
-from imgrec.compression.lower import Op, Value
+from imgrec.compression.operations import Op, Value
 from imgrec.layers import quantized as quantized_layers
 from imgrec.layers.fake_quant import LEVELS, ActivationRange, nudge
 
-FUSED_WITH_RELU = ("conv", "depthwise", "dense", "affine", "add", "multiply", "add_weight", "multiply_weight")
+FUSED_WITH_RELU = (
+    *("conv", "depthwise", "dense", "affine", "add", "multiply"),
+    *("add_weight", "multiply_weight", "add_constant"),
+)
 # TFLite fixes the output ranges of these: scale 1/256 from 0, and 1/128 from -1.
 FIXED_CURVES = {"sigmoid": (0.0, 255 / 256), "softmax": (0.0, 255 / 256), "tanh": (-1.0, 127 / 128)}
 PIXELS = (0.0, 255.0)
@@ -72,6 +76,7 @@ class _Slot:
 class _Builder:
     def __init__(self, found: list[Op], output: Value) -> None:
         self.readers = count_readers(found, output)
+        self.chains = concat_chains(found)
         self.slots: dict[int, _Slot] = {}
         self.weights: list[tuple[keras.Layer, list[Any]]] = []
         self.shared: dict[int, keras.Layer] = {}  # a layer called twice stays one layer
@@ -103,8 +108,9 @@ class _Builder:
         slot = self.slots[id(op.outputs[0])] = _Slot(tensor, None, op.name)
         reader = self._only_reader(op.outputs[0])
         fused = reader == "relu" and op.kind in FUSED_WITH_RELU
-        # A concatenation's inputs are rounded once, in its output's range: TFLite has one scale for all.
-        if not fused and not (reader == "concat" and low is None and high is None):
+        # A concatenation's inputs are rounded once, in its output's range: TFLite has one scale for all,
+        # and where inputs bring ranges of their own the converter may take one of those.
+        if not fused and not (reader == "concat" and high is None):
             self._round(slot, low, high)
 
     def _only_reader(self, value: Value) -> str:
@@ -144,7 +150,7 @@ class _Builder:
     def _add_relu(self, op: Op) -> None:
         layer = keras.layers.ReLU(max_value=op.options["ceiling"], name=op.name, dtype="float32")
         # Read before rounding: the range of the fused pair is the ReLU's.
-        self._finish(op, layer(self.tensor(op.inputs[0])), 0.0)
+        self._finish(op, layer(self.tensor(op.inputs[0])), 0.0, op.options.get("top"))
 
     def _add_curve(self, op: Op) -> None:
         function = op.options["function"]
@@ -153,6 +159,8 @@ class _Builder:
             layer = keras.layers.Softmax(name=op.name, dtype="float32")
         elif function == "gelu_tanh":
             layer = quantized_layers.TanhGelu(name=op.name)
+        elif function == "leaky_relu":
+            layer = keras.layers.LeakyReLU(op.options["slope"], name=op.name, dtype="float32")
         else:
             layer = keras.layers.Activation(function, name=op.name, dtype="float32")
         self._finish(op, layer(self.rounded(op.inputs[0])), *FIXED_CURVES.get(function, (None, None)))
@@ -185,7 +193,7 @@ class _Builder:
 
     def _add_multiply_constant(self, op: Op) -> None:
         layer = quantized_layers.MultiplyConstant(op.options["value"], name=op.name)
-        self._finish(op, layer(self.rounded(op.inputs[0])))
+        self._finish(op, layer(self.rounded(op.inputs[0])), *op.options.get("range", (None, None)))
 
     def _add_layer_norm(self, op: Op) -> None:
         config = {**op.options["config"], "name": op.name, "dtype": "float32"}
@@ -195,6 +203,12 @@ class _Builder:
         # Float in the file; rounded only where an int8 operation reads it.
         self.slots[id(op.outputs[0])] = _Slot(tensor, None, op.name)
 
+    def _add_float(self, op: Op) -> None:
+        for value in op.inputs:
+            self.rounded(value)
+        # Float in the file, as a layer normalisation is.
+        self.slots[id(op.outputs[0])] = _Slot(self._again(op), None, op.name)
+
     def _add_arithmetic(self, op: Op) -> None:
         """`mean`, `matmul`: the operation itself on int8 inputs, and a range of its own."""
         for value in op.inputs:
@@ -202,13 +216,32 @@ class _Builder:
         self._finish(op, self._again(op))
 
     def _add_concat(self, op: Op) -> None:
-        self._finish(op, self._again(op))
+        before = self.slots[id(op.inputs[0])].range
+        if chain := self.chains.get(id(op)):
+            self._add_to_chain(op, chain)
+        elif before is not None and all(self.slots[id(v)].range is before for v in op.inputs):
+            self._add_same(op)
+        else:
+            self._finish(op, self._again(op))
+
+    def _add_to_chain(self, op: Op, chain: Chain) -> None:
+        if chain.range is None:
+            chain.range = ActivationRange(members=chain.members, name=f"{op.name}_range")
+        joined = {}
+        for value in op.inputs:
+            if self.slots[id(value)].range is not chain.range:
+                joined[id(value)] = chain.range(self.tensor(value), member=chain.joined)
+                chain.joined += 1
+        tensor = chain.range(self._again(op, joined), averaged=True)
+        self.slots[id(op.outputs[0])] = _Slot(tensor, chain.range, op.name)
 
     def _add_zeros(self, op: Op) -> None:
         slot = _Slot(self._again(op), None, op.name, like=self.tensor(op.inputs[0]))
         self.slots[id(op.outputs[0])] = slot
 
     def _add_same(self, op: Op) -> None:
+        if self.slots[id(op.inputs[0])].like is None:
+            self.rounded(op.inputs[0])  # before it moves: int8 is a quarter of the bytes
         before = self.slots[id(op.inputs[0])].range
         outputs = keras.tree.flatten(self._again(op))
         for value, tensor in zip(op.outputs, outputs, strict=True):
@@ -222,12 +255,14 @@ class _Builder:
         tensor = before(self._again(op), averaged=True)
         self.slots[id(op.outputs[0])] = _Slot(tensor, before, op.name)
 
-    def _again(self, op: Op) -> Any:
-        """Call a copy of the source's own layer or operation on the new tensors."""
+    def _again(self, op: Op, replaced: dict[int, Any] | None = None) -> Any:
+        """Call a copy of the source's own layer or operation on the new tensors, or on `replaced` ones."""
+        replaced = replaced or {}
         assert op.step is not None
         step = op.step
         args, kwargs = keras.tree.map_structure(
-            lambda v: self.tensor(v) if isinstance(v, keras.KerasTensor) else v, (step.args, step.kwargs)
+            lambda v: replaced.get(id(v), self.tensor(v)) if isinstance(v, keras.KerasTensor) else v,
+            (step.args, step.kwargs),
         )
         kwargs.pop("training", None)
         if isinstance(step.operation, keras.Layer):

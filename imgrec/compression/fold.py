@@ -2,7 +2,7 @@
 
 import keras
 
-from imgrec.compression.lower import Op
+from imgrec.compression.operations import Op
 
 
 def fold(found: list[Op], output: keras.KerasTensor) -> tuple[list[Op], keras.KerasTensor]:

@@ -1,45 +1,18 @@
 """Steps of a graph as the few kinds of operation that quantisation tells apart."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 import keras
 import numpy as np
 
+from imgrec.compression import activations
 from imgrec.compression.graph import Graph, Step
+from imgrec.compression.operations import Op, Uncovered, Value, between
 from imgrec.layers.fake_quant import WEIGHT_LEVELS
 
-Value: TypeAlias = keras.KerasTensor
-
-
-@dataclass(eq=False)
-class Op:
-    """One operation on values of the source graph.
-
-    Kinds and their options:
-
-    - `conv`, `depthwise`, `dense`: `config` of the layer, `kernel`, `bias` (arrays)
-    - `affine`: `scale`, `offset` (arrays, one value per channel); `pixels` true for the input's
-    - `relu`: `ceiling` (None or a number); `curve`: an activation of known or learned range, `config`
-    - `add`, `multiply`: two or more values; `add_weight`, `multiply_weight`: `weight` (array);
-      `add_constant`, `multiply_constant`: `value`
-    - `mean`, `concat`, `matmul`: arithmetic that gets a range of its own; `zeros`: zeros of a shape
-    - `same`: moves or picks values, so its output keeps its input's range; `average_pool`: likewise
-    - `layer_norm`: `config`, `weights`; computed in float32
-    - `identity`: nothing at all
-    """
-
-    kind: str
-    name: str
-    inputs: list[Value]
-    outputs: list[Value]
-    step: Step | None = None
-    options: dict[str, Any] = field(default_factory=dict)
-
-
-class Uncovered(Exception):
-    """A step that quantisation does not cover; the text says why."""
+HIDDEN = -16.0
+"""Stands for the −100 by which attention hides a pair: e⁻¹⁶ is zero in int8, and scores keep finer steps."""
 
 
 def lower(graph: Graph) -> tuple[list[Op], list[str]]:
@@ -79,18 +52,14 @@ def _array(variable: Any, dtype: str = "float32") -> np.ndarray:
     return np.asarray(keras.ops.convert_to_numpy(variable), dtype)
 
 
-def _between(output: Value) -> Value:
-    return keras.KerasTensor(output.shape, dtype="float32")
-
-
 def _with_activation(op: Op, step: Step) -> list[Op]:
     """Split a layer's `activation` off as an operation of its own."""
     function = getattr(step.operation, "activation", None)
     if function in (None, keras.activations.linear):
         return [op]
-    middle, output = _between(step.outputs[0]), step.outputs[0]
+    middle, output = between(step.outputs[0]), step.outputs[0]
     op.outputs = [middle]
-    return [op, *_activation(function, f"{step.name}_activation", middle, output)]
+    return [op, *activations.lower(function, f"{step.name}_activation", middle, output)]
 
 
 def _weighted(kind: str) -> Callable[[Step], list[Op]]:
@@ -137,53 +106,6 @@ def _pixel_normalization(step: Step) -> list[Op]:
     return [Op("affine", step.name, *_values(step), step, options)]
 
 
-def _activation(function: Any, name: str, source: Value, output: Value) -> list[Op]:
-    title = getattr(function, "__name__", str(function))
-    if title == "linear":
-        return [Op("identity", name, [source], [output])]
-    if title in ("relu", "relu6"):
-        return [Op("relu", name, [source], [output], options={"ceiling": 6.0 if title == "relu6" else None})]
-    if title in ("sigmoid", "tanh", "gelu", "softmax"):
-        return [Op("curve", name, [source], [output], options={"function": title})]
-    if title in ("silu", "swish"):
-        gate = _between(output)
-        return [
-            Op("curve", f"{name}_gate", [source], [gate], options={"function": "sigmoid"}),
-            Op("multiply", name, [source, gate], [output]),
-        ]
-    raise Uncovered(f"no int8 form is known for the activation {title!r}")
-
-
-def _activation_layer(step: Step) -> list[Op]:
-    layer: Any = step.operation
-    return _activation(layer.activation, step.name, step.inputs[0], step.outputs[0])
-
-
-def _relu_layer(step: Step) -> list[Op]:
-    layer: Any = step.operation
-    if layer.negative_slope or layer.threshold:
-        raise Uncovered("only a ReLU with slope and threshold zero is covered")
-    return [Op("relu", step.name, *_values(step), options={"ceiling": layer.max_value})]
-
-
-def _softmax(step: Step) -> list[Op]:
-    axis = getattr(step.operation, "axis", -1)
-    if axis not in (-1, len(step.inputs[0].shape) - 1) or len(step.inputs) != 1:
-        raise Uncovered("only an unmasked softmax over the last axis is covered")
-    return [Op("curve", step.name, *_values(step), options={"function": "softmax"})]
-
-
-def _gelu(step: Step) -> list[Op]:
-    approximate = getattr(step.operation, "approximate", True)
-    function = "gelu_tanh" if approximate else "gelu"
-    return [Op("curve", step.name, *_values(step), options={"function": function})]
-
-
-def _named_activation(title: str) -> Callable[[Step], list[Op]]:
-    function = getattr(keras.activations, title)
-    return lambda step: _activation(function, step.name, step.inputs[0], step.outputs[0])
-
-
 def _plain(kind: str) -> Callable[[Step], list[Op]]:
     return lambda step: [Op(kind, step.name, *_values(step), step)]
 
@@ -213,6 +135,37 @@ def _division(step: Step) -> list[Op]:
     return [Op("multiply_constant", step.name, *_values(step), options={"value": 1.0 / divisor})]
 
 
+def _relative_position(step: Step) -> list[Op]:
+    """The bias as the places see it, a value for each pair: a tensor added, and trained as such."""
+    layer: Any = step.operation
+    options = {"weight": _array(layer.bias()), "trainable": layer.trainable}
+    return [Op("add_weight", step.name, *_values(step), options=options)]
+
+
+def _window_mask(step: Step) -> list[Op]:
+    layer: Any = step.operation
+    options = {"weight": np.asarray(layer.bias(HIDDEN), "float32"), "trainable": False}
+    return [Op("add_weight", step.name, *_values(step), options=options)]
+
+
+def _dropout(step: Step) -> list[Op]:
+    """Kept in quantisation-aware training, but for stochastic depth, whose images draw one number each.
+
+    That divides what it keeps by its share, up to doubling a whole branch: ranges would widen for
+    values that no file ever sees.
+    """
+    layer: Any = step.operation
+    whole = getattr(layer, "noise_shape", None) is not None
+    return [Op("identity" if whole or not layer.rate else "same", step.name, *_values(step), step)]
+
+
+def _layer_scale(step: Step) -> list[Op]:
+    """An affine without an offset, so that it is folded into the layer before it."""
+    layer: Any = step.operation
+    scale = _array(layer.scale)
+    return [Op("affine", step.name, *_values(step), step, {"scale": scale, "offset": np.zeros_like(scale)})]
+
+
 def _layer_norm(step: Step) -> list[Op]:
     layer: Any = step.operation
     rank = len(step.inputs[0].shape)
@@ -229,15 +182,17 @@ def _dropped(step: Step) -> list[Op]:
 
 
 LAYERS: dict[str, Callable[[Step], list[Op]]] = {
+    **activations.LAYERS,
     "Conv2D": _weighted("conv"),
     "DepthwiseConv2D": _weighted("depthwise"),
     "Dense": _weighted("dense"),
     "BatchNormalization": _batch_norm,
     "PixelNormalization": _pixel_normalization,
     "LayerNormalization": _layer_norm,
-    "ReLU": _relu_layer,
-    "Activation": _activation_layer,
-    "Softmax": _softmax,
+    "LogVisibility": _plain("float"),
+    "LayerScale": _layer_scale,
+    "RelativePositionBias": _relative_position,
+    "WindowMask": _window_mask,
     "Add": _pairwise("add"),
     "Multiply": _pairwise("multiply"),
     "Concatenate": _plain("concat"),
@@ -250,12 +205,13 @@ LAYERS: dict[str, Callable[[Step], list[Op]]] = {
     "Flatten": _plain("same"),
     "Reshape": _plain("same"),
     "Permute": _plain("same"),
-    "Dropout": _plain("same"),
-    "SpatialDropout2D": _plain("same"),
+    "Dropout": _dropout,
+    "SpatialDropout2D": _dropout,
     "Identity": _dropped,
 }
 
 OPERATIONS: dict[str, Callable[[Step], list[Op]]] = {
+    **activations.OPERATIONS,
     "Add": _pairwise("add"),
     "Multiply": _pairwise("multiply"),
     "Divide": _division,
@@ -274,12 +230,5 @@ OPERATIONS: dict[str, Callable[[Step], list[Op]]] = {
     "Split": _plain("same"),
     "Pad": _plain("same"),
     "ZerosLike": _plain("zeros"),
-    "Relu": _named_activation("relu"),
-    "Relu6": _named_activation("relu6"),
-    "Sigmoid": _named_activation("sigmoid"),
-    "Tanh": _named_activation("tanh"),
-    "Silu": _named_activation("silu"),
-    "Gelu": _gelu,
-    "Softmax": _softmax,
     "Cast": _dropped,
 }

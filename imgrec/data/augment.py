@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 
-from imgrec.data.randomness import CROP_AREA, CROP_LEFT, CROP_RATIO, CROP_TOP, FLIP, uniform
+from imgrec.data.randomness import CROP_AREA, CROP_LEFT, CROP_RATIO, CROP_TOP, ERASE, FLIP, uniform
 from imgrec.data.resize import stretch
 
 Example = dict[str, Any]
@@ -31,11 +31,16 @@ def flip_left_right(seed: int) -> Operation:
     """Mirror each image of a batch with probability ½."""
 
     def flip(batch: Example) -> Example:
-        chosen = uniform(seed, batch["epoch"], batch["index"], FLIP) < 0.5
+        chosen = flipped(seed, batch)
         image = batch["image"]
         return {**batch, "image": tf.where(chosen[:, None, None, None], image[:, :, ::-1], image)}
 
     return flip
+
+
+def flipped(seed: int, batch: Example) -> Any:
+    """Return bool `[B]`: which images of a batch `flip_left_right` mirrors."""
+    return uniform(seed, batch["epoch"], batch["index"], FLIP) < 0.5
 
 
 def pad_and_crop(seed: int, share: float = 0.125, mode: Literal["zeros", "reflect"] = "zeros") -> Operation:
@@ -57,6 +62,52 @@ def pad_and_crop(seed: int, share: float = 0.125, mode: Literal["zeros", "reflec
         return {**batch, "image": tf.gather(cut, columns, axis=2, batch_dims=1)}
 
     return crop
+
+
+def random_erasing(
+    seed: int,
+    probability: float = 0.5,
+    scale: tuple[float, float] = (0.02, 0.4),
+    ratio: tuple[float, float] = (0.3, 3.3),
+) -> Operation:
+    """Hide a random rectangle of each image of a batch under noise, with `probability`.
+
+    The rectangle has `scale` of the area and an aspect in `ratio`, and is cut to the image's sides. Adds
+    `visible`, float32 `[B, H, W, 1]`: 0 where the image is hidden, else 1. The noise is a part, another
+    for every draw, of one large picture of independent uniform pixels.
+
+    Source: Zhong et al., "Random Erasing Data Augmentation", 2020 (arXiv 1708.04896).
+    """
+    low, high = np.log(ratio[0]), np.log(ratio[1])
+
+    def erase(batch: Example) -> Example:
+        image = batch["image"]
+        _, height, width, channels = image.shape
+        draws = tf.unstack(uniform(seed, batch["epoch"], batch["index"], ERASE, 7), axis=-1)
+        chosen, share, aspect = draws[0] < probability, draws[1], tf.exp(low + (high - low) * draws[2])
+        area = height * width * (scale[0] + (scale[1] - scale[0]) * share)
+        rows = _span(tf.sqrt(area * aspect), draws[3], height)
+        columns = _span(tf.sqrt(area / aspect), draws[4], width)
+        hidden = (rows[:, :, None] & columns[:, None, :] & chosen[:, None, None])[..., None]
+        picture = np.random.default_rng(seed).integers(0, 256, (2 * height, 2 * width, channels), np.uint8)
+        top, left = (tf.cast(d * n, tf.int32)[:, None] for d, n in ((draws[5], height), (draws[6], width)))
+        noise = tf.gather(tf.constant(picture), top + tf.range(height))
+        noise = tf.gather(noise, left + tf.range(width), axis=2, batch_dims=1)
+        return {
+            **batch,
+            "image": tf.where(hidden, noise, image),
+            "visible": 1.0 - tf.cast(hidden, tf.float32),
+        }
+
+    return erase
+
+
+def _span(length: Any, place: Any, side: int) -> Any:
+    """Return bool `[B, side]`: the pixels of a span of rounded `length`, at `place` 0…1 of what is free."""
+    length = tf.clip_by_value(tf.round(length), 1.0, float(side))
+    begin = tf.floor(place * (side - length + 1))
+    pixel = tf.range(side, dtype=tf.float32)
+    return (pixel >= begin[:, None]) & (pixel < (begin + length)[:, None])
 
 
 def random_resized_crop(

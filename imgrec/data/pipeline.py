@@ -8,13 +8,20 @@ one that starts at 0 gives from its step s on.
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
 
 from imgrec.config import AugmentConfig
-from imgrec.data.augment import Example, crop_for, flip_left_right, pad_and_crop, random_resized_crop
+from imgrec.data.augment import (
+    Example,
+    crop_for,
+    flip_left_right,
+    pad_and_crop,
+    random_erasing,
+    random_resized_crop,
+)
 from imgrec.data.dataset import Split
 from imgrec.data.decode import decode, to_colour
 from imgrec.data.mixing import mixer
@@ -44,10 +51,15 @@ def training_dataset(
     *,
     steps: int,
     start_step: int = 0,
+    visibility: bool = False,
 ) -> tf.data.Dataset:
     """Return the batches of `steps` steps from `start_step` on, epochs in shuffled orders one after another.
 
-    number → load → (random resized crop) → batch → (pad and crop) → (flip) → one-hot → (mix) → prefetch
+    number → load → (random resized crop) → batch → (pad and crop) → (flip) → (erase) → one-hot → (mix)
+    → prefetch
+
+    With `visibility`, for which erasing must be on and mixing off, the targets are the pair (targets,
+    visible float32 `[B, H, W, 1]`, 0 where erasing hid the image).
     """
     batch = min(batch_size, len(split))
     epoch_length = steps_per_epoch(len(split), batch_size) * batch
@@ -60,23 +72,36 @@ def training_dataset(
         examples = _map(examples, random_resized_crop(seed, preprocess.size, antialias=preprocess.antialias))
         batches = examples.batch(batch, drop_remainder=True)
     elif _fits_memory(split, preprocess):
-        batches = positions.batch(batch, drop_remainder=True).map(numbering)
+        batches = training_order(len(split), batch, seed, steps=steps, start_step=start_step)
         batches = _map(batches, _gather(split, preprocess))
     else:
         examples = _map(positions.map(numbering), _prepared_image(split, preprocess))
         batches = examples.batch(batch, drop_remainder=True)
 
     if crop == "pad":
-        batches = _map(
-            batches, pad_and_crop(seed, mode="zeros" if preprocess.colour == "grey" else "reflect")
-        )
+        mode: Literal["zeros", "reflect"] = "zeros" if preprocess.colour == "grey" else "reflect"
+        batches = _map(batches, pad_and_crop(seed, augment.crop_share, mode))
     if augment.flip:
         batches = _map(batches, flip_left_right(seed))
-    batches = _map(batches, _to_pair(num_classes))
+    if augment.erasing:
+        batches = _map(batches, random_erasing(seed, augment.erasing, (0.02, augment.erasing_area)))
+    batches = _map(batches, _to_pair(num_classes, visibility))
     mix = mixer(augment, seed)
     if mix is not None:
         batches = _map(batches.enumerate(start_step), mix)
     return _deterministic(batches)
+
+
+def training_order(
+    size: int, batch_size: int, seed: int, *, steps: int, start_step: int = 0
+) -> tf.data.Dataset:
+    """Return batches of `epoch` and `index`, int64 `[batch_size]`: which image stands where in training.
+
+    `size` is that of the split, and `batch_size` at most that.
+    """
+    epoch_length = steps_per_epoch(size, batch_size) * batch_size
+    positions = tf.data.Dataset.range(start_step * batch_size, (start_step + steps) * batch_size)
+    return positions.batch(batch_size, drop_remainder=True).map(_numbering(size, epoch_length, seed))
 
 
 def evaluation_dataset(
@@ -185,9 +210,10 @@ def _fits_memory(split: Split, preprocess: Preprocess) -> bool:
     return split.images is not None or len(split) * int(np.prod(preprocess.shape)) <= IN_MEMORY_BYTES
 
 
-def _to_pair(num_classes: int) -> Callable[[Example], tuple[Any, Any]]:
+def _to_pair(num_classes: int, visibility: bool = False) -> Callable[[Example], tuple[Any, Any]]:
     def pair(batch: Example) -> tuple[Any, Any]:
-        return tf.cast(batch["image"], tf.float32), tf.one_hot(batch["label"], num_classes)
+        targets = tf.one_hot(batch["label"], num_classes)
+        return tf.cast(batch["image"], tf.float32), (targets, batch["visible"]) if visibility else targets
 
     return pair
 

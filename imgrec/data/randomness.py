@@ -11,7 +11,7 @@ import tensorflow as tf
 _GOLDEN = 0x9E3779B97F4A7C15
 _MIXERS = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
 # Streams of their own for every kind of draw, so that none repeats another's numbers.
-FLIP, CROP_TOP, CROP_LEFT, CROP_AREA, CROP_RATIO, MIX = range(6)
+FLIP, CROP_TOP, CROP_LEFT, CROP_AREA, CROP_RATIO, MIX, ERASE = range(7)
 
 
 def uniform(seed: int, epoch: Any, index: Any, stream: int, count: int = 0) -> Any:

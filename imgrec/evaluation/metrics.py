@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score
 
 from imgrec.bundle import write_text
 from imgrec.errors import InputError
@@ -49,7 +49,8 @@ def summarize(
     """Return every figure of one split, ready for JSON.
 
     A class that has no image in the split has no recall and no F1 (`None`) and stays out of the
-    macro averages; a class that is never predicted has precision 0. Of equal logits the lower class
+    macro averages; a class that is never predicted has precision 0. Of two classes there is also `auc`
+    (`None` where the split lacks one of them). Of equal logits the lower class
     index wins, in accuracy, top-5 and confusion matrix alike.
 
     Args:
@@ -81,11 +82,23 @@ def summarize(
         "precision_macro": macro[0],
         "recall_macro": macro[1],
         "f1_macro": macro[2],
+        **({"auc": auc(logits, labels)} if size == 2 else {}),
         "cross_entropy": _cross_entropy(logits, labels),
         "expected_calibration_error": calibration_error(probabilities, labels),
         "per_class": rows,
         "confusion": confusion_matrix(labels, predicted, labels=np.arange(size)).tolist(),
     }
+
+
+def auc(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float | None:
+    """Return the area under the ROC curve of two classes, None where `labels` holds only one of them.
+
+    The share of pairs, one image of each class, that the difference of the `logits` [N, 2] puts in the
+    right order; the same whichever class is called positive. A tie counts half.
+    """
+    if not 0 < np.count_nonzero(labels) < len(labels):
+        return None
+    return float(roc_auc_score(labels, logits[:, 1].astype(np.float64) - logits[:, 0]))
 
 
 def wilson_interval(successes: int, trials: int, z: float = 1.959964) -> list[float]:

@@ -137,6 +137,8 @@ def _tiles(metrics: Mapping[str, Any], exports: Sequence[Mapping[str, Any]]) -> 
     """Return the headline figures as (name, value, note)."""
     low, high = metrics["accuracy_interval_95"]
     tiles = [("Accuracy", percent(metrics["accuracy"]), f"95 % interval {percent(low)} to {percent(high)}")]
+    if metrics.get("auc") is not None:
+        tiles.append(("AUC", f"{metrics['auc']:.3f}", "area under the ROC curve"))
     if metrics["top_k"] < len(metrics["classes"]):
         tiles.append(
             (

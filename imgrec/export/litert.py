@@ -56,7 +56,7 @@ def to_int8(quantized: keras.Model, path: str | Path) -> Path:
     """
     ranges = [layer for layer in quantized.layers if isinstance(layer, ActivationRange)]
     learned = [layer for layer in ranges if layer.low is None or layer.high is None]
-    if not any(layer.is_set for layer in learned):
+    if learned and not any(layer.is_set for layer in learned):
         raise ExportError(f"{quantized.name}: no range was ever measured; calibrate or train it first")
 
     def logits(image: Any) -> Any:

@@ -183,12 +183,34 @@ def depthwise_bn(
     return activate(x, activation, name or f"{block}_{activation}{index}")
 
 
-def conv_bn_relu(x: Any, filters: int, kernel: int, stride: int = 1, *, block: str, **options: Any) -> Any:
+def conv_bn_relu(
+    x: Any, filters: int, kernel: int | tuple[int, int], stride: int = 1, *, block: str, **options: Any
+) -> Any:
     """`conv_bn` with a ReLU."""
     return conv_bn(x, filters, kernel, stride, block=block, activation="relu", **options)
 
 
-def max_pool(x: Any, kernel: int, stride: int, *, name: str, padding: int = 0) -> Any:
-    """Max-pool `[B, H, W, C]`; padding with zeros is right for `x` ≥ 0 only, that is after a ReLU."""
-    x, mode = pad_symmetric(x, kernel, stride, padding, f"{name}_pad")
+def max_pool(x: Any, kernel: int, stride: int, *, name: str, padding: int = 0, ceil: bool = False) -> Any:
+    """Max-pool `[B, H, W, C]`; padding with zeros is right for `x` ≥ 0 only, that is after a ReLU.
+
+    `ceil=True` rounds the size up: a last window that lacks pixels counts too, PyTorch's `ceil_mode`
+    (for `padding` 0 and a kernel no shorter than the stride).
+    """
+    if ceil:
+        x, mode = _pad_last_window(x, kernel, stride, f"{name}_pad")
+    else:
+        x, mode = pad_symmetric(x, kernel, stride, padding, f"{name}_pad")
     return keras.layers.MaxPooling2D(kernel, stride, padding=mode, name=name)(x)
+
+
+def _pad_last_window(x: Any, kernel: int, stride: int, name: str) -> tuple[Any, Literal["valid", "same"]]:
+    """Zeros after each side that complete its last window; the answer is `pad_symmetric`'s."""
+    sides = x.shape[1:3]
+    after = [kernel - side if side < kernel else -(side - kernel) % stride for side in sides]
+    if after == [0, 0]:
+        return x, "valid"
+    if all(
+        _same_padding(side, kernel, stride) == (0, zeros) for side, zeros in zip(sides, after, strict=True)
+    ):
+        return x, "same"
+    return keras.layers.ZeroPadding2D(tuple((0, zeros) for zeros in after), name=name)(x), "valid"

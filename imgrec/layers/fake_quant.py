@@ -163,17 +163,23 @@ class ActivationRange(keras.layers.Layer):
         low: fixed lower end, or None to learn it.
         high: fixed upper end, or None to learn it.
         momentum: of the moving average.
+        members: how many tensors share the range, which then holds all of theirs.
 
-    Input and output: float32, any shape. Weights: `minimum` and `maximum`, float32 scalars, not
-    trained by gradients.
+    Input and output: float32, any shape. Weights: `minimum` and `maximum`, float32, scalars or one value
+    for each of several members, not trained by gradients.
     """
 
     def __init__(
-        self, low: float | None = None, high: float | None = None, momentum: float = 0.99, **kwargs: Any
+        self,
+        low: float | None = None,
+        high: float | None = None,
+        momentum: float = 0.99,
+        members: int = 1,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
-        self.low, self.high, self.momentum = low, high, momentum
-        self._batches = 0
+        self.low, self.high, self.momentum, self.members = low, high, momentum, members
+        self._batches = [0] * members
 
     def build(self, input_shape: Any) -> None:
         """Create the two ends of the range."""
@@ -183,25 +189,39 @@ class ActivationRange(keras.layers.Layer):
     @property
     def is_set(self) -> bool:
         """Whether the range has an extent; one that was measured may have none, where all was zero."""
-        return bool(ops.convert_to_numpy(self.maximum) > ops.convert_to_numpy(self.minimum))
+        low, high = self.ends()
+        return bool(high > low)
+
+    def ends(self) -> tuple[np.float32, np.float32]:
+        """The range as it stands, before `nudge`."""
+        return to_numpy(self.minimum).min(), to_numpy(self.maximum).max()
 
     def _end(self, name: str, fixed: float | None) -> Any:
         start = keras.initializers.Constant(0.0 if fixed is None else fixed)
-        return self.add_weight(shape=(), initializer=start, trainable=False, name=name, aggregation="mean")
+        shape = (self.members,) if self.members > 1 else ()
+        return self.add_weight(shape, initializer=start, trainable=False, name=name, aggregation="mean")
 
-    def call(self, x: Any, training: bool | None = None, averaged: bool = False) -> Any:
-        """Round `x`; `averaged` for what average pooling makes of a tensor that is already in this range."""
+    def call(
+        self, x: Any, training: bool | None = None, averaged: bool = False, member: int | None = None
+    ) -> Any:
+        """Round `x`.
+
+        `averaged` is for what average pooling or concatenation makes of tensors already in this range,
+        `member` the number of a tensor that will be concatenated: in a file only the whole is marked as
+        rounded, because the converter refuses a tensor that is rounded in two ranges.
+        """
         if current_mode() == "bypass":
             return x
         if current_mode() == "observe":
             if not averaged:
-                self._observe(x)
+                self._observe(x, member or 0)
             return x
         if current_mode() == "export":
-            low, high = nudge(to_numpy(self.minimum), to_numpy(self.maximum), np)
-            return round_to_range(x, float(low), float(high))
-        low, high = self._follow(x) if training and not averaged else (self.minimum, self.maximum)
-        low, high = nudge(ops.convert_to_tensor(low), ops.convert_to_tensor(high))
+            low, high = nudge(*self.ends(), np)
+            return round_to_range(x, float(low), float(high)) if member is None else x
+        if training and not averaged:
+            self._follow(x, member or 0)
+        low, high = nudge(ops.min(self.minimum), ops.max(self.maximum))
         return round_to_range(_break_ties(x, low, high) if averaged else x, low, high)
 
     def _batch_ends(self, x: Any) -> list[tuple[Any, Any]]:
@@ -213,22 +233,27 @@ class ActivationRange(keras.layers.Layer):
             ends.append((self.maximum, ops.maximum(ops.stop_gradient(ops.max(x)), 0.0)))
         return ends
 
-    def _observe(self, x: Any) -> None:
+    def _observe(self, x: Any, member: int) -> None:
+        batches = self._batches[member]
         for end, seen in self._batch_ends(x):
-            end.assign((end * self._batches + seen) / (self._batches + 1))
-        self._batches += 1
+            self._assign(end, (end * batches + seen) / (batches + 1), member)
+        self._batches[member] += 1
 
-    def _follow(self, x: Any) -> tuple[Any, Any]:
+    def _follow(self, x: Any, member: int) -> None:
         unset = ops.equal(self.maximum, self.minimum)  # never calibrated: start at the first batch
         for end, seen in self._batch_ends(x):
             moved = end * self.momentum + seen * (1.0 - self.momentum)
-            end.assign(ops.where(unset, seen, moved))
-        return self.minimum, self.maximum
+            self._assign(end, ops.where(unset, seen, moved), member)
+
+    def _assign(self, end: Any, value: Any, member: int) -> None:
+        own = np.arange(self.members) == member
+        end.assign(ops.where(own, value, end) if self.members > 1 else value)
 
     def compute_output_shape(self, input_shape: Any, **_: Any) -> Any:
         """The input's shape."""
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        """The fixed ends and the momentum."""
-        return {**super().get_config(), "low": self.low, "high": self.high, "momentum": self.momentum}
+        """The constructor's arguments."""
+        config = {"low": self.low, "high": self.high, "momentum": self.momentum, "members": self.members}
+        return {**super().get_config(), **config}

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from imgrec.layers.conv import conv, max_pool
+from imgrec.layers.pooling import adaptive_average_pool
 from imgrec.models.architecture import Architecture, Shape
 from imgrec.models.head import check_rate, logits_out, pixels_in
 
@@ -42,16 +43,13 @@ def _drop(x: Any, rate: float, name: str) -> Any:
 
 
 def _pool_to_grid(x: Any) -> Any:
-    """Average down to 6×6, as torchvision's adaptive pooling does where sides are multiples of 6.
+    """Average down to 6×6, as torchvision's adaptive pooling does.
 
-    Windows are equal and spread evenly, which built-in operations can do; a map already smaller than
-    6×6 stays as it is (adaptive pooling would only repeat its values), so the classifier is smaller.
+    A map already smaller than 6×6 stays as it is (adaptive pooling would only repeat its values), so
+    the classifier is smaller.
     """
-    windows = [max(side // GRID, 1) for side in x.shape[1:3]]
-    sizes = [side - (min(side, GRID) - 1) * step for side, step in zip(x.shape[1:3], windows, strict=True)]
-    if sizes == [1, 1]:
-        return x
-    return keras.layers.AveragePooling2D(tuple(sizes), tuple(windows), name="grid")(x)
+    height, width = (min(side, GRID) for side in x.shape[1:3])
+    return adaptive_average_pool(x, (height, width), "grid")
 
 
 REFERENCE = {

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from imgrec.errors import InputError
+from imgrec.models.macs import MACS
 from imgrec.registry import lookup
 
 Shape = tuple[int, int, int]
@@ -51,8 +52,6 @@ class Architecture:
     """Layer name → the names under which reference checkpoints may hold it, for `weights.load_state`."""
     unused_state: str = ""
     """Regular expression of what checkpoints hold beside the network: auxiliary heads, index tables."""
-    macs: int = 0
-    """Multiply-accumulate operations of one image at `image_size`, as `macs.count` has them."""
 
     def __call__(self, input_shape: Sequence[int], num_classes: int = 1000, **options: Any) -> keras.Model:
         """Build the network: `[B, H, W, C]` pixels 0…255, called `image`, to float32 logits `[B, N]`.
@@ -78,6 +77,11 @@ class Architecture:
         parameters = inspect.signature(self.build).parameters.values()
         defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
         return {name: value for name, value in defaults.items() if value is not inspect.Parameter.empty}
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one image at `image_size`, with default options."""
+        return MACS[self.name]
 
     @property
     def endpoints(self) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
-"""ResNet: torchvision's for photographs, the 6n + 2 form for small images; each with SE or CBAM."""
+"""ResNet: torchvision's for photographs, the 6n + 2 form for small images; each with attention."""
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,6 +10,7 @@ import keras
 from imgrec.errors import InputError
 from imgrec.layers.attention import CBAM, SqueezeExcitation
 from imgrec.layers.conv import conv_bn, conv_bn_relu, max_pool
+from imgrec.layers.occlusion import OcclusionAttention
 from imgrec.models.architecture import CENTRED_MEAN, CENTRED_STD, Architecture, Shape
 from imgrec.models.head import check_flag, logits_out, pixels_in
 from imgrec.registry import lookup
@@ -22,8 +24,11 @@ ATTENTION: dict[str, Callable[[Any, str], Any]] = {
     "none": lambda x, block: x,
     "se": lambda x, block: SqueezeExcitation(name=f"{block}_se")(x),
     "cbam": lambda x, block: CBAM(name=f"{block}_cbam")(x),
+    "occlusion": lambda x, block: x,
 }
-"""What stands at the end of a residual branch, before the addition."""
+"""What stands at the end of a residual branch, before the addition; "occlusion" stands between stages."""
+HEADS = 4
+"""Heads of the occlusion-aware attention, or as many of them as divide the channels."""
 
 
 def _resnet(
@@ -96,6 +101,19 @@ def _stages(x: Any, block: Block, depths: Sequence[int], width: int, attention: 
             end = f"stage{stage}" if index == depth else f"stage{stage}_block{index}_relu"
             name = f"stage{stage}_block{index}"
             x = block(x, width * 2 ** (stage - 1), stride, attend, name=name, end=end)
+        if attention == "occlusion" and stage == len(depths) - 1:
+            x = _look_past_hidden(x)
+    return x
+
+
+def _look_past_hidden(x: Any) -> Any:
+    """Let the places see each other, hidden ones less; the mask is the layer `occlusion`'s second output.
+
+    Once, before the last stage: 14×14 places of a 224 px photograph (or of a 28 px one in the small
+    form) are few enough for attention and enough to outline what is hidden, and a stage is left to
+    use what the attention brought.
+    """
+    x, _ = OcclusionAttention(math.gcd(HEADS, x.shape[-1]), name="occlusion")(x)
     return x
 
 
@@ -137,6 +155,8 @@ def _reference_names(layer: str) -> tuple[str, ...]:
     ends = {"stem_conv": "conv1", "stem_bn": "bn1", "logits": "fc"}
     if layer in ends:
         return (ends[layer],)
+    if layer.startswith("occlusion"):
+        return (layer.replace("/", "."),)  # ours alone: no reference has it
     stage, block, rest = re.fullmatch(r"stage(\d+)_block(\d+)_(.+)", layer).groups()  # type: ignore[union-attr]
     return (f"layer{stage}.{int(block) - 1}.{_SUBLAYERS.get(rest, rest)}",)
 

@@ -6,6 +6,8 @@ from typing import Any
 import keras
 
 from imgrec.errors import InputError
+from imgrec.layers.patch_embedding import patch_embedding
+from imgrec.layers.stochastic_depth import drop_path, rates
 from imgrec.layers.transformer import (
     MLP,
     ClassToken,
@@ -33,11 +35,13 @@ def _vit(
     class_token: bool,
     gelu: str = "exact",
     dropout: float = 0.0,
+    stochastic_depth: float = 0.0,
 ) -> keras.Model:
     """Build a pre-norm vision transformer; every encoder block is a stage.
 
     `gelu` is "exact", as the reference implementations have it, or "tanh"; `dropout` stands after the
-    position embedding, every attention and every MLP, and before the classifier.
+    position embedding, every attention and every MLP, and before the classifier; `stochastic_depth` is
+    the last block's share of images that skip a branch, rising from 0 at the first block.
     """
     if any(side % patch for side in shape[:2]):
         raise InputError(
@@ -47,30 +51,25 @@ def _vit(
     if gelu not in GELUS:
         raise InputError(f"gelu={gelu!r}: expected {' or '.join(GELUS)}")
     check_rate(dropout, "dropout")
+    skipped = rates(depth, check_rate(stochastic_depth, "stochastic_depth"))
     image, x = pixels_in(row, shape)
-    x = _patches(x, patch, width)
+    x = patch_embedding(x, width, patch, name="stem_conv")
+    x = keras.layers.Reshape((x.shape[1] * x.shape[2], width), name="stem")(x)
     x = TokenEmbedding(class_token, dropout, name="embedding")(x)
-    for index in range(1, depth + 1):
-        x = _encoder_block(x, heads, mlp_ratio * width, gelu, dropout, f"stage{index}")
+    for index, rate in enumerate(skipped, start=1):
+        attention = SelfAttention(heads, dropout, name=f"stage{index}_attention")
+        mlp = MLP(mlp_ratio * width, gelu, dropout, name=f"stage{index}_mlp")
+        x = _encoder_block(x, attention, mlp, rate, f"stage{index}")
     x = _pool(x, class_token)
     return keras.Model(image, logits_out(x, num_classes, dropout, truncated_normal), name=row.name)
 
 
-def _patches(x: Any, patch: int, width: int) -> Any:
-    """Project each `patch`×`patch` square: `[B, H, W, C]` becomes tokens `[B, N, width]`, row by row."""
-    layer = keras.layers.Conv2D(width, patch, patch, kernel_initializer="lecun_normal", name="stem_conv")
-    x = layer(x)
-    return keras.layers.Reshape((x.shape[1] * x.shape[2], width), name="stem")(x)
-
-
-def _encoder_block(x: Any, heads: int, hidden: int, gelu: str, dropout: float, stage: str) -> Any:
+def _encoder_block(x: Any, attention: SelfAttention, mlp: MLP, rate: float, stage: str) -> Any:
     """Attention and an MLP, each after a normalisation and beside a shortcut."""
-    y = layer_norm(x, f"{stage}_norm1")
-    y = SelfAttention(heads, dropout, name=f"{stage}_attention")(y)
-    x = keras.layers.Add(name=f"{stage}_add")([x, y])
-    y = layer_norm(x, f"{stage}_norm2")
-    y = MLP(hidden, gelu, dropout, name=f"{stage}_mlp")(y)
-    return keras.layers.Add(name=stage)([x, y])
+    y = attention(layer_norm(x, f"{stage}_norm1"))
+    x = keras.layers.Add(name=f"{stage}_add")([x, drop_path(y, rate, f"{stage}_drop1")])
+    y = mlp(layer_norm(x, f"{stage}_norm2"))
+    return keras.layers.Add(name=stage)([x, drop_path(y, rate, f"{stage}_drop2")])
 
 
 def _pool(x: Any, class_token: bool) -> Any:
@@ -125,12 +124,12 @@ _HALF: Scale = (127.5, 127.5, 127.5)
 """timm's checkpoints of these two take pixels on −1…1."""
 
 
-def _patch16(width: int) -> dict[str, Any]:
-    """Lay out the 12-block rows of the paper: 16 px patches, heads of 64 features."""
+def _layout(patch: int, width: int, depth: int = 12) -> dict[str, Any]:
+    """Lay out a row of the papers' tables: a class token, heads of 64 features."""
     return {
-        "patch": 16,
+        "patch": patch,
         "width": width,
-        "depth": 12,
+        "depth": depth,
         "heads": width // 64,
         "mlp_ratio": 4,
         "class_token": True,
@@ -140,7 +139,7 @@ def _patch16(width: int) -> dict[str, Any]:
 vit_ti_16 = Architecture(
     "vit_ti_16",
     _vit,
-    _patch16(192),
+    _layout(16, 192),
     parameters=5_717_416,
     source=f"{_DEIT}, table 1; timm vit_tiny_patch16_224",
     stages=12,
@@ -151,7 +150,7 @@ vit_ti_16 = Architecture(
 vit_s_16 = Architecture(
     "vit_s_16",
     _vit,
-    _patch16(384),
+    _layout(16, 384),
     parameters=22_050_664,
     source=f"{_DEIT}, table 1; timm vit_small_patch16_224",
     stages=12,
@@ -162,10 +161,28 @@ vit_s_16 = Architecture(
 vit_b_16 = Architecture(
     "vit_b_16",
     _vit,
-    _patch16(768),
+    _layout(16, 768),
     parameters=86_567_656,
     source=f"{_PAPER}, table 1; torchvision vit_b_16",
     stages=12,
+    reference_names=_reference_names,
+)
+vit_b_32 = Architecture(
+    "vit_b_32",
+    _vit,
+    _layout(32, 768),
+    parameters=88_224_232,
+    source=f"{_PAPER}, table 1; torchvision vit_b_32",
+    stages=12,
+    reference_names=_reference_names,
+)
+vit_l_16 = Architecture(
+    "vit_l_16",
+    _vit,
+    _layout(16, 1024, 24),
+    parameters=304_326_632,
+    source=f"{_PAPER}, table 1; torchvision vit_l_16",
+    stages=24,
     reference_names=_reference_names,
 )
 vit_small_image = Architecture(

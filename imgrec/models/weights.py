@@ -1,8 +1,8 @@
 """Reads the weights of reference implementations: torchvision's and timm's names and layouts."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, cast
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any, TypeAlias, cast
 
 import keras
 import numpy as np
@@ -10,6 +10,9 @@ import numpy as np
 from imgrec.errors import InputError
 from imgrec.models import MODELS
 from imgrec.models.architecture import Architecture
+
+Candidate: TypeAlias = tuple[tuple[str, ...], keras.layers.Layer, Any]
+"""Reference names, layer and variable of a weight."""
 
 _SUFFIXES = {
     "kernel": "weight",
@@ -24,20 +27,23 @@ _IGNORED = "num_batches_tracked"
 """A counter that PyTorch keeps beside every batch normalisation and that changes no output."""
 
 
-def load_state(model: keras.Model, state: Mapping[str, np.ndarray]) -> None:
+def load_state(model: keras.Model, state: Mapping[str, np.ndarray], leave: Collection[str] = ()) -> None:
     """Give `model` the weights of a reference implementation, or leave it untouched.
 
     Args:
         model: built by `build_model`; its name tells the family.
         state: reference name → array in PyTorch's layout, as a timm or torchvision checkpoint has it
             (convolutions O×I×H×W, linear layers out×in).
+        leave: names of layers that keep the weights they have; what `state` holds for them is passed over.
 
     Raises:
         InputError: names missing or left over, or a shape that does not fit; nothing is assigned.
     """
     unused = re.compile(f".*{_IGNORED}|{_row(model).unused_state}")
     arrays = {name: array for name, array in state.items() if not unused.fullmatch(name)}
-    wanted = dict(_wanted(model, arrays))
+    left = {n for names, layer, _ in candidates(model) if layer.name in leave for n in names}
+    arrays = {name: array for name, array in arrays.items() if name not in left}
+    wanted = {n: where for n, where in _wanted(model, arrays) if where[0].name not in leave}
     missing = sorted(wanted.keys() - arrays.keys())
     left_over = sorted(arrays.keys() - wanted.keys())
     if missing or left_over:
@@ -60,14 +66,14 @@ def reference_names(model: keras.Model) -> list[tuple[str, ...]]:
     Raises:
         InputError: the model's family has no reference implementation.
     """
-    return [names for names, *_ in _candidates(model)]
+    return [names for names, *_ in candidates(model)]
 
 
 def _wanted(
     model: keras.Model, arrays: Mapping[str, np.ndarray]
 ) -> Iterator[tuple[str, tuple[keras.layers.Layer, Any]]]:
     """Every weight of `model` under the one of its reference names that `arrays` has, else the first."""
-    for names, layer, variable in _candidates(model):
+    for names, layer, variable in candidates(model):
         yield next((name for name in names if name in arrays), names[0]), (layer, variable)
 
 
@@ -79,7 +85,12 @@ def _row(model: keras.Model) -> Architecture:
     return row
 
 
-def _candidates(model: keras.Model) -> Iterator[tuple[tuple[str, ...], keras.layers.Layer, Any]]:
+def candidates(model: keras.Model) -> Iterator[Candidate]:
+    """Every weight of `model` in order, with its layer and the names a checkpoint may hold it under.
+
+    Raises:
+        InputError: the model's family has no reference implementation.
+    """
     names_of = cast(Callable[[str], tuple[str, ...]], _row(model).reference_names)
     for layer in model.layers:
         for variable in layer.variables:
@@ -106,10 +117,11 @@ def _to_keras(array: np.ndarray, layer: keras.layers.Layer, variable: Any) -> np
         # A depthwise convolution: C×1×H×W there, H×W×C×1 here.
         depthwise = array.shape[1] == 1 and variable.shape[2:] == (array.shape[0], 1)
         return array.transpose(2, 3, 0, 1) if depthwise else array.transpose(2, 3, 1, 0)
-    if rank == 2 and array.ndim in (2, 4):
-        # A 1×1 convolution on pooled features is a dense layer.
-        flat = array.reshape(array.shape[:2]) if array.ndim == 4 and array.shape[2:] == (1, 1) else array
-        return flat if flat.ndim != 2 else _dense(flat, layer)
+    if rank == 4 and array.ndim == 2:
+        return array.T[None, None]  # a linear layer on channels is a 1×1 convolution
+    if rank == 2 and array.ndim in (2, 4) and variable.path.endswith("/kernel"):
+        # A convolution as large as its map is a dense layer on the flattened map.
+        return _dense(array.reshape(len(array), -1), layer)
     if rank == 1 and array.ndim > 1 and array.size == len(array):
         return array.reshape(-1)  # C×1×1, a scale that multiplies channels
     return array

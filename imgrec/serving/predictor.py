@@ -53,7 +53,21 @@ class Predictor:
         if path.is_dir() and not (path / bundle.MANIFEST).exists() and _files(path):
             raise InputError(f"{path}: holds exported files, name one of them: {', '.join(_files(path))}")
         loaded = bundle.load(path)
-        return cls(_keras_answer(loaded.model), loaded.preprocess, loaded.labels)
+        return cls.of_model(loaded.model, loaded.preprocess, loaded.labels)
+
+    @classmethod
+    def of_model(cls, model: Any, preprocess: Preprocess, labels: tuple[str, ...]) -> "Predictor":
+        """Take a Keras model of uint8-valued pixels to logits, as `build_model` makes it.
+
+        Raises:
+            InputError: its input is not of the size that `preprocess` gives, or it has not a logit a label.
+        """
+        if model.input_shape[1:] != preprocess.shape or model.output_shape[1:] != (len(labels),):
+            raise InputError(
+                f"a model of input {_list(model.input_shape[1:])} and {model.output_shape[-1]} logits: "
+                f"expected {_list(preprocess.shape)} and {len(labels)}, one for each label"
+            )
+        return cls(_keras_answer(model), preprocess, labels)
 
     def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the probabilities, float32 [N, num_classes] in 0…1, of preprocessed images.

@@ -29,13 +29,15 @@ class Progress(keras.callbacks.Callback):
         self.images_per_second = 0.0
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
-        """Start the clock."""
+        """Start the clock; each phase of a training has its own pace."""
         self.begun = time.perf_counter()
         self.shown = 0.0
+        self.first_epoch: int | None = None
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Start the epoch's clock; its first step, which compiles, is left out of the rate."""
         self.epoch = epoch
+        self.first_epoch = epoch if self.first_epoch is None else self.first_epoch
         self.epoch_begun = self.first_step_done = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
@@ -63,8 +65,9 @@ class Progress(keras.callbacks.Callback):
         print(("\r\x1b[2K" if self.live else "") + self._line(self.steps, logs or {}), flush=True)
 
     def _line(self, step: int, logs: Mapping[str, float]) -> str:
-        done = self.epoch * self.steps + step
-        left = (time.perf_counter() - self.begun) / done * (self.epochs * self.steps - done)
+        done = (self.epoch - (self.first_epoch or 0)) * self.steps + step
+        to_do = (self.epochs - self.epoch) * self.steps - step
+        left = (time.perf_counter() - self.begun) / done * to_do
         parts = [f"epoch {self.epoch + 1}/{self.epochs}"]
         if step < self.steps:
             parts.append(f"step {step}/{self.steps}")
@@ -98,29 +101,37 @@ class HistoryWriter(keras.callbacks.Callback):
 
 
 class BestWeights(keras.callbacks.Callback):
-    """Keeps the weights of the epoch with the best validation accuracy, and gives them back at the end.
+    """Keeps the weights of the epoch with the best validation accuracy; `restore` gives them back.
 
-    `patience` > 0 stops the training after that many epochs without an improvement. A tie in accuracy
-    goes to the lower validation loss.
+    `patience` > 0 stops the training, or the phase of it, after that many epochs without an improvement.
+    A tie in accuracy goes to the lower validation loss. `whole` is the model whose weights are kept, where
+    only a part of it is fitted.
     """
 
-    def __init__(self, patience: int = 0) -> None:
+    def __init__(self, patience: int = 0, whole: keras.Model | None = None) -> None:
         super().__init__()
-        self.patience = patience
+        self.patience, self.whole = patience, whole
         self.best: tuple[float, float] = (-1.0, -math.inf)
-        self.best_epoch = -1
+        self.best_epoch = self.waiting_since = -1
         self.weights: list[np.ndarray] = []
+
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
+        """Give each phase its own patience."""
+        self.waiting_since = -1
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Compare the epoch with the best so far."""
+        if self.waiting_since < 0:
+            self.waiting_since = epoch
         score = ((logs or {})["val_accuracy"], -(logs or {})["val_loss"])
         if score > self.best:
-            self.best, self.best_epoch, self.weights = score, epoch, self.model.get_weights()
-        elif self.patience and epoch - self.best_epoch >= self.patience:
+            self.best, self.best_epoch = score, epoch
+            self.waiting_since, self.weights = epoch, (self.whole or self.model).get_weights()
+        elif self.patience and epoch - self.waiting_since >= self.patience:
             print(f"no better validation accuracy for {self.patience} epochs: stopping", flush=True)
             self.model.stop_training = True
 
-    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
+    def restore(self) -> None:
         """Restore the best weights."""
         if self.weights:
-            self.model.set_weights(self.weights)
+            (self.whole or self.model).set_weights(self.weights)

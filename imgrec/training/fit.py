@@ -10,6 +10,7 @@ import keras
 from imgrec import runtime
 from imgrec.config import OptimConfig
 from imgrec.training.callbacks import BestWeights, HistoryWriter, Progress
+from imgrec.training.freezing import frozen
 from imgrec.training.optimizers import build_optimizer
 
 
@@ -21,6 +22,22 @@ class Fitted:
     """One row an epoch: epoch, learning_rate, loss, accuracy, val_loss, val_accuracy, images_per_second …"""
     best_epoch: int
     """The epoch, from 1, whose weights the model holds now."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Some epochs of a training, in which other layers learn, or from other inputs, than in the next."""
+
+    train: Any
+    """`tf.data.Dataset` of (inputs of `part`, targets float32 `[B, num_classes]`), a batch a step."""
+    validation: Any
+    """The same, each example once."""
+    until: int
+    """The training's epoch, from 1, that is the last of this phase."""
+    frozen: str = ""
+    """Endpoint of the model up to which nothing changes; empty: everything learns."""
+    part: keras.Model | None = None
+    """What is fitted in place of the whole model: some of its layers as a model of their own."""
 
 
 def fit(
@@ -44,22 +61,72 @@ def fit(
     Raises:
         InputError: the loss is not finite.
     """
-    with runtime.scope(strategy):
-        model.compile(
-            optimizer=build_optimizer(model, optim, steps_per_epoch),
-            loss=loss
-            or keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=optim.label_smoothing),
-            metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
-            jit_compile=runtime.wants_jit(),
-        )
-    history, best = HistoryWriter(history_path), BestWeights(optim.patience)
-    model.fit(
-        train,
-        validation_data=validation,
-        epochs=optim.epochs,
+    return fit_phases(
+        model,
+        [Phase(train, validation, optim.epochs)],
+        optim=optim,
         steps_per_epoch=steps_per_epoch,
-        shuffle=False,
-        verbose=0,
-        callbacks=[Progress(optim.epochs, steps_per_epoch, optim.batch_size), history, best, *callbacks],
+        loss=loss,
+        strategy=strategy,
+        history_path=history_path,
+        callbacks=callbacks,
     )
+
+
+def fit_phases(
+    model: keras.Model,
+    phases: Sequence[Phase],
+    *,
+    optim: OptimConfig,
+    steps_per_epoch: int,
+    layer_decay: float = 1.0,
+    loss: keras.losses.Loss | None = None,
+    strategy: Any = None,
+    history_path: Path | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> Fitted:
+    """As `fit`, in phases: one optimiser, one schedule and one history over all of them.
+
+    Every phase begins at the schedule's place of its first epoch, also where `optim.patience` ended the
+    one before early. `layer_decay` is that of `build_optimizer`.
+
+    Raises:
+        InputError: the loss is not finite.
+    """
+    with runtime.scope(strategy):
+        optimizer = build_optimizer(model, optim, steps_per_epoch, layer_decay)
+        if keras.config.dtype_policy().name == "mixed_float16":
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        # Over all variables: those that are frozen now find their slots when they are not any more.
+        optimizer.build(model.trainable_variables)
+    history, best = HistoryWriter(history_path), BestWeights(optim.patience, model)
+    progress = Progress(optim.epochs, steps_per_epoch, optim.batch_size)
+    begin = 0
+    for phase in phases:
+        part = phase.part or model
+        optimizer.iterations.assign(begin * steps_per_epoch)
+        with frozen(model, phase.frozen):
+            with runtime.scope(strategy):
+                part.compile(
+                    optimizer=optimizer,
+                    loss=loss or _cross_entropy(optim.label_smoothing),
+                    metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+                    jit_compile=runtime.wants_jit(),
+                )
+            part.fit(
+                phase.train,
+                validation_data=phase.validation,
+                initial_epoch=begin,
+                epochs=phase.until,
+                steps_per_epoch=steps_per_epoch,
+                shuffle=False,
+                verbose=0,
+                callbacks=[progress, history, best, *callbacks],
+            )
+        begin = phase.until
+    best.restore()
     return Fitted(history.rows, best.best_epoch + 1)
+
+
+def _cross_entropy(label_smoothing: float) -> keras.losses.Loss:
+    return keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=label_smoothing)

@@ -14,6 +14,8 @@ from imgrec.layers.attention import CBAM, SqueezeExcitation
 from imgrec.layers.fake_quant import ActivationRange
 from imgrec.layers.normalization import BatchNormalization
 from imgrec.layers.normalize import PixelNormalization
+from imgrec.layers.shuffle import ChannelShuffle, ChannelSlice
+from imgrec.layers.stochastic_depth import drop_path
 
 CLASSES = 5
 
@@ -54,7 +56,30 @@ def vit(size: int = 16) -> keras.Model:
     return keras.Model(image, layers.Dense(CLASSES, name="logits")(x), name="vit")
 
 
-NETS = {"conv_net": conv_net, "vit": vit}
+def dense_net(size: int = 16) -> keras.Model:
+    """Concatenations of concatenations, shuffled, split and rolled; hard curves; stochastic depth."""
+    image = keras.Input((size, size, 3), name="image")
+    x = PixelNormalization((128,) * 3, (64,) * 3, name="normalize")(image)
+    x = layers.Conv2D(8, 3, 2, padding="same", activation="hard_silu", name="stem")(x)
+    for block in ("a", "b", "c"):
+        y = layers.ReLU(name=f"relu_{block}")(BatchNormalization(momentum=0.9, name=f"bn_{block}")(x))
+        y = layers.LeakyReLU(0.1, name=f"leak_{block}")(layers.Conv2D(8, 1, name=f"narrow_{block}")(y))
+        y = layers.Conv2D(8, 3, padding="same", name=f"conv_{block}")(y)
+        x = layers.Concatenate(name=f"concat_{block}")([x, y])
+    x = ChannelShuffle(name="shuffle")(x)
+    first, second = ChannelSlice(0, 16, name="first")(x), ChannelSlice(16, 32, name="second")(x)
+    second = layers.DepthwiseConv2D(3, padding="same", activation="relu", name="depthwise")(second)
+    x = layers.Concatenate(name="concat_d")([first, second])
+    y = SqueezeExcitation(4, gate="hard_sigmoid", name="se")(x)
+    y = layers.Conv2D(32, 1, name="project")(y)
+    x = layers.Add(name="add")([x, drop_path(y, 0.2, "path")])
+    x = keras.ops.concatenate([x[:, 2:], x[:, :2]], axis=1)
+    x = layers.Conv2D(16, 3, padding="same", activation="relu", name="last")(x)
+    x = layers.GlobalAveragePooling2D(name="features")(x)
+    return keras.Model(image, layers.Dense(CLASSES, name="logits")(x), name="dense_net")
+
+
+NETS = {"conv_net": conv_net, "vit": vit, "dense_net": dense_net}
 
 
 def _conv_bn_relu(x: Any, filters: int, name: str) -> Any:
@@ -65,21 +90,28 @@ def _conv_bn_relu(x: Any, filters: int, name: str) -> Any:
 def pictures(count: int, seed: int = 0, size: int = 16) -> tuple[np.ndarray, np.ndarray]:
     """Noisy variants of five fixed patterns: uint8 `[N, size, size, 3]` and int `[N]`."""
     patterns = np.random.default_rng(7).integers(0, 256, (CLASSES, 4, 4, 3))
-    patterns = patterns.repeat(size // 4, 1).repeat(size // 4, 2)
+    places = np.arange(size) * 4 // size
+    patterns = patterns[:, places][:, :, places]
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, CLASSES, count)
     noise = rng.normal(0, 50, (count, size, size, 3)) + rng.normal(0, 20, (count, 1, 1, 1))
     return np.clip(patterns[labels] * 0.4 + 75 + noise, 0, 255).astype("uint8"), labels
 
 
-def train(model: keras.Model, steps: int, rate: float = 3e-3) -> None:
+def train(
+    model: keras.Model, steps: int, rate: float = 3e-3, batch: int = 32, run_eagerly: bool = False
+) -> None:
     """A few steps of Adam on `pictures`."""
-    images, labels = pictures(32 * steps, seed=1)
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(rate), loss, jit_compile=False, run_eagerly=run_eagerly)
+    train_on(model, steps, batch)
+
+
+def train_on(model: keras.Model, steps: int, batch: int, seed: int = 1) -> None:
+    """Some more steps of a model that is compiled already."""
+    images, labels = pictures(batch * steps, seed=seed, size=model.input_shape[1])
     targets = np.eye(CLASSES, dtype="float32")[labels]
-    model.compile(
-        keras.optimizers.Adam(rate), keras.losses.CategoricalCrossentropy(from_logits=True), jit_compile=False
-    )
-    model.fit(images.astype("float32"), targets, batch_size=32, epochs=1, verbose=0)
+    model.fit(images.astype("float32"), targets, batch_size=batch, epochs=1, verbose=0)
 
 
 def answers(model: keras.Model, images: np.ndarray) -> np.ndarray:
@@ -106,4 +138,4 @@ class Tuned:
 
 def upper_ends(model: keras.Model) -> list[float]:
     """The learned upper ends of all ranges."""
-    return [float(r.maximum) for r in model.layers if isinstance(r, ActivationRange) and r.high is None]
+    return [float(r.ends()[1]) for r in model.layers if isinstance(r, ActivationRange) and r.high is None]

@@ -88,6 +88,21 @@ def test_fixed_ends_stay_and_observation_averages() -> None:
     assert (float(layer.minimum), float(layer.maximum)) == (0.0, 3.0)
 
 
+def test_members_share_a_range_that_holds_all_of_theirs() -> None:
+    layer = ActivationRange(momentum=0.5, members=2)
+    small, large = (ops.convert_to_tensor(np.array(v, "float32")) for v in ([-1.0, 2.0], [-0.5, 8.0]))
+    with mode("observe"):
+        layer(small, member=0)
+        layer(large, member=1)
+        layer(3 * large, member=1)
+    assert layer.ends() == (-1.0, 16.0)
+    rounded = np.asarray(layer(small, member=0))
+    step = 17 / 255
+    assert np.allclose(rounded / step, np.round(rounded / step), atol=1e-3)
+    layer(small / 2, training=True, member=0)
+    assert layer.ends() == (-1.0, 16.0) and np.asarray(layer.minimum).tolist() == [-0.75, -1.0]
+
+
 def test_config_restores_the_layer() -> None:
     layer = ActivationRange(low=0.0, momentum=0.5, name="r")
     copy = keras.layers.deserialize(keras.layers.serialize(layer))

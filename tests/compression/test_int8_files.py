@@ -9,14 +9,15 @@ from quantized_nets import CLASSES, NETS, Tuned, answers, pictures
 
 from imgrec.compression import qat
 from imgrec.export import litert, parity
-from imgrec.export.inspect import float_operators
+from imgrec.export.inspect import describe, float_operators
 from imgrec.layers.fake_quant import ActivationRange, nudge
+from imgrec.layers.normalize import PixelNormalization
 from imgrec.models import build_model
 
 
 def learned_ranges(model: keras.Model) -> dict[str, tuple[float, float]]:
     ranges = [layer for layer in model.layers if isinstance(layer, ActivationRange)]
-    return {r.name: nudge(np.asarray(r.minimum), np.asarray(r.maximum), np) for r in ranges}
+    return {r.name: nudge(*r.ends(), np) for r in ranges}
 
 
 def test_every_learned_range_is_in_the_file(tuned: Tuned) -> None:
@@ -77,14 +78,49 @@ def test_only_layer_normalisation_is_float(tuned: Tuned) -> None:
         assert floats == {"DEQUANTIZE"}
 
 
+@pytest.mark.parametrize("tuned", ["dense_net"], indirect=True)
+def test_concatenations_share_one_range_and_nothing_is_rounded_twice(tuned: Tuned) -> None:
+    operators = tuned.operators
+    joins = [o for o in operators if o.name == "CONCATENATION"]
+    assert len(joins) == 5
+    scales = {t.scales for o in joins[:4] for t in (*o.inputs, *o.outputs)}
+    assert len(scales) == 1
+    again = [o for o in operators if o.name == "QUANTIZE" and o.inputs[0].dtype == "int8"]
+    assert len(again) == 1, "only the stem's maps, which a normalisation reads too, join from another range"
+
+
+HARD = {"hard_silu": {"HARD_SWISH"}, "hard_sigmoid": {"ADD", "MUL"}, "leaky_relu": {"LEAKY_RELU"}}
+
+
+@pytest.mark.parametrize("name", HARD)
+def test_hard_curves_are_tflites_own_and_within_a_step(name: str, tmp_path: Path) -> None:
+    image = keras.Input((1, 256, 1), name="image")
+    x = PixelNormalization((100.0,), (25.0,), name="normalize")(image)  # -4 to 6.2
+    x = keras.layers.Flatten(name="flat")(keras.layers.Activation(name, name="curve")(x))
+    model = keras.Model(image, x)
+    pixels = np.arange(256, dtype="uint8").reshape(1, 1, 256, 1)
+    quantized = qat.prepare(model, pixels)
+    path = litert.to_int8(quantized, tmp_path / "curve.tflite")
+    assert {o.name for o in describe(path)} - {"QUANTIZE", "DEQUANTIZE", "RESHAPE"} <= HARD[name] | {
+        "DEPTHWISE_CONV_2D",
+        "MUL",
+        "ADD",
+    }
+    logits, _ = parity.run(path, pixels)
+    x = (np.arange(256) - 100) / 25
+    gate = np.clip(x + 3, 0, 6) / 6
+    exact = {"hard_silu": x * gate, "hard_sigmoid": gate, "leaky_relu": np.where(x < 0, 0.2 * x, x)}[name]
+    step = 1 / 255 if name == "hard_sigmoid" else np.ptp(exact) / 255
+    assert np.abs(logits[0] - exact).max() < 2 * step
+    differ = np.abs(logits - answers(quantized, pixels)) > step / 2
+    assert differ.mean() < 0.05
+
+
 @pytest.mark.parametrize("pool, side", [(2, 8), (3, 9)])
 def test_average_pooling_breaks_ties_as_the_file_does(pool: int, side: int, tmp_path: Path) -> None:
     image = keras.Input((side, side, 2), name="image")
     model = keras.Model(image, keras.layers.AveragePooling2D(pool, name="p")(image))
     quantized = qat.prepare(model)
-    quantized.get_layer(
-        "image_range"
-    ).low = None  # so that the file is written: its range is fixed, not learned
     path = litert.to_int8(quantized, tmp_path / "pool.tflite")
     images = np.random.default_rng(0).integers(0, 256, (50, side, side, 2)).astype("uint8")
     from ai_edge_litert.interpreter import Interpreter

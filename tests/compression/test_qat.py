@@ -96,7 +96,7 @@ def test_uncovered_layers_are_all_named() -> None:
     image = keras.Input((8, 8, 3), name="image")
     x = layers.Conv2DTranspose(4, 3, name="up")(image)
     x = layers.Conv2D(4, 3, groups=2, name="grouped")(x)
-    x = layers.LeakyReLU(name="leak")(x)
+    x = layers.PReLU(name="leak")(x)
     x = layers.Conv2D(4, 3, activation="elu", name="curved")(x)
     x = keras.ops.sin(x)
     x = layers.GlobalAveragePooling2D()(x)
@@ -104,7 +104,7 @@ def test_uncovered_layers_are_all_named() -> None:
     with pytest.raises(InputError) as caught:
         qat.check(model)
     text = str(caught.value)
-    for part in ("odd", "up (Conv2DTranspose)", "grouped (Conv2D)", "leak (LeakyReLU)", "'elu'", "sin (Sin)"):
+    for part in ("odd", "up (Conv2DTranspose)", "grouped (Conv2D)", "leak (PReLU)", "'elu'", "sin (Sin)"):
         assert part in text
     assert "\n" not in text and "Dense" not in text
     with pytest.raises(InputError):
@@ -137,7 +137,7 @@ def test_every_model_of_the_zoo_is_covered(name: str) -> None:
     qat.check(build_model(name, input_shape=(size, size, 3), num_classes=CLASSES))
 
 
-@pytest.mark.parametrize("attention", ["se", "cbam"])
+@pytest.mark.parametrize("attention", ["se", "cbam", "occlusion"])
 def test_attention_is_covered(attention: str) -> None:
     qat.check(build_model("resnet8", input_shape=(28, 28, 1), num_classes=CLASSES, attention=attention))
 

@@ -4,8 +4,14 @@ import tensorflow as tf
 from pictures import picture
 
 from imgrec.data import randomness
-from imgrec.data.augment import crop_for, flip_left_right, pad_and_crop, random_resized_crop
-from imgrec.data.randomness import FLIP, permuted, uniform
+from imgrec.data.augment import (
+    crop_for,
+    flip_left_right,
+    pad_and_crop,
+    random_erasing,
+    random_resized_crop,
+)
+from imgrec.data.randomness import ERASE, FLIP, permuted, uniform
 
 MASK = 2**64 - 1
 
@@ -120,6 +126,45 @@ def test_epochs_and_images_draw_their_own_windows():
     assert np.mean([np.array_equal(a, b) for a, b in zip(first, second, strict=True)]) < 0.3
     # An image's change does not depend on its company in the batch.
     assert np.array_equal(operation(batch_of(same[:5], 0, first=7))["image"], first[7:12])
+
+
+def reference_hidden(seed, index, height, width, probability, scale, ratio):
+    """The hidden rectangle of an image as rows and columns, in Python's own numbers."""
+    draws = [reference_uniform(seed, 0, index, ERASE, d) for d in range(7)]
+    hidden = np.zeros((height, width), bool)
+    if draws[0] < probability:
+        area = height * width * (scale[0] + (scale[1] - scale[0]) * draws[1])
+        aspect = ratio[0] * (ratio[1] / ratio[0]) ** draws[2]
+        h, w = (
+            min(max(round((area * aspect) ** 0.5), 1), height),
+            min(max(round((area / aspect) ** 0.5), 1), width),
+        )
+        top, left = int(draws[3] * (height - h + 1)), int(draws[4] * (width - w + 1))
+        hidden[top : top + h, left : left + w] = True
+    return hidden
+
+
+def test_erasing_hides_rectangles_under_noise_and_tells_where():
+    images = np.repeat(pictures(1, 16), 300, axis=0)
+    operation, batch = random_erasing(seed=5, probability=0.6), batch_of(images)
+    erased, visible = both_ways(operation, batch), operation(batch)["visible"].numpy()
+    assert visible.shape == (300, 16, 16, 1) and visible.dtype == np.float32
+    expected = np.stack([reference_hidden(5, n, 16, 16, 0.6, (0.02, 0.4), (0.3, 3.3)) for n in range(300)])
+    assert np.array_equal(visible[..., 0] == 0, expected)
+    assert 150 < expected.any(axis=(1, 2)).sum() < 210
+    assert np.array_equal(erased[~expected], images[~expected])
+    noise = erased[expected].astype(float)
+    # Uniform over 0…255, and not the same for every image.
+    assert abs(noise.mean() - 127.5) < 3 and abs(noise.std() - 73.9) < 3
+    assert len({image.tobytes() for image in erased[expected.any(axis=(1, 2))]}) > 100
+
+
+def test_erasing_covers_the_share_it_is_given():
+    images = np.repeat(pictures(1, 32), 500, axis=0)
+    visible = random_erasing(seed=0, probability=1.0, scale=(0.1, 0.3))(batch_of(images))["visible"].numpy()
+    hidden = 1 - visible.mean(axis=(1, 2, 3))
+    # A long rectangle may lose what would stand out of the picture; rounding adds a little.
+    assert hidden.min() > 0.08 and hidden.max() < 0.33 and abs(hidden.mean() - 0.2) < 0.015
 
 
 def reference_parts(height, width, scale, ratio, count):

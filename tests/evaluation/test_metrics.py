@@ -52,6 +52,20 @@ def test_by_hand() -> None:
     assert (figures["split"], figures["images"], figures["top_k"]) == ("val", 4, 2)
 
 
+def test_auc_counts_the_pairs_in_order() -> None:
+    rng = np.random.default_rng(3)
+    labels = rng.integers(0, 2, 60)
+    logits = rng.normal(0, 1, (60, 2)).round(1).astype(np.float32)
+    logits[:, 1] += labels
+    score = logits[:, 1].astype(float) - logits[:, 0]
+    pairs = score[labels == 1][:, None] - score[labels == 0][None]
+    by_hand = ((pairs > 0) + 0.5 * (pairs == 0)).mean()
+    assert metrics.summarize(logits, labels, ["no", "yes"])["auc"] == pytest.approx(by_hand)
+    assert metrics.auc(logits[:, ::-1], 1 - labels) == pytest.approx(by_hand)
+    assert metrics.auc(logits, np.zeros(60, int)) is None
+    assert "auc" not in metrics.summarize(np.eye(3, dtype=np.float32), np.arange(3), ["a", "b", "c"])
+
+
 def test_calibration_error_weighs_bins_by_their_images() -> None:
     # Ten answers at 0.8: eight right is calibrated, four right is 0.4 off.
     rows = np.tile([0.8, 0.2], (10, 1))

@@ -40,13 +40,12 @@ def images(size: int) -> np.ndarray:
     return np.stack([noise, pattern[:size, :size]]).astype(np.float32)
 
 
+BUILD: dict[str, tuple[str, dict[str, Any]]] = {"seresnet50": ("resnet50", {"attention": "se"})}
+"""Reference → our name and options, where they are not the reference's own name alone."""
+SLOW = {"alexnet", "vgg16", "inception_v3", "resnet50", "vit_s_16", "densenet121"}
 CASES = [
-    pytest.param("alexnet", "alexnet", {}, marks=pytest.mark.slow),
-    pytest.param("resnet18", "resnet18", {}),
-    pytest.param("resnet50", "resnet50", {}, marks=pytest.mark.slow),
-    pytest.param("seresnet50", "resnet50", {"attention": "se"}),
-    pytest.param("vit_ti_16", "vit_ti_16", {}),
-    pytest.param("vit_s_16", "vit_s_16", {}, marks=pytest.mark.slow),
+    pytest.param(key, *BUILD.get(key, (key, {})), id=key, marks=[pytest.mark.slow] if key in SLOW else [])
+    for key in REFERENCE
 ]
 
 

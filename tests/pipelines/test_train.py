@@ -5,13 +5,16 @@ import json
 from pathlib import Path
 
 import cv2
+import keras
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from imgrec import bundle
 from imgrec.errors import InputError
 from imgrec.export import parity
 from imgrec.export.inspect import describe, float_operators, foreign_operators
+from imgrec.models.weights import reference_names
 from imgrec.serving.predictor import Predictor
 from pipelines import train
 
@@ -35,6 +38,16 @@ def npz(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("data") / "stripes.npz"
     np.savez(path, images=images, labels=labels)
     return path
+
+
+def torch_state(model: keras.Model) -> dict[str, np.ndarray]:
+    """The weights of a model under reference names, in PyTorch's layout."""
+    state = {}
+    for names, weight in zip(reference_names(model), model.weights, strict=True):
+        value = np.asarray(keras.ops.convert_to_numpy(weight))
+        order = {4: (3, 2, 0, 1), 2: (1, 0)}.get(value.ndim)
+        state[names[0]] = np.ascontiguousarray(value.transpose(order) if order else value)
+    return state
 
 
 @pytest.fixture(scope="module")
@@ -112,9 +125,37 @@ def test_a_folder_of_colour_files_trains(tmp_path: Path) -> None:
     assert Predictor.load(out).labels[int(answer[0].argmax())] == "green"
 
 
+def test_a_run_s_weights_start_another(
+    trained: Path,
+    npz: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """From a state file: head on cached features, then all layers, then every export."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    state = tmp_path / "stripes.safetensors"
+    save_file(torch_state(bundle.load(trained).model), state)
+    words = ["--data", f"npz:{npz}", "--out", str(tmp_path / "run"), *SMALL, "--image-size", "16"]
+    words += ["--weights", str(state), "--freeze", "backbone", "--unfreeze-at", "3", "--layer-decay", "0.5"]
+    assert train.main(words) == 0
+    said = capsys.readouterr().out
+    assert f"note: weights from {state}" in said
+    assert "epochs 1 to 3: backbone frozen, on features computed once; then all layers to 6" in said
+    run = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert run["config"]["transfer"]["cache_features"] == "true"
+    rows = list(csv.DictReader((tmp_path / "run" / "history.csv").read_text().splitlines()))
+    assert [int(float(row["epoch"])) for row in rows] == [1, 2, 3, 4, 5, 6]
+    # The weights know stripes already: the first epoch is as good as the whole training before.
+    assert float(rows[0]["val_accuracy"]) > 0.9
+    assert Predictor.load(tmp_path / "run").labels == ("0", "1", "2")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["--freeze", "backbone"], "would keep random weights"),
+        (["--weights", "absent.safetensors"], "absent.safetensors"),
         (["--model", "resnet2O"], "unknown model 'resnet2O': did you mean resnet20"),
         (["--model-options", "attentoin=se"], "did you mean attention"),
         (["--model-options", "attention=sse"], "did you mean se"),
@@ -137,8 +178,6 @@ def test_bad_input_is_named_and_leaves_nothing(tmp_path: Path, words: list[str],
 def test_a_layer_without_int8_form_stops_before_training(
     tmp_path: Path, npz: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import keras
-
     from imgrec import models
 
     def odd(name: str, input_shape: tuple[int, ...], num_classes: int, **options: object) -> keras.Model:

@@ -70,7 +70,7 @@ def test_the_best_epoch_is_kept_and_patience_stops() -> None:
         model.set_weights([np.full_like(w, epoch) for w in model.get_weights()])
         keeper.on_epoch_end(epoch, {"val_accuracy": accuracy, "val_loss": loss})
     assert model.stop_training
-    keeper.on_train_end()
+    keeper.restore()
     assert {float(w.max()) for w in model.get_weights()} == {2.0}
 
 

@@ -3,10 +3,11 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from imgrec.config import OptimConfig
+from imgrec.config import Config, OptimConfig
 from imgrec.models import build_model
-from imgrec.training.optimizers import build_optimizer, cosine_with_warmup
+from imgrec.training.optimizers import build_optimizer, cosine_with_warmup, depth_factors
 
 
 def test_the_schedule_rises_linearly_and_falls_as_a_half_cosine() -> None:
@@ -33,3 +34,35 @@ def test_decay_moves_kernels_only(name: str, optimizer: str) -> None:
             np.testing.assert_array_equal(variable.numpy(), old, err_msg=variable.path)
         else:
             np.testing.assert_allclose(variable.numpy(), old * 0.95, rtol=1e-5, err_msg=variable.path)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("jit", [False, True])
+def test_the_first_update_with_layer_decay_is_the_one_by_hand(optimizer: str, jit: bool) -> None:
+    """Rate r·½^k at k groups from the head, for the step and for the weight decay."""
+    rate, decay = 0.2, 0.1
+    model = build_model("resnet8", input_shape=(16, 16, 1), num_classes=3)
+    settings = {"optimizer": optimizer, "learning_rate": rate, "weight_decay": decay, "warmup_epochs": 0.0}
+    optim = Config().replace(**settings).optim
+    built = build_optimizer(model, optim, steps_per_epoch=1_000_000, layer_decay=0.5)
+    before = {v.path: v.numpy().copy() for v in model.trainable_variables}
+    gradients = [keras.ops.full(v.shape, 0.25) for v in model.trainable_variables]
+    apply = tf.function(lambda: built.apply(gradients, model.trainable_variables), jit_compile=jit)
+    built.build(model.trainable_variables)
+    apply()
+    depth = {"stem": 4, "stage1": 3, "stage2": 2, "stage3": 1, "logits": 0}
+    for variable in model.trainable_variables:
+        share = 0.5 ** depth[variable.path.split("/")[0].split("_")[0]]
+        decayed = decay if variable.path.endswith("kernel") else 0.0
+        # Nesterov's first step is (1 + momentum) gradients, Adam's is the gradient's sign.
+        step = 1.9 * 0.25 if optimizer == "sgd" else 1.0
+        expected = before[variable.path] * (1 - rate * share * decayed) - rate * share * step
+        np.testing.assert_allclose(variable.numpy(), expected, rtol=0, atol=2e-5, err_msg=variable.path)
+
+
+def test_a_scaled_optimizer_is_saved_with_its_factors() -> None:
+    model = build_model("resnet8", input_shape=(16, 16, 1), num_classes=3)
+    built = build_optimizer(model, OptimConfig(), steps_per_epoch=10, layer_decay=0.5)
+    again = keras.optimizers.deserialize(keras.optimizers.serialize(built))
+    assert type(again) is type(built)
+    assert again.factors == built.factors == depth_factors(model, 0.5)

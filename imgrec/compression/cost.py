@@ -1,0 +1,81 @@
+"""What a model costs: parameters and multiply-accumulates, in all and up to each endpoint."""
+
+import math
+from typing import Any, NamedTuple
+
+import keras
+
+from imgrec.compression.graph import Step, expand
+
+
+class Part(NamedTuple):
+    """What lies between one endpoint (exclusive) and the next, `name`.
+
+    `shape` is the endpoint's output without the batch, `parameters` the trainable ones of the part,
+    `macs` its multiply-accumulates for one image.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    parameters: int
+    macs: int
+
+
+def count_macs(model: keras.Model) -> int:
+    """Multiply-accumulates of one image: convolutions, dense layers and matrix products.
+
+    Additions, normalisations, activations and pooling are not counted, as in the figures that
+    torchvision and the papers print.
+
+    Args:
+        model: functional, one input of known size and one output; left as it is.
+    """
+    return sum(_macs(step) for step in expand(_for_one_image(model)).steps)
+
+
+def parts(model: keras.Model, endpoints: tuple[str, ...]) -> list[Part]:
+    """Split a model at its endpoints, in the order of computation.
+
+    Layers are told apart by where they stand in `model.layers`, which is that order; what follows the
+    last endpoint belongs to it.
+
+    Raises:
+        ValueError: an endpoint that is no layer of the model.
+    """
+    single = _for_one_image(model)
+    costs: dict[str, int] = {}
+    layers = [layer.name for layer in single.layers]
+    by_name = sorted(layers, key=len, reverse=True)
+    for step in expand(single).steps:
+        # A step that was unfolded from a composite begins with the composite's name.
+        home = next((n for n in by_name if step.name == n or step.name.startswith(f"{n}_")), layers[0])
+        costs[home] = costs.get(home, 0) + _macs(step)
+    result, start = [], 0
+    for endpoint in endpoints:
+        stop = len(layers) if endpoint == endpoints[-1] else layers.index(endpoint) + 1
+        between = single.layers[start:stop]
+        shape = tuple(single.get_layer(endpoint).output.shape[1:])
+        parameters = sum(math.prod(w.shape) for layer in between for w in layer.trainable_weights)
+        result.append(Part(endpoint, shape, parameters, sum(costs.get(layer.name, 0) for layer in between)))
+        start = max(start, stop)
+    return result
+
+
+def _for_one_image(model: keras.Model) -> keras.Model:
+    """The same network over a batch of one, so that every shape is known."""
+    image = keras.Input(batch_shape=(1, *model.inputs[0].shape[1:]), name=model.inputs[0].name)
+    return keras.models.clone_model(model, input_tensors=image)
+
+
+def _macs(step: Step) -> int:
+    operation: Any = step.operation
+    if isinstance(operation, keras.layers.Dense):
+        return math.prod(step.inputs[0].shape) * operation.units
+    if isinstance(operation, keras.layers.DepthwiseConv2D):
+        return math.prod(step.outputs[0].shape) * math.prod(operation.kernel_size)
+    if isinstance(operation, keras.layers.Conv2D):
+        kernel = operation.kernel.shape
+        return math.prod(step.outputs[0].shape) * math.prod(kernel[:3])
+    if type(operation).__name__ == "Matmul":
+        return math.prod(step.outputs[0].shape) * step.inputs[0].shape[-1]
+    return 0

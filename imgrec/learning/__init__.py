@@ -1,0 +1,1 @@
+"""Paradigms beyond plain supervision; each prepares phases that go through the one `fit`."""

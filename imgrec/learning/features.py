@@ -1,0 +1,161 @@
+"""Features of a frozen backbone, computed once and kept on disk: the head then trains in seconds.
+
+A mirrored picture is a second view with features of its own. The batches have the order and the mirrored
+images of the training they stand for, so that the head learns what it would learn behind the whole model.
+"""
+
+import hashlib
+import json
+import os
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from imgrec import runtime
+from imgrec.bundle import write_file
+from imgrec.data.augment import Example, flipped
+from imgrec.data.dataset import Split
+from imgrec.data.pipeline import evaluation_dataset, steps_per_epoch, training_order
+from imgrec.data.preprocess import Preprocess
+
+EXTRACTION_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Features:
+    """What a backbone says of every image of a split.
+
+    views: float32 `[V, N, D]`: the images as they are and, where V is 2, mirrored.
+    labels: int32 `[N]`.
+    """
+
+    views: np.ndarray
+    labels: np.ndarray
+
+    def training_dataset(
+        self, num_classes: int, batch_size: int, seed: int, *, steps: int, start_step: int = 0
+    ) -> tf.data.Dataset:
+        """Return batches of (features float32 `[B, D]`, targets float32 `[B, num_classes]`).
+
+        Image for image those of `data.pipeline.training_dataset` with the same seed, without crops or
+        mixing, and with its flips where there are two views.
+        """
+        count, size = self.views.shape[1:]
+        batch = min(batch_size, count)
+        with tf.device("CPU"):
+            # The mirrored view of an image stands `count` rows below it.
+            rows = tf.constant(self.views.reshape(-1, size))
+            labels = tf.constant(self.labels, tf.int32)
+
+        def gather(place: Example) -> tuple[tf.Tensor, tf.Tensor]:
+            row = place["index"]
+            if len(self.views) == 2:
+                row += tf.cast(flipped(seed, place), tf.int64) * count
+            return tf.gather(rows, row), tf.one_hot(tf.gather(labels, place["index"]), num_classes)
+
+        order = training_order(count, batch, seed, steps=steps, start_step=start_step)
+        return order.map(gather).prefetch(tf.data.AUTOTUNE)
+
+    def evaluation_dataset(self, num_classes: int, batch_size: int) -> tf.data.Dataset:
+        """Return every image's features once, in order, as they are, with targets as above."""
+        targets = np.eye(num_classes, dtype="float32")[self.labels]
+        return tf.data.Dataset.from_tensor_slices((self.views[0], targets)).batch(batch_size)
+
+    def steps_per_epoch(self, batch_size: int) -> int:
+        """As the data pipeline counts them."""
+        return steps_per_epoch(len(self.labels), batch_size)
+
+
+def cache_folder() -> Path:
+    """Return where features are kept: `$XDG_CACHE_HOME/imgrec/features`, by default below `~/.cache`.
+
+    Files there may be deleted at any time; the next run computes them again.
+    """
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "imgrec" / "features"
+
+
+def cached_features(
+    backbone: keras.Model,
+    splits: dict[str, Split],
+    preprocess: Preprocess,
+    fingerprint: str,
+    mirrored: frozenset[str] = frozenset(),
+) -> dict[str, Features]:
+    """Return the features of every split, read from `cache_folder()` or computed and written there.
+
+    They are found again only for the same data, preprocessing, weights and precision.
+
+    Args:
+        backbone: pixels float32 `[B, H, W, C]`, 0…255, to features `[B, D]`; called in inference.
+        splits: the images, by name.
+        preprocess: how they become pixels.
+        fingerprint: `Source.fingerprint` of the set that the splits are of.
+        mirrored: names of the splits that also need a mirrored view.
+    """
+    digest = _digest(backbone, preprocess, fingerprint)
+    found = {}
+    for name, split in splits.items():
+        views = []
+        for view in ("plain", "mirrored")[: 2 if name in mirrored else 1]:
+            path = cache_folder() / f"{digest}-{name}-{view}.npy"
+            shape = (len(split), backbone.output_shape[-1])
+            held = _read(path, shape)
+            if held is None:
+                held = _compute(backbone, split, preprocess, name, view)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                kept = held
+                write_file(path, lambda temporary, kept=kept: np.save(temporary, kept))  # type: ignore[misc]
+            else:
+                print(f"features of {len(split):,} {name} images ({view}): read from {path}", flush=True)
+            views.append(held)
+        found[name] = Features(np.stack(views), split.labels)
+    return found
+
+
+def _digest(backbone: keras.Model, preprocess: Preprocess, fingerprint: str) -> str:
+    """Return the sha256 of all that decides the features, shortened to 32 hex digits."""
+    facts = {
+        "data": fingerprint,
+        "preprocess": asdict(preprocess),
+        "layers": [layer.get_config() for layer in backbone.layers],
+        "precision": keras.config.dtype_policy().name,
+        "versions": {name: v for name, v in runtime.versions().items() if name != "python"},
+    }
+    total = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode())
+    for weight in backbone.get_weights():
+        total.update(repr(weight.shape).encode())
+        total.update(np.ascontiguousarray(weight).tobytes())
+    return total.hexdigest()[:32]
+
+
+def _read(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
+    """Return the array of a cache file; None where there is none, or not a whole one."""
+    try:
+        held = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return held if held.shape == shape and held.dtype == np.float32 else None
+
+
+def _compute(backbone: keras.Model, split: Split, preprocess: Preprocess, name: str, view: str) -> np.ndarray:
+    """Run the backbone over a split and say how far it is."""
+    begun, done, parts = time.perf_counter(), 0, []
+    live = sys.stdout.isatty()
+    line = ""
+    for images, _ in evaluation_dataset(split, preprocess, 2, batch_size=EXTRACTION_BATCH):
+        pixels = images[:, :, ::-1] if view == "mirrored" else images
+        parts.append(np.asarray(backbone.predict_on_batch(pixels), "float32"))
+        done += len(parts[-1])
+        seconds = time.perf_counter() - begun
+        rate = f"{done / seconds:,.0f} img/s, {seconds:.0f} s"
+        line = f"features of {done:,}/{len(split):,} {name} images ({view}): {rate}"
+        if live:
+            print(f"\r\x1b[2K{line}", end="", flush=True)
+    print(("\r\x1b[2K" if live else "") + line, flush=True)
+    return np.concatenate(parts)

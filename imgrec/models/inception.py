@@ -1,0 +1,171 @@
+"""Inception-v3 as torchvision has it, without the auxiliary head."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras.initializers import HeNormal
+
+from imgrec.layers.conv import conv_bn_relu, max_pool
+from imgrec.models.architecture import Architecture, Scale, Shape
+from imgrec.models.head import logits_out, pixels_in
+from imgrec.models.small_stem import wants_small_stem
+
+EPSILON = 1e-3
+MIN_SIZE = 25
+TIMES = 3
+PHOTO_SIZE = TIMES * MIN_SIZE
+"""Smallest side that the stem for photographs and the two reductions after it leave a pixel of."""
+
+Kernel = int | tuple[int, int]
+
+
+def _inception_v3(
+    row: Architecture,
+    shape: Shape,
+    num_classes: int,
+    *,
+    small_stem: bool | str = "auto",
+    dropout: float = 0.5,
+) -> keras.Model:
+    """Build Inception-v3: five convolutions, then modules A, a reduction, C, a reduction, and E.
+
+    `small_stem=True` spares the first stride and the first pooling, for small images; "auto" does so
+    below 75 px, which is the least for the other form.
+    """
+    if small_stem == "auto":
+        small_stem = min(shape[:2]) < PHOTO_SIZE
+    small = wants_small_stem(row, shape, small_stem, TIMES)
+    image, x = pixels_in(row, shape)
+    x = _conv(x, 32, 3, "stem", "1a", stride=1 if small else 2, padding=0)
+    x = _conv(x, 32, 3, "stem", "2a", padding=0)
+    x = _conv(x, 64, 3, "stem", "2b")
+    if not small:
+        x = max_pool(x, 3, 2, name="stem_pool1")
+    x = _conv(x, 80, 1, "stem", "3b")
+    x = _conv(x, 192, 3, "stem", "4a", padding=0)
+    x = max_pool(x, 3, 2, name="stem")
+    x = _module_a(x, 32, "mixed5b")
+    x = _module_a(x, 64, "mixed5c")
+    x = _module_a(x, 64, "mixed5d", end="stage1")
+    x = _reduction_b(x, "mixed6a")
+    x = _module_c(x, 128, "mixed6b")
+    x = _module_c(x, 160, "mixed6c")
+    x = _module_c(x, 160, "mixed6d")
+    x = _module_c(x, 192, "mixed6e", end="stage2")
+    x = _reduction_d(x, "mixed7a")
+    x = _module_e(x, "mixed7b")
+    x = _module_e(x, "mixed7c", end="stage3")
+    x = keras.layers.GlobalAveragePooling2D(name="features")(x)
+    return keras.Model(image, logits_out(x, num_classes, dropout), name=row.name)
+
+
+def _module_a(x: Any, pooled: int, name: str, end: str = "") -> Any:
+    """Figure 5: a 5×5 branch, and one of two 3×3 in its place."""
+    branch = _branches(name)
+    one = branch(x, "branch1x1", (64, 1))
+    five = branch(x, "branch5x5", (48, 1), (64, 5))
+    double = branch(x, "branch3x3dbl", (64, 1), (96, 3), (96, 3))
+    pool = branch(_average(x, name), "branch_pool", (pooled, 1))
+    return keras.layers.Concatenate(name=end or name)([one, five, double, pool])
+
+
+def _reduction_b(x: Any, name: str) -> Any:
+    """Figure 10: convolutions at stride 2 beside a max-pool."""
+    branch = _branches(name)
+    three = branch(x, "branch3x3", (384, 3), reduce=True)
+    double = branch(x, "branch3x3dbl", (64, 1), (96, 3), (96, 3), reduce=True)
+    pool = max_pool(x, 3, 2, name=f"{name}_branch_pool")
+    return keras.layers.Concatenate(name=name)([three, double, pool])
+
+
+def _module_c(x: Any, width: int, name: str, end: str = "") -> Any:
+    """Figure 6: 7×7 convolutions as 1×7 and 7×1."""
+    branch = _branches(name)
+    row, column = (width, (1, 7)), (width, (7, 1))
+    one = branch(x, "branch1x1", (192, 1))
+    seven = branch(x, "branch7x7", (width, 1), row, (192, (7, 1)))
+    double = branch(x, "branch7x7dbl", (width, 1), column, row, column, (192, (1, 7)))
+    pool = branch(_average(x, name), "branch_pool", (192, 1))
+    return keras.layers.Concatenate(name=end or name)([one, seven, double, pool])
+
+
+def _reduction_d(x: Any, name: str) -> Any:
+    branch = _branches(name)
+    three = branch(x, "branch3x3", (192, 1), (320, 3), reduce=True)
+    seven = branch(x, "branch7x7x3", (192, 1), (192, (1, 7)), (192, (7, 1)), (192, 3), reduce=True)
+    pool = max_pool(x, 3, 2, name=f"{name}_branch_pool")
+    return keras.layers.Concatenate(name=name)([three, seven, pool])
+
+
+def _module_e(x: Any, name: str, end: str = "") -> Any:
+    """Figure 7: 3×3 convolutions split into a 1×3 and a 3×1 side by side."""
+    branch = _branches(name)
+    one = branch(x, "branch1x1", (320, 1))
+    three = _split(branch(x, "branch3x3", (384, 1), numbered=True), f"{name}_branch3x3", "2")
+    double = _split(branch(x, "branch3x3dbl", (448, 1), (384, 3)), f"{name}_branch3x3dbl", "3")
+    pool = branch(_average(x, name), "branch_pool", (192, 1))
+    return keras.layers.Concatenate(name=end or name)([one, three, double, pool])
+
+
+def _split(x: Any, block: str, index: str) -> Any:
+    pair = [_conv(x, 384, (1, 3), block, f"{index}a"), _conv(x, 384, (3, 1), block, f"{index}b")]
+    return keras.layers.Concatenate(name=f"{block}_concat")(pair)
+
+
+def _branches(module: str) -> Callable[..., Any]:
+    """Return a function that stacks convolutions `(filters, kernel)` as one branch of `module`."""
+
+    def branch(
+        x: Any, name: str, *layers: tuple[int, Kernel], reduce: bool = False, numbered: bool = False
+    ) -> Any:
+        numbered = numbered or len(layers) > 1
+        for index, (filters, kernel) in enumerate(layers, start=1):
+            last = {"stride": 2, "padding": 0} if reduce and index == len(layers) else {}
+            x = _conv(x, filters, kernel, f"{module}_{name}", str(index) if numbered else "", **last)
+        return x
+
+    return branch
+
+
+def _average(x: Any, module: str) -> Any:
+    """Average 3×3 with the zeros of the padding counted, as the reference does and `same` does not."""
+    x = keras.layers.ZeroPadding2D(1, name=f"{module}_branch_pool_pad")(x)
+    return keras.layers.AveragePooling2D(3, 1, name=f"{module}_branch_pool_average")(x)
+
+
+def _conv(x: Any, filters: int, kernel: Kernel, block: str, index: str = "", **options: Any) -> Any:
+    options |= {"epsilon": EPSILON, "initializer": HeNormal}
+    return conv_bn_relu(x, filters, kernel, block=block, index=index, **options)
+
+
+def _reference_names(layer: str) -> tuple[str, ...]:
+    """Torchvision's names, which timm shares."""
+    if layer == "logits":
+        return ("fc",)
+    if stem := re.fullmatch(r"stem_(conv|bn)(\d\w)", layer):
+        kernel = "1x1" if stem[2] == "3b" else "3x3"
+        return (f"Conv2d_{stem[2]}_{kernel}.{stem[1]}",)
+    module, branch, kind, index = re.fullmatch(r"mixed(\w\w)_(\w+)_(conv|bn)(\w*)", layer).groups()  # type: ignore[union-attr]
+    return (f"Mixed_{module}.{branch}_{index}.{kind}" if index else f"Mixed_{module}.{branch}.{kind}",)
+
+
+_HALF: Scale = (127.5, 127.5, 127.5)
+"""The published weights were trained on −1…1; torchvision converts its own scale to that."""
+
+inception_v3 = Architecture(
+    "inception_v3",
+    _inception_v3,
+    {},
+    parameters=23_834_568,
+    source="Szegedy et al., Rethinking the Inception Architecture, 2016 (arXiv 1512.00567); "
+    "torchvision inception_v3",
+    stages=3,
+    image_size=299,
+    min_size=MIN_SIZE,
+    reference_names=_reference_names,
+    unused_state=r"AuxLogits\..*",
+    mean=_HALF,
+    std=_HALF,
+)

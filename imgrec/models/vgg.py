@@ -1,0 +1,115 @@
+"""VGG as torchvision has it, with and without batch normalisation, and its form for small images."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+
+from imgrec.layers.conv import activate, conv, conv_bn_relu, max_pool
+from imgrec.layers.pooling import adaptive_average_pool
+from imgrec.models.architecture import Architecture, Shape
+from imgrec.models.head import check_rate, logits_out, pixels_in
+from imgrec.models.small_stem import wants_small_stem
+
+WIDTHS = (64, 128, 256, 512, 512)
+GRID = 7
+"""Side of the feature map that the classifier sees."""
+
+
+def _vgg(
+    row: Architecture,
+    shape: Shape,
+    num_classes: int,
+    *,
+    depths: Sequence[int],
+    batch_norm: bool,
+    small_head: bool | str = "auto",
+    dropout: float = 0.5,
+) -> keras.Model:
+    """Build VGG: five stages of 3×3 convolutions, each followed by pooling, and three dense layers.
+
+    At any size the classifier sees a map of 7×7 by adaptive average pooling, so weights of one size
+    fit all others. `small_head=True` is the form for small images: no pooling after the fifth stage,
+    then averaging and one dense layer; "auto" takes it up to 64 px. `dropout` is the share dropped
+    after each hidden dense layer, or before the only one.
+    """
+    small = wants_small_stem(row, shape, small_head, option="small_head")
+    check_rate(dropout, "dropout")
+    image, x = pixels_in(row, shape)
+    for stage, (filters, depth) in enumerate(zip(WIDTHS, depths, strict=True), start=1):
+        pooled = not (small and stage == len(WIDTHS))
+        for index in range(1, depth + 1):
+            end = f"stage{stage}" if index == depth and not pooled else f"stage{stage}_relu{index}"
+            relu = "stem" if (stage, index) == (1, 1) else end
+            x = _conv_relu(x, filters, batch_norm, block=f"stage{stage}", index=index, name=relu)
+        if pooled:
+            x = max_pool(x, 2, 2, name=f"stage{stage}")
+    if small:
+        x = keras.layers.GlobalAveragePooling2D(name="features")(x)
+        return keras.Model(image, logits_out(x, num_classes, dropout), name=row.name)
+    x = keras.layers.Flatten(name="flatten")(adaptive_average_pool(x, (GRID, GRID), "grid"))
+    x = _dense_relu(x, name="fc6", relu="fc6_relu")
+    x = keras.layers.Dropout(dropout, name="fc6_dropout")(x) if dropout else x
+    x = _dense_relu(x, name="fc7", relu="features")
+    return keras.Model(image, logits_out(x, num_classes, dropout, _normal), name=row.name)
+
+
+def _conv_relu(x: Any, filters: int, batch_norm: bool, *, block: str, index: int, name: str) -> Any:
+    """Convolve with a bias, which torchvision keeps where a normalisation follows."""
+    if batch_norm:
+        return conv_bn_relu(x, filters, 3, block=block, index=index, name=name, use_bias=True)
+    return activate(conv(x, filters, 3, name=f"{block}_conv{index}", use_bias=True), "relu", name)
+
+
+def _dense_relu(x: Any, *, name: str, relu: str) -> Any:
+    x = keras.layers.Dense(4096, kernel_initializer=_normal(), name=name)(x)
+    return keras.layers.ReLU(name=relu)(x)
+
+
+def _normal() -> keras.initializers.Initializer:
+    return keras.initializers.RandomNormal(stddev=0.01)
+
+
+def _reference_names(depths: Sequence[int], batch_norm: bool) -> Callable[[str], tuple[str, ...]]:
+    """Torchvision's names, which count every layer, and timm's for the classifier."""
+    names: dict[str, tuple[str, ...]] = {
+        "fc6": ("classifier.0", "pre_logits.fc1"),
+        "fc7": ("classifier.3", "pre_logits.fc2"),
+        "logits": ("classifier.6", "head.fc"),
+    }
+    position = 0
+    for stage, depth in enumerate(depths, start=1):
+        for index in range(1, depth + 1):
+            names[f"stage{stage}_conv{index}"] = (f"features.{position}",)
+            names[f"stage{stage}_bn{index}"] = (f"features.{position + 1}",)
+            position += 3 if batch_norm else 2
+        position += 1  # the pooling
+    return names.__getitem__
+
+
+def _row(name: str, depths: Sequence[int], parameters: int) -> Architecture:
+    batch_norm = name.endswith("_bn")
+    return Architecture(
+        name,
+        _vgg,
+        {"depths": depths, "batch_norm": batch_norm},
+        parameters=parameters,
+        source="Simonyan and Zisserman, Very Deep Convolutional Networks, 2015 (arXiv 1409.1556), table 1; "
+        f"torchvision {name}",
+        stages=5,
+        min_size=16,
+        reference_names=_reference_names(depths, batch_norm),
+    )
+
+
+_A, _B, _D, _E = (1, 1, 2, 2, 2), (2, 2, 2, 2, 2), (2, 2, 3, 3, 3), (2, 2, 4, 4, 4)
+"""Convolutions in each stage: columns A, B, D and E of table 1."""
+
+vgg11 = _row("vgg11", _A, 132_863_336)
+vgg13 = _row("vgg13", _B, 133_047_848)
+vgg16 = _row("vgg16", _D, 138_357_544)
+vgg19 = _row("vgg19", _E, 143_667_240)
+vgg11_bn = _row("vgg11_bn", _A, 132_868_840)
+vgg13_bn = _row("vgg13_bn", _B, 133_053_736)
+vgg16_bn = _row("vgg16_bn", _D, 138_365_992)
+vgg19_bn = _row("vgg19_bn", _E, 143_678_248)

@@ -1,0 +1,74 @@
+"""Every model of the zoo, small and briefly trained, answers as an int8 file as it does in Keras."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from quantized_nets import CLASSES, answers, pictures, train, train_on
+
+from imgrec.compression import qat
+from imgrec.compression.coverage import EXCEPTIONS
+from imgrec.errors import InputError
+from imgrec.export import litert, parity
+from imgrec.models import build_model, info, list_models
+
+MIN_AGREEMENT = 0.95
+IMAGES = 200
+MIN_SIZE = 32
+STEPS, TUNING_STEPS, BATCH, RATE = 30, 4, 16, 1e-3
+# Deep networks without normalisation learn nothing at first: up to so many rounds of STEPS more.
+MORE, ENOUGH = 8, 0.7
+# One small network of convolutions, one with residuals, one transformer; all others take minutes together.
+QUICK = {"lenet5", "resnet8", "vit_small_image"}
+
+
+def int8_row(name: str, path: Path) -> parity.ParityRow:
+    """Train a small form of the model, fine-tune it rounded, and measure its int8 file.
+
+    Raises:
+        InputError: the model is not covered.
+    """
+    keras.utils.set_random_seed(0)
+    size = max(info(name).min_size, MIN_SIZE)
+    model = build_model(name, (size, size, 3), CLASSES)
+    qat.check(model)
+    images, labels = pictures(IMAGES, seed=9, size=size)
+    train(model, STEPS, RATE, BATCH)
+    for more in range(MORE):
+        if np.mean(answers(model, images).argmax(1) == labels) > ENOUGH:
+            break
+        train_on(model, STEPS, BATCH, seed=20 + more)
+    float_logits = answers(model, images)
+    quantized = qat.prepare(model, pictures(64, seed=3, size=size)[0])
+    del model  # with its optimiser: the largest models need the memory
+    # A handful of steps is over sooner than the graph of a deep network is traced.
+    train(quantized, TUNING_STEPS, RATE / 10, BATCH, run_eagerly=True)
+    litert.to_int8(quantized, path)
+    return parity.measure(path, images, labels, answers(quantized, images), float_logits)
+
+
+@pytest.fixture(autouse=True)
+def _fresh_session() -> Iterator[None]:
+    yield
+    keras.backend.clear_session()
+
+
+@pytest.mark.parametrize(
+    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in list_models()]
+)
+def test_int8_file_agrees_with_the_model(name: str, tmp_path: Path) -> None:
+    try:
+        row = int8_row(name, tmp_path / "qat_int8.tflite")
+    except InputError as refusal:
+        assert name in EXCEPTIONS, refusal
+        return
+    assert np.isfinite(row.max_abs_difference)
+    assert row.float_accuracy > 0.5, "trained too little for its answers to mean anything"
+    assert (row.agreement < MIN_AGREEMENT) == (name in EXCEPTIONS), row
+
+
+def test_exceptions_are_models_of_the_zoo() -> None:
+    assert set(EXCEPTIONS) <= set(list_models())
+    assert all(reason and "\n" not in reason for reason in EXCEPTIONS.values())
