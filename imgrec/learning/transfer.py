@@ -77,7 +77,7 @@ def load_weights(model: keras.Model, spec: str) -> str:
     said = load_pretrained(model, spec)
     if all(np.array_equal(old, new) for old, new in zip(before, head.get_weights(), strict=True)):
         head.set_weights([np.zeros_like(weight) for weight in before])
-        said += ", at zero"
+        said += "; the head starts at zero"
     return said
 
 

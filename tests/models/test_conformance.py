@@ -7,43 +7,13 @@ from typing import Any
 import keras
 import pytest
 from conformance import answer, check_everything, check_logits, small
+from families import smallest_of_each_family
 
 from imgrec.models import list_models
 
-SLOW = {
-    *(f"efficientnet_b{i}" for i in range(8)),
-    *(f"efficientnet_lite{i}" for i in range(1, 5)),
-    "shufflenet_v2_x1_5",
-    "shufflenet_v2_x2_0",
-    "resnet34",
-    "resnet50",
-    "resnet56",
-    "resnet101",
-    "resnet152",
-    "vgg13",
-    "vgg16",
-    "vgg19",
-    "vgg13_bn",
-    "vgg16_bn",
-    "vgg19_bn",
-    "inception_v3",
-    "coatnet_0",
-    "mobilevit_xs",
-    "mobilevit_s",
-    "densenet121",
-    "densenet169",
-    "densenet201",
-    "preact_resnet164",
-    "preact_resnet1001",
-    "vit_s_16",
-    "vit_b_16",
-    "vit_b_32",
-    "vit_l_16",
-    "convnext_small",
-    "convnext_base",
-    "swin_s",
-    "swin_b",
-}
+# Families whose smallest member takes over ten seconds are left to the slow suite whole.
+HEAVY = {"inception_v3", "densenet121", "coatnet_0"}
+QUICK = smallest_of_each_family() - HEAVY
 OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("resnet8", {"attention": "se", "width": 8, "dropout": 0.1}),
     ("resnet8", {"attention": "cbam", "stem_pool": True}),
@@ -57,7 +27,7 @@ CASES = [
         name,
         options,
         id="-".join([name, *(f"{key}={value}" for key, value in options.items())]),
-        marks=[pytest.mark.slow] if name in SLOW else [],
+        marks=[] if name in QUICK else [pytest.mark.slow],
     )
     for name, options in [*((name, {}) for name in list_models()), *OPTIONS]
 ]

@@ -42,7 +42,7 @@ def images(size: int) -> np.ndarray:
 
 BUILD: dict[str, tuple[str, dict[str, Any]]] = {"seresnet50": ("resnet50", {"attention": "se"})}
 """Reference → our name and options, where they are not the reference's own name alone."""
-SLOW = {"alexnet", "vgg16", "inception_v3", "resnet50", "vit_s_16", "densenet121"}
+SLOW = {"alexnet", "vgg16", "inception_v3", "resnet50", "vit_s_16", "densenet121", "coatnet_0", "seresnet50"}
 CASES = [
     pytest.param(key, *BUILD.get(key, (key, {})), id=key, marks=[pytest.mark.slow] if key in SLOW else [])
     for key in REFERENCE

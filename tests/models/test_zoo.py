@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from families import smallest_of_each_family
 from published import GMACS, NO_PUBLISHED_MACS, PARAMETERS
 
 from imgrec.compression.cost import count_macs, parts
@@ -30,13 +31,6 @@ def test_every_model_has_a_published_count() -> None:
         name: PARAMETERS.get(name) for name in list_models()
     }
     assert all(row.name == name for name, row in MODELS.items())
-
-
-def smallest_of_each_family() -> set[str]:
-    """They stand for the others in the quick suite: the same code, other depths and widths."""
-    builders = {row.build for row in MODELS.values()}
-    families = [[row for row in MODELS.values() if row.build is build] for build in builders]
-    return {min(family, key=lambda row: row.parameters).name for family in families}
 
 
 QUICK = smallest_of_each_family()
