@@ -20,8 +20,8 @@ MIN_SIZE = 32
 STEPS, TUNING_STEPS, BATCH, RATE = 30, 4, 16, 1e-3
 # Deep networks without normalisation learn nothing at first: up to so many rounds of STEPS more.
 MORE, ENOUGH = 8, 0.7
-# One small network of convolutions, one with residuals, one transformer; all others take minutes together.
-QUICK = {"lenet5", "resnet8", "vit_small_image"}
+# One network of convolutions and one with residuals; all others take minutes together.
+QUICK = {"lenet5", "resnet8"}
 
 
 def int8_row(name: str, path: Path) -> parity.ParityRow:

@@ -94,7 +94,7 @@ def test_resnet_spares_early_strides_up_to_64_pixels(size: int, small: bool) -> 
         ("resnet51", (32, 32, 3), {}, r"unknown model 'resnet51': did you mean .*resnet50"),
         ("resnet20", (32, 32, 3), {"widht": 8}, r"unknown option of resnet20 'widht': did you mean width\?"),
         ("resnet20", (32, 32, 3), {"depths": (1, 1, 1)}, r"unknown option of resnet20 'depths'"),
-        ("resnet20", (32, 32, 3), {"attention": "sa"}, r"unknown attention 'sa'.*cbam, none, se"),
+        ("resnet20", (32, 32, 3), {"attention": "sa"}, r"unknown attention 'sa'.*cbam, none, occlusion, se"),
         ("resnet20", (32, 32, 3), {"width": 0}, r"width=0: expected a positive"),
         ("resnet20", (32, 32, 3), {"stem_pool": "yes"}, r"stem_pool='yes': expected true or false"),
         ("resnet20", (32, 32, 3), {"dropout": 1.5}, r"dropout=1.5: expected a share"),
