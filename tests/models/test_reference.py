@@ -5,11 +5,14 @@ images, float32 (2, 1000), from torchvision 0.28 and timm 1.0.31 in evaluation m
 are drawn again from NumPy, as `fill` and `images` say.
 """
 
+import gc
 import json
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
@@ -47,6 +50,13 @@ CASES = [
     pytest.param(key, *BUILD.get(key, (key, {})), id=key, marks=[pytest.mark.slow] if key in SLOW else [])
     for key in REFERENCE
 ]
+
+
+@pytest.fixture(autouse=True)
+def _free_memory() -> Iterator[None]:
+    yield
+    keras.backend.clear_session()
+    gc.collect()
 
 
 @pytest.mark.parametrize(("key", "name", "options"), CASES)
