@@ -26,14 +26,16 @@ REFERENCE = json.loads((HERE / "reference.json").read_text(encoding="utf-8"))
 def fill(name: str, shape: list[int], gain: float) -> np.ndarray:
     draw = np.random.default_rng(zlib.crc32(name.encode()))
     if name.endswith("running_var"):
-        value = draw.uniform(0.5, 1.5, shape)
-    elif name.endswith(("running_mean", "bias")):
-        value = draw.normal(0, 0.02, shape)
-    elif len(shape) >= 2:
-        value = draw.normal(0, gain / np.sqrt(np.prod(shape[1:])), shape)
-    else:
-        value = draw.uniform(0.5, 1.5, shape)
-    return value.astype(np.float32)
+        return draw.uniform(0.5, 1.5, shape).astype(np.float32)
+    if name.endswith(("running_mean", "bias")):
+        return draw.normal(0, 0.02, shape).astype(np.float32)
+    if len(shape) < 2:
+        return draw.uniform(0.5, 1.5, shape).astype(np.float32)
+    # Row by row: the same numbers, without 0.8 GB of float64 for VGG's first dense layer.
+    value = np.empty(shape, np.float32)
+    for row in value:
+        row[...] = draw.normal(0, gain / np.sqrt(np.prod(shape[1:])), row.shape)
+    return value
 
 
 def images(size: int) -> np.ndarray:
