@@ -7,6 +7,7 @@ from imgrec.config import Config, TransferConfig
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources import Source
 from imgrec.errors import InputError
+from pipelines.plan import Plan, make_plan
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,6 @@ def prepare(config: Config, command: str) -> Job:
     from imgrec import runtime
     from imgrec.data.pipeline import steps_per_epoch
     from imgrec.data.sources import load_source
-    from imgrec.models import build_model
-    from pipelines.plan import make_plan
 
     _check(config)
     source = load_source(config.data, config.run.seed)
@@ -72,6 +71,32 @@ def prepare(config: Config, command: str) -> Job:
     plan = make_plan(config, source)
     strategy, devices = runtime.choose_strategy(config.run.strategy)
     machine = {"precision": runtime.set_precision(config.run.precision), "devices": devices}
+    model, about_weights = _build(config, plan, strategy)
+    batch_size = min(config.optim.batch_size, len(source.train))
+    job = Job(
+        plan.config,
+        source,
+        plan.preprocess,
+        plan.model,
+        model,
+        strategy,
+        batch_size,
+        steps_per_epoch(len(source.train), batch_size),
+        machine,
+        command,
+        (*source.notes, *about_weights),
+    )
+    for note in job.notes:
+        print(f"note: {note}")
+    print(overview(job), flush=True)
+    return job
+
+
+def _build(config: Config, plan: Plan, strategy: Any) -> tuple[Any, tuple[str, ...]]:
+    """Build the planned model with the weights it starts from; return it and what to say about them."""
+    from imgrec import runtime
+    from imgrec.models import build_model
+
     recorded = plan.model
     with runtime.scope(strategy):
         model = build_model(
@@ -88,30 +113,11 @@ def prepare(config: Config, command: str) -> Job:
         from imgrec.layers.occlusion import mask_of
 
         mask_of(model)  # now rather than at the start of training: names what is missing
-    notes = source.notes
-    if config.transfer.weights != "none":
-        from imgrec.learning import transfer
+    if config.transfer.weights == "none":
+        return model, ()
+    from imgrec.learning import transfer
 
-        notes += (transfer.load_weights(model, config.transfer.weights), *transfer.notes(config))
-    batch_size = min(config.optim.batch_size, len(source.train))
-    steps = steps_per_epoch(len(source.train), batch_size)
-    job = Job(
-        plan.config,
-        source,
-        plan.preprocess,
-        recorded,
-        model,
-        strategy,
-        batch_size,
-        steps,
-        machine,
-        command,
-        notes,
-    )
-    for note in notes:
-        print(f"note: {note}")
-    print(overview(job), flush=True)
-    return job
+    return model, (transfer.load_weights(model, config.transfer.weights), *transfer.notes(config))
 
 
 def _check(config: Config) -> None:

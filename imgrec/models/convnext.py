@@ -1,6 +1,5 @@
 """ConvNeXt: a ResNet brought up to date with what made vision transformers good."""
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from imgrec.layers.transformer import layer_norm, truncated_normal
 from imgrec.models.architecture import Architecture, Shape
 from imgrec.models.head import check_rate, logits_out, pixels_in
 from imgrec.models.small_stem import wants_small_stem
+from imgrec.models.stage_names import StageNames
 
 EXPANSION = 4
 """How many times as many channels a block has inside."""
@@ -81,22 +81,7 @@ _BLOCK = {
     "reduce": ("block.5", "mlp.fc2"),
     "scale/scale": ("layer_scale", "gamma"),
 }
-
-
-def _reference_names(layer: str) -> tuple[str, ...]:
-    """Torchvision's name, then timm's."""
-    if layer in _ENDS:
-        return _ENDS[layer]
-    stage, _, block, part = re.fullmatch(r"stage(\d+)_(block(\d+)_)?(.+)", layer).groups()  # type: ignore[union-attr]
-    index = int(stage) - 1
-    if block is None:
-        return f"features.{2 * index}.{_DOWN[part]}", f"stages.{index}.downsample.{_DOWN[part]}"
-    torchvision, timm = _BLOCK[part]
-    return (
-        f"features.{2 * index + 1}.{int(block) - 1}.{torchvision}",
-        f"stages.{index}.blocks.{int(block) - 1}.{timm}",
-    )
-
+_NAMES = StageNames(_ENDS, _DOWN, _BLOCK, timm_stages="stages")
 
 _PAPER = "Liu et al., A ConvNet for the 2020s, 2022 (arXiv 2201.03545)"
 
@@ -110,7 +95,7 @@ def _row(name: str, layout: dict[str, Any], parameters: int) -> Architecture:
         source=f"{_PAPER}, § 3; torchvision {name}",
         stages=4,
         min_size=16,
-        reference_names=_reference_names,
+        reference_names=_NAMES,
     )
 
 

@@ -1,6 +1,5 @@
 """Swin transformers: self-attention in windows, shifted at every other block."""
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from imgrec.layers.window import WindowAttention
 from imgrec.models.architecture import Architecture, Shape
 from imgrec.models.head import check_rate, logits_out, pixels_in
 from imgrec.models.small_stem import wants_small_stem
+from imgrec.models.stage_names import StageNames
 
 EPSILON = 1e-5
 """ε of every layer normalisation: PyTorch's default."""
@@ -89,7 +89,7 @@ _ENDS = {
     "norm": ("norm",),
     "logits": ("head", "head.fc"),
 }
-_MERGE = {"merge_norm": "norm", "merge_conv": "reduction"}
+_DOWN = {"merge_norm": "norm", "merge_conv": "reduction"}
 _BLOCK = {
     "norm1": ("norm1", "norm1"),
     "norm2": ("norm2", "norm2"),
@@ -99,22 +99,7 @@ _BLOCK = {
     "mlp/expand": ("mlp.0", "mlp.fc1"),
     "mlp/reduce": ("mlp.3", "mlp.fc2"),
 }
-
-
-def _reference_names(layer: str) -> tuple[str, ...]:
-    """Torchvision's name, then timm's."""
-    if layer in _ENDS:
-        return _ENDS[layer]
-    stage, _, block, part = re.fullmatch(r"stage(\d+)_(block(\d+)_)?(.+)", layer).groups()  # type: ignore[union-attr]
-    index = int(stage) - 1
-    if block is None:
-        return f"features.{2 * index}.{_MERGE[part]}", f"layers.{index}.downsample.{_MERGE[part]}"
-    torchvision, timm = _BLOCK[part]
-    return (
-        f"features.{2 * index + 1}.{int(block) - 1}.{torchvision}",
-        f"layers.{index}.blocks.{int(block) - 1}.{timm}",
-    )
-
+_NAMES = StageNames(_ENDS, _DOWN, _BLOCK, timm_stages="layers")
 
 _PAPER = "Liu et al., Swin Transformer, 2021 (arXiv 2103.14030)"
 
@@ -128,7 +113,7 @@ def _row(name: str, layout: dict[str, Any], parameters: int) -> Architecture:
         source=f"{_PAPER}, § 3.3; torchvision {name}",
         stages=4,
         min_size=16,
-        reference_names=_reference_names,
+        reference_names=_NAMES,
         unused_state=r".*\.relative_position_index|.*\.attn_mask",
     )
 
