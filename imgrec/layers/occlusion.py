@@ -15,8 +15,8 @@ MIN_HIDDEN = 8
 """Fewest channels between the mask's convolutions."""
 START_VISIBLE = 2.0
 """Bias of the mask at the start, σ(2) ≈ 0.88: everything counts as visible until training says otherwise."""
-GAIN = 0.1
-"""Start of the attention's gain, nearly the identity, yet every weight before it gets a gradient."""
+GAIN = 0.5
+"""Start of the attention's gain: where something is hidden, little else stands in the features."""
 
 
 @keras.saving.register_keras_serializable("imgrec")
@@ -94,10 +94,12 @@ class LogVisibility(keras.layers.Layer):
 class OcclusionAttention(Composite):
     """Multi-head self-attention over the places of `[B, H, W, C]` that gives hidden places less weight.
 
-    `y = x + g · W softmax(q kᵀ / √d + log m) v`, with m the `OcclusionMask` of x at each *key* and g a
-    gain for each channel. Since `softmax(s + log m) = m eˢ / Σ m eˢ`, the weight of a key is multiplied
-    by its visibility, for every query alike. Multiplying the scores by m instead, as is often sketched,
-    draws the score of a hidden key towards 0, and 0 is a score like any other: above every negative one.
+    `y = m x + g · W softmax(q kᵀ / √d + log m) v`, with m the `OcclusionMask` of x, in the attention that of
+    each *key*, and g a gain for each channel: visible places keep their features, and what stands at
+    hidden ones, which only tells of what hides, gives way to what the visible ones bring. Since
+    `softmax(s + log m) = m eˢ / Σ m eˢ`, the weight of a key is multiplied by its visibility, for every
+    query alike. Multiplying the scores by m instead, as is often sketched, draws the score of a hidden
+    key towards 0, and 0 is a score like any other: above every negative one.
 
     There is no position embedding: convolutions that pad with zeros tell places apart (Islam et al.,
     2020, arXiv 2001.08248). Called on `x`; returns the features `[B, H, W, C]` and the mask
@@ -141,7 +143,7 @@ class OcclusionAttention(Composite):
         bias = ops.reshape(self.logarithm(mask), (-1, 1, 1, height * width))
         tokens = ops.reshape(x, (-1, height * width, channels))
         mixed = ops.reshape(self.attention(tokens, bias=bias), (-1, height, width, channels))
-        return ops.add(x, ops.multiply(mixed, self.gain)), mask
+        return ops.add(ops.multiply(x, mask), ops.multiply(mixed, self.gain)), mask
 
     def compute_output_shape(self, input_shape: tuple[Any, ...]) -> Any:
         """Return the shapes of features and mask."""

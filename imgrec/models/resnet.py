@@ -29,6 +29,8 @@ ATTENTION: dict[str, Callable[[Any, str], Any]] = {
 """What stands at the end of a residual branch, before the addition; "occlusion" stands between stages."""
 HEADS = 4
 """Heads of the occlusion-aware attention, or as many of them as divide the channels."""
+PLACES = 256
+"""Largest map that the occlusion-aware attention compares place by place with itself: 16×16."""
 
 
 def _resnet(
@@ -94,6 +96,7 @@ def _resnet_small(
 def _stages(x: Any, block: Block, depths: Sequence[int], width: int, attention: str) -> Any:
     """Stack the stages: each but the first halves the map, each has twice the channels of the last."""
     attend = lookup(ATTENTION, attention, "attention")
+    hidden_ahead = attention == "occlusion"
     for stage, depth in enumerate(depths, start=1):
         for index in range(1, depth + 1):
             stride = 2 if stage > 1 and index == 1 else 1
@@ -101,17 +104,17 @@ def _stages(x: Any, block: Block, depths: Sequence[int], width: int, attention: 
             end = f"stage{stage}" if index == depth else f"stage{stage}_block{index}_relu"
             name = f"stage{stage}_block{index}"
             x = block(x, width * 2 ** (stage - 1), stride, attend, name=name, end=end)
-        if attention == "occlusion" and stage == len(depths) - 1:
-            x = _look_past_hidden(x)
+        if hidden_ahead and (x.shape[1] * x.shape[2] <= PLACES or stage == len(depths)):
+            x, hidden_ahead = _look_past_hidden(x), False
     return x
 
 
 def _look_past_hidden(x: Any) -> Any:
     """Let the places see each other, hidden ones less; the mask is the layer `occlusion`'s second output.
 
-    Once, before the last stage: 14×14 places of a 224 px photograph (or of a 28 px one in the small
-    form) are few enough for attention and enough to outline what is hidden, and a stage is left to
-    use what the attention brought.
+    Once, after the first stage whose map is small enough for attention, which is stage 3 (14×14) of a
+    224 px photograph: the earlier, the sharper the mask's outline, the less of what hides has been
+    mixed into the visible places around it, and the more layers are left to use what attention brought.
     """
     x, _ = OcclusionAttention(math.gcd(HEADS, x.shape[-1]), name="occlusion")(x)
     return x
