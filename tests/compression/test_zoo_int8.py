@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -28,7 +29,7 @@ MORE, ENOUGH = 12, 0.9
 QUICK = {"lenet5", "resnet8"}
 
 
-def int8_row(name: str, path: Path) -> parity.ParityRow:
+def int8_row(name: str, path: Path, **options: Any) -> parity.ParityRow:
     """Train a small form of the model, fine-tune it rounded, and measure its int8 file.
 
     Raises:
@@ -36,7 +37,7 @@ def int8_row(name: str, path: Path) -> parity.ParityRow:
     """
     keras.utils.set_random_seed(0)
     size = max(info(name).min_size, MIN_SIZE)
-    model = build_model(name, (size, size, 3), CLASSES)
+    model = build_model(name, (size, size, 3), CLASSES, **options)
     qat.check(model)
     images, labels = pictures(IMAGES, seed=9, size=size)
     normalised = any(isinstance(layer, BatchNormalization) for layer in model.layers)
@@ -72,6 +73,13 @@ def test_int8_file_agrees_with_the_model(name: str, tmp_path: Path) -> None:
     assert np.isfinite(row.max_abs_difference)
     assert row.float_accuracy > 0.5, "trained too little for its answers to mean anything"
     assert (row.agreement < MIN_AGREEMENT) == (name in EXCEPTIONS), row
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attention", ["se", "cbam", "occlusion"])
+def test_int8_file_of_an_attentive_resnet_agrees(attention: str, tmp_path: Path) -> None:
+    row = int8_row("resnet8", tmp_path / "qat_int8.tflite", attention=attention)
+    assert row.float_accuracy > 0.5 and row.agreement >= MIN_AGREEMENT, row
 
 
 def test_exceptions_are_models_of_the_zoo() -> None:
