@@ -21,7 +21,7 @@ from typing import Any
 import keras
 
 from benchmarks.repeated import Results, repeat, table
-from imgrec.config import AugmentConfig, DataConfig, OptimConfig
+from imgrec.config import AugmentConfig, Crop, DataConfig, OptimConfig
 from imgrec.data.pipeline import evaluation_dataset, steps_per_epoch, training_dataset
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources import load_source
@@ -30,7 +30,9 @@ from imgrec.learning.imbalance import RECIPES, choose
 from imgrec.models import build_model
 from imgrec.training.fit import Phase, fit_phases
 
-RATIO, BATCH = 100.0, 64
+RATIO, BATCH, WIDTH = 100.0, 64, 16
+CROP: Crop = "none"
+RATE, SMOOTHING = 0.08, 0.0
 PREPROCESS = Preprocess(size=(28, 28), colour="grey")
 MIXED = " + Mixup"
 """Ends the name of a recipe that is also tried with Mixup (α = 0.2)."""
@@ -45,8 +47,8 @@ def run(name: str, seed: int, epochs: int) -> dict[str, Any]:
     source = load_source(DataConfig(long_tail=RATIO), seed)
     classes, counts = len(source.classes), source.train.counts(len(source.classes)).tolist()
     recipe = choose(name.removesuffix(MIXED), {}, counts, source.classes, "cross_entropy")
-    augment = AugmentConfig(crop="none", mixup=0.2 if name.endswith(MIXED) else 0.0)
-    optim = OptimConfig(epochs=epochs, batch_size=BATCH, learning_rate=0.08)
+    augment = AugmentConfig(crop=CROP, mixup=0.2 if name.endswith(MIXED) else 0.0)
+    optim = OptimConfig(epochs=epochs, batch_size=BATCH, learning_rate=RATE, label_smoothing=SMOOTHING)
     steps = steps_per_epoch(len(source.train), BATCH)
 
     def training(span: int, first: int, sampling: str = "") -> Any:
@@ -62,7 +64,7 @@ def run(name: str, seed: int, epochs: int) -> dict[str, Any]:
             sampling=sampling or recipe.sampling,
         )
 
-    model = build_model("resnet8", (28, 28, 1), classes, width=32, stem_pool=True)
+    model = build_model("resnet8", (28, 28, 1), classes, width=WIDTH, stem_pool=True)
     validation = evaluation_dataset(source.val, PREPROCESS, classes, 200)
     fitted = fit_phases(
         model,

@@ -70,13 +70,14 @@ class Balance:
         """Return the loss `name` of `losses.LOSSES` with what the recipe does to it."""
         if self.recipe == "focal":
             return build_loss("focal", label_smoothing, self.options)
+        if self.recipe == "logit":
+            prior = self.options["tau"] * log_prior(self.counts)
+            return LogitAdjusted(build_loss(name, 0.0, options), prior, label_smoothing)
         inner = build_loss(name, label_smoothing, options)
         if self.recipe == "weights":
             return ClassWeighted(inner, inverse_frequency(self.counts))
         if self.recipe == "effective":
             return ClassWeighted(inner, effective_number(self.counts, **self.options))
-        if self.recipe == "logit":
-            return LogitAdjusted(inner, self.options["tau"] * log_prior(self.counts))
         return inner
 
     def first_epochs(self, epochs: int) -> int:

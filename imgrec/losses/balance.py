@@ -95,14 +95,34 @@ class LogitAdjusted(_Around):
 
     With τ = 1 and cross-entropy within it is the balanced softmax of Ren et al., 2020 (arXiv 2007.10740).
 
+    Labels are smoothed towards π^τ rather than evenly: a rare class with an even share of every target would
+    have more of it than its prior, and win on images of the common ones.
+
     Source: Menon et al., "Long-tail learning via logit adjustment", 2021 (arXiv 2007.07314), equation 10.
 
     Args:
-        inner: a loss of softmax.
+        inner: a loss of softmax, without smoothing of its own.
         values: τ log π, `[C]`, π being each class's share of the training images; see `log_prior`.
+        label_smoothing: share of the target that is spread over all classes, 0…1.
     """
+
+    def __init__(
+        self,
+        inner: keras.losses.Loss,
+        values: Sequence[float] | np.ndarray,
+        label_smoothing: float = 0.0,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(inner, values, name)
+        self.label_smoothing = label_smoothing
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Return the loss of every image, `[B]`."""
         shift = ops.convert_to_tensor(self.values, "float32")
-        return self.inner.call(y_true, ops.cast(y_pred, "float32") + shift)
+        targets = ops.cast(y_true, "float32") * (1.0 - self.label_smoothing)
+        targets = targets + self.label_smoothing * ops.softmax(shift)
+        return self.inner.call(targets, ops.cast(y_pred, "float32") + shift)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "label_smoothing": self.label_smoothing}

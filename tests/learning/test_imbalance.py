@@ -59,6 +59,13 @@ def test_logits_are_adjusted_by_tau() -> None:
     np.testing.assert_allclose(values(balance("logit", tau=0.5)), expected, rtol=1e-5)
 
 
+def test_logit_adjustment_takes_the_smoothing_over() -> None:
+    prior = np.array(COUNTS) / 140
+    found = balance("logit").loss("cross_entropy", 0.1, {}).call(TARGETS, LOGITS)
+    expected = build_loss("cross_entropy").call(0.9 * TARGETS + 0.1 * prior, LOGITS + np.log(prior))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
 def test_a_recipe_goes_around_another_loss() -> None:
     focal = np.asarray(build_loss("focal", 0.0).call(TARGETS, LOGITS))
     np.testing.assert_allclose(

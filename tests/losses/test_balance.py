@@ -84,10 +84,26 @@ def test_logit_adjustment_is_minimal_at_the_balanced_posterior() -> None:
         assert value(np.log(likelihood) + step) >= best - 1e-7
 
 
+def test_smoothing_with_adjusted_logits_prefers_no_class() -> None:
+    """A smoothed label may not raise a rare class above another one: at its best all others stand alike."""
+    share = COUNTS / COUNTS.sum()
+    loss = LogitAdjusted(PLAIN, log_prior(COUNTS), label_smoothing=0.1)
+    for label in range(3):
+        target = np.eye(3)[label]
+        # Cross-entropy is least where softmax(z + log π) is the target: 0.9 y + 0.1 π.
+        best = np.log((0.9 * target + 0.1 * share) / share)
+        others = np.delete(best, label)
+        assert others[0] == pytest.approx(others[1]) and best[label] > others[0]
+        least = -((0.9 * target + 0.1 * share) * np.log(0.9 * target + 0.1 * share)).sum()
+        found = float(loss(target[None].astype("float32"), best[None].astype("float32")))
+        assert found == pytest.approx(least, rel=1e-5)
+
+
 @pytest.mark.parametrize("name", ["cross_entropy", "focal", "binary_cross_entropy", "binary_focal"])
 def test_they_go_around_any_loss_and_survive_saving(name: str) -> None:
     inner = build_loss(name, 0.1)
     loss = LogitAdjusted(ClassWeighted(inner, (1.0, 2.0, 3.0)), (0.5, 0.0, -0.5))
+    assert loss.get_config()["label_smoothing"] == 0
     shifted = LOGITS + np.array([0.5, 0, -0.5], "float32")
     expected = (ONE_HOT @ [1, 2, 3]) * np.asarray(inner.call(ONE_HOT, shifted))
     np.testing.assert_allclose(loss.call(ONE_HOT, LOGITS), expected, rtol=1e-5)
