@@ -11,6 +11,7 @@ import pytest
 from imgrec.config import Config
 from imgrec.data.dataset import Source, Split
 from imgrec.errors import InputError
+from imgrec.serving.predictor import Predictor
 from pipelines.objective import decide, summary
 
 
@@ -113,6 +114,8 @@ def test_training_with_auto_reports_head_and_tail(tmp_path: Path, capsys: pytest
     assert figures["balanced_accuracy"] == pytest.approx(figures["recall_macro"])
     assert f"balanced accuracy {figures['balanced_accuracy']:.4f}: head" in printed
     assert all(0 <= float(row["val_balanced_accuracy"]) <= 1 for row in rows)
+    answers = Predictor.load(tmp_path / "run").predict(np.zeros((2, 16, 16, 1), np.uint8))
+    assert answers.shape == (2, 3)
     page = (tmp_path / "run" / "report" / "index.html").read_text(encoding="utf-8")
     assert "Balanced accuracy" in page and "By how many training images there were" in page
 
