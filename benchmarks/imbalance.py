@@ -22,10 +22,12 @@ from typing import Any
 import keras
 
 from benchmarks.repeated import Results, repeat, table
-from imgrec.config import AugmentConfig, DataConfig, OptimConfig
+from imgrec.config import AugmentConfig, OptimConfig
+from imgrec.data.dataset import Source
+from imgrec.data.long_tail import long_tailed
 from imgrec.data.pipeline import evaluation_dataset, steps_per_epoch, training_dataset
 from imgrec.data.preprocess import Preprocess
-from imgrec.data.sources import Source, load_source
+from imgrec.data.sample import load_sample
 from imgrec.evaluation.metrics import summarize
 from imgrec.learning.imbalance import RECIPES, choose
 from imgrec.models import build_model
@@ -43,7 +45,7 @@ def run(name: str, seed: int, epochs: int) -> dict[str, Any]:
     """Train by the recipe `name`; return its accuracies on the test split."""
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
-    source = load_source(DataConfig(long_tail=RATIO), seed)
+    source = long_tailed(load_sample(), RATIO, seed)
     classes, counts = len(source.classes), source.train.counts(len(source.classes)).tolist()
     recipe = choose(name.removesuffix(MIXED), {}, counts, source.classes, "cross_entropy")
     augment = AugmentConfig(crop="pad", mixup=0.2 if name.endswith(MIXED) else 0.0)

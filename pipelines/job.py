@@ -68,12 +68,15 @@ def prepare(config: Config, command: str) -> Job:
         InputError: bad settings or data, or a layer that the asked quantisation does not cover.
     """
     from imgrec import runtime
+    from imgrec.data.long_tail import long_tailed
     from imgrec.data.pipeline import steps_per_epoch
     from imgrec.data.sampling import order_of
     from imgrec.data.sources import load_source
 
     _check(config)
     source = load_source(config.data, config.run.seed)
+    if config.data.long_tail:
+        source = long_tailed(source, config.data.long_tail, config.run.seed)
     for name in source.classes:
         if "\n" in name:
             raise InputError(f"class name {name!r} holds a line break, and labels.txt has one name a line")

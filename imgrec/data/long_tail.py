@@ -5,8 +5,7 @@ import hashlib
 
 import numpy as np
 
-from imgrec.data.dataset import Source
-from imgrec.data.splits import dealt
+from imgrec.data.dataset import Source, Split
 from imgrec.errors import InputError
 
 
@@ -33,8 +32,15 @@ def long_tailed(source: Source, ratio: float, seed: int) -> Source:
         raise InputError(f"--long-tail {ratio:g}: expected 1 or more, such as 100, or 0 to leave all images")
     train, classes = source.train, source.classes
     wanted = long_tail_counts(int(train.counts(len(classes)).max()), len(classes), ratio)
-    kept = [dealt(train, label, seed)[:count] for label, count in enumerate(wanted)]
-    chosen = train.take(np.sort(np.concatenate([np.array(part, np.int64) for part in kept])))
+    kept = [_drawn(train, label, seed)[:count] for label, count in enumerate(wanted)]
+    chosen = train.take(np.sort(np.concatenate(kept)))
     digest = hashlib.sha256(f"{source.fingerprint}\nlong tail {ratio!r} {seed}".encode()).hexdigest()
     note = f"--long-tail {ratio:g}: {len(chosen):,} of {len(train):,} training images left"
     return dataclasses.replace(source, train=chosen, fingerprint=digest, notes=(*source.notes, note))
+
+
+def _drawn(split: Split, label: int, seed: int) -> np.ndarray:
+    """Return the places of a class's images, int64, in the order of sha256(seed, id)."""
+    members = np.flatnonzero(split.labels == label)
+    keys = [hashlib.sha256(f"{seed}\n{split.ids[member]}".encode()).digest() for member in members]
+    return members[sorted(range(len(members)), key=keys.__getitem__)]

@@ -9,7 +9,6 @@ from imgrec.data.arrays import load_idx, load_keras, load_npz
 from imgrec.data.check import FileFacts, check_files
 from imgrec.data.dataset import Colour, Source, Split, fingerprint
 from imgrec.data.folder import scan_folder
-from imgrec.data.long_tail import long_tailed
 from imgrec.data.sample import load_sample
 from imgrec.data.splits import check_classes, complete
 from imgrec.registry import lookup
@@ -27,18 +26,12 @@ def load_source(data: DataConfig, seed: int) -> Source:
     """Load the source that `data.data` names, with its three splits.
 
     Splits that are not given are made, stratified and by `seed`: see `splits.complete`. The embedded
-    sample has its own. Files of a folder are all decoded once; see `check.py`. `data.long_tail` then leaves
-    a part of the training images.
+    sample has its own. Files of a folder are all decoded once; see `check.py`.
 
     Raises:
         InputError: an unknown scheme, nothing there, one class only, a class without images or
             missing from a split, too few images to split, or a file that cannot be read (all named).
     """
-    source = _load(data, seed)
-    return long_tailed(source, data.long_tail, seed) if data.long_tail else source
-
-
-def _load(data: DataConfig, seed: int) -> Source:
     if data.data == "sample":
         source = load_sample()
         return source if data.colour == "auto" else dataclasses.replace(source, colour=data.colour)

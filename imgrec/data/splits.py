@@ -25,12 +25,13 @@ def divide(split: Split, classes: tuple[str, ...], shares: tuple[float, ...], se
     """
     parts: list[list[int]] = [[] for _ in range(len(shares) + 1)]
     for label, name in enumerate(classes):
-        members = dealt(split, label, seed)
+        members = np.flatnonzero(split.labels == label).tolist()
         if len(members) < len(parts):
             raise InputError(
                 f"class {name!r} has {_images(len(members))}, too few to divide into {len(parts)} splits; "
                 f"add images (at least {len(parts)}) or take the class out"
             )
+        members.sort(key=lambda index: hashlib.sha256(f"{seed}\n{split.ids[index]}".encode()).digest())
         total = len(members)
         for part, share in zip(parts[1:], shares, strict=True):
             count = max(1, int(total * share + 0.5))
@@ -38,13 +39,6 @@ def divide(split: Split, classes: tuple[str, ...], shares: tuple[float, ...], se
             del members[:count]
         parts[0] += members
     return [split.take(np.sort(np.array(part, np.int64))) for part in parts]
-
-
-def dealt(split: Split, label: int, seed: int) -> list[int]:
-    """Return the places of a class's examples in the order of sha256(seed, id)."""
-    members: list[int] = np.flatnonzero(split.labels == label).tolist()
-    members.sort(key=lambda index: hashlib.sha256(f"{seed}\n{split.ids[index]}".encode()).digest())
-    return members
 
 
 def complete(

@@ -5,11 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from imgrec.config import DataConfig
 from imgrec.data.class_counts import frequency_groups, ratio
 from imgrec.data.long_tail import long_tail_counts, long_tailed
 from imgrec.data.sample import load_sample
-from imgrec.data.sources import load_source
 from imgrec.errors import InputError
 
 
@@ -23,7 +21,7 @@ def test_counts_are_those_of_the_published_cifar_10() -> None:
 
 
 def test_the_sample_with_a_tail() -> None:
-    whole, source = load_sample(), load_source(DataConfig(long_tail=100), seed=0)
+    whole, source = load_sample(), long_tailed(load_sample(), 100, seed=0)
     counts = source.train.counts(10).tolist()
     assert counts == [1000, 599, 359, 215, 129, 77, 46, 27, 16, 10] == long_tail_counts(1000, 10, 100)
     assert ratio(counts) == 100
@@ -53,7 +51,7 @@ def test_a_class_that_has_fewer_keeps_its_own() -> None:
 
 def test_a_ratio_below_1_is_refused() -> None:
     with pytest.raises(InputError, match=r"--long-tail 0.5: expected 1 or more, such as 100"):
-        load_source(DataConfig(long_tail=0.5), seed=0)
+        long_tailed(load_sample(), 0.5, seed=0)
 
 
 def test_groups_are_thirds_of_the_logarithmic_range() -> None:
