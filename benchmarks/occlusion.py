@@ -16,8 +16,7 @@ is already in FILE.json is not done again, so an interrupted comparison goes on 
 """
 
 import argparse
-import json
-import statistics
+import functools
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from imgrec.bundle import write_text
+from benchmarks.repeated import repeat, table
 from imgrec.config import AugmentConfig, DataConfig, OptimConfig
 from imgrec.data.pipeline import evaluation_dataset, steps_per_epoch, training_dataset
 from imgrec.data.preprocess import Preprocess
@@ -121,24 +120,6 @@ def _accuracy(model: keras.Model, images: np.ndarray, labels: np.ndarray) -> flo
     return float((logits.argmax(axis=1) == labels).mean())
 
 
-def table(results: dict[str, dict[str, Any]]) -> str:
-    """One row a network: mean ± standard deviation over its seeds of the accuracy on every case."""
-    rows: dict[str, list[dict[str, Any]]] = {}
-    for name, result in results.items():
-        rows.setdefault(name.rpartition(", seed")[0], []).append(result)
-    columns = ("clean", *CASES)
-    lines = [f"{'':>28}" + "".join(f"{column:>17}" for column in columns)]
-    for name, runs in rows.items():
-        cells = [_spread([r[column] for r in runs]) for column in columns]
-        lines.append(f"{name:>23} × {len(runs):<2} " + "".join(f"{cell:>17}" for cell in cells))
-    return "\n".join(lines)
-
-
-def _spread(values: list[float]) -> str:
-    spread = f" ± {100 * statistics.stdev(values):.2f}" if len(values) > 1 else ""
-    return f"{100 * statistics.mean(values):.2f}{spread}"
-
-
 def plan(seeds: int, without_erasing: bool) -> Iterable[tuple[str, bool, int]]:
     """Attention, erasing and seed of every run; seed by seed, so that a part of it compares too."""
     for erasing in (True, False) if without_erasing else (True,):
@@ -156,23 +137,19 @@ def main() -> None:
     parser.add_argument("--without-erasing", action="store_true", help="also plain and CBAM without erasing")
     parser.add_argument("--out", type=Path, default=Path("saved_models/occlusion.json"))
     options = parser.parse_args()
-    settings = {"epochs": options.epochs, "stem_pool": not options.full_size}
-    record = (
-        json.loads(options.out.read_text()) if options.out.exists() else {"settings": settings, "runs": {}}
-    )
-    if record["settings"] != settings:
-        parser.error(f"{options.out} holds runs with {record['settings']}: give another --out")
+    pool = not options.full_size
     source = load_source(DataConfig(), seed=0)
-    for attention, erasing, seed in plan(options.seeds, options.without_erasing):
-        name = f"{attention}{'' if erasing else ', no erasing'}, seed {seed}"
-        if name in record["runs"]:
-            continue
-        print(f"\n{name}", flush=True)
-        record["runs"][name] = run(source, attention, erasing, seed, options.epochs, not options.full_size)
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        write_text(options.out, json.dumps(record, indent=1, ensure_ascii=False))
-        print(json.dumps(record["runs"][name], ensure_ascii=False), flush=True)
-    print(f"\naccuracy in per cent, mean ± standard deviation over seeds\n{table(record['runs'])}")
+    runs = [
+        (
+            f"{attention}{'' if erasing else ', no erasing'}, seed {seed}",
+            functools.partial(run, source, attention, erasing, seed, options.epochs, pool),
+        )
+        for attention, erasing, seed in plan(options.seeds, options.without_erasing)
+    ]
+    results = repeat(options.out, {"epochs": options.epochs, "stem_pool": pool}, runs)
+    print(
+        f"\naccuracy in per cent, mean ± standard deviation over seeds\n{table(results, ('clean', *CASES))}"
+    )
 
 
 if __name__ == "__main__":

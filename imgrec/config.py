@@ -17,6 +17,9 @@ Resize = Literal["crop", "letterbox", "stretch"]
 Crop = Literal["auto", "none", "pad", "random_resized"]
 Quantize = Literal["none", "ptq", "qat"]
 Choice = Literal["auto", "true", "false"]
+Imbalance = Literal[
+    "none", "auto", "weights", "effective", "balanced", "sqrt", "over", "under", "focal", "logit", "decoupled"
+]
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,9 @@ class DataConfig:
     """How another shape is brought to the square: centre crop, letterbox (grey bars) or stretch."""
     max_pixels: int = 50_000_000
     """Images with more pixels than this are refused before they are decoded."""
+    long_tail: float = 0.0
+    """For experiments: leave an exponential long tail of the training images, the first class this many
+    times as large as the last; 0 leaves all."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +103,29 @@ class OptimConfig:
 
 
 @dataclass(frozen=True)
+class LossConfig:
+    """What training minimises, and what is done about classes of unequal size."""
+
+    loss: str = "cross_entropy"
+    """cross_entropy, focal, binary_cross_entropy or binary_focal; all with --label-smoothing."""
+    loss_options: tuple[str, ...] = ()
+    """Options of that loss as name=value, such as gamma=2 of focal."""
+    embedding_loss: str = "none"
+    """A loss on the features beside it: none, triplet (batch-hard, semi-hard) or supcon."""
+    embedding_options: tuple[str, ...] = ()
+    """Options of that loss as name=value, such as mining=semi_hard, margin=0.2 or temperature=0.1."""
+    embedding_weight: float = 0.2
+    """Weight of --embedding-loss beside the loss of the logits."""
+    imbalance: Imbalance = "none"
+    """auto: measure the ratio and choose; class weights by inverse frequency (weights) or effective number
+    (effective); sampling (balanced, sqrt, over, under); focal loss; logit adjustment; decoupled: the
+    classifier once more, on balanced classes. All but none choose the epoch by balanced accuracy."""
+    imbalance_options: tuple[str, ...] = ()
+    """Options of that recipe: beta=0.999 of effective, gamma=2 of focal, tau=1 of logit, share=0.2 of
+    decoupled."""
+
+
+@dataclass(frozen=True)
 class TransferConfig:
     """What the network knows before training, and which part of it learns."""
 
@@ -152,6 +181,7 @@ class Config:
     model: ModelConfig = field(default_factory=ModelConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
     transfer: TransferConfig = field(default_factory=TransferConfig)
     quantize: QuantizeConfig = field(default_factory=QuantizeConfig)
     run: RunConfig = field(default_factory=RunConfig)
@@ -212,7 +242,7 @@ def _typed(name: str, hint: Any, default: Any, value: Any) -> Any:
     )
 
 
-def model_options(pairs: tuple[str, ...]) -> dict[str, Any]:
+def options_of(pairs: tuple[str, ...], example: str = "attention=cbam") -> dict[str, Any]:
     """Turn `("attention=cbam", "width=32")` into `{"attention": "cbam", "width": 32}`.
 
     Raises:
@@ -222,7 +252,7 @@ def model_options(pairs: tuple[str, ...]) -> dict[str, Any]:
     for pair in pairs:
         name, separator, text = pair.partition("=")
         if not separator or not name:
-            raise InputError(f"model option {pair!r}: expected name=value, such as attention=cbam")
+            raise InputError(f"option {pair!r}: expected name=value, such as {example}")
         try:
             options[name.replace("-", "_")] = json.loads(text)
         except json.JSONDecodeError:

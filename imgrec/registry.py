@@ -1,8 +1,9 @@
 """Name → entry, with an error that helps when the name is unknown."""
 
 import difflib
-from collections.abc import Mapping
-from typing import TypeVar
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from imgrec.errors import InputError
 
@@ -26,3 +27,20 @@ def lookup(table: Mapping[str, T], name: str, kind: str = "name") -> T:
     close = nearest(name, known)
     hint = f"did you mean {' or '.join(close)}? " if close else ""
     raise InputError(f"unknown {kind} {name!r}: {hint}known: {', '.join(known)}")
+
+
+def build(
+    table: Mapping[str, Callable[..., T]], name: str, kind: str, options: Mapping[str, Any], **given: Any
+) -> T:
+    """Return `table[name]`, called with `options`, which a user gave, and with `given`, which he cannot give.
+
+    Raises:
+        InputError: `name` is not in `table`, or an option no parameter of what stands there.
+    """
+    builder = lookup(table, name, kind)
+    known = {p: p for p in inspect.signature(builder).parameters if p not in given and p != "name"}
+    for option in options:
+        if not known:
+            raise InputError(f"{kind} {name!r} takes no options, got {option!r}")
+        lookup(known, option, f"option of {kind} {name}")
+    return builder(**given, **options)

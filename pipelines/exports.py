@@ -68,7 +68,9 @@ def fine_tune(job: Job, quantized: Any, folder: Path) -> None:
     print(f"quantisation-aware fine-tuning, {settings.qat_epochs} epochs", flush=True)
     fit(
         quantized,
-        job.training_dataset(settings.qat_epochs, first_epoch=optim.epochs),
+        job.training_dataset(
+            settings.qat_epochs, first_epoch=optim.epochs, sampling=job.objective.balance.last_sampling
+        ),
         job.validation_dataset(),
         optim=dataclasses.replace(
             optim,
@@ -80,6 +82,8 @@ def fine_tune(job: Job, quantized: Any, folder: Path) -> None:
             patience=0,
         ),
         steps_per_epoch=job.steps_per_epoch,
+        loss=job.objective.loss,
+        by_class=job.objective.balance.by_class,
         strategy=job.strategy,
         history_path=folder / "history_qat.csv",
     )

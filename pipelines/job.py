@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-from imgrec.config import Config, TransferConfig
+from imgrec.config import Config, LossConfig, TransferConfig
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources import Source
 from imgrec.errors import InputError
+from pipelines import objective
+from pipelines.objective import Objective
 from pipelines.plan import Plan, make_plan
 
 
@@ -24,11 +26,17 @@ class Job:
     steps_per_epoch: int
     machine: dict[str, str]
     command: str
+    objective: Objective
     notes: tuple[str, ...] = ()
     """What the user should hear about, one line each."""
 
-    def training_dataset(self, epochs: int, first_epoch: int = 0, visibility: bool = False) -> Any:
-        """Batches of `epochs` × `steps_per_epoch` steps, augmented and mixed; `visibility` as there."""
+    def training_dataset(
+        self, epochs: int, first_epoch: int = 0, visibility: bool = False, sampling: str = ""
+    ) -> Any:
+        """Batches of `epochs` × `steps_per_epoch` steps, augmented and mixed; `visibility` as there.
+
+        `sampling` is by default that of the whole training.
+        """
         from imgrec.data.pipeline import training_dataset
 
         return training_dataset(
@@ -41,6 +49,7 @@ class Job:
             start_step=first_epoch * self.steps_per_epoch,
             steps=epochs * self.steps_per_epoch,
             visibility=visibility,
+            sampling=sampling or self.objective.balance.sampling,
         )
 
     def validation_dataset(self) -> Any:
@@ -59,20 +68,26 @@ def prepare(config: Config, command: str) -> Job:
         InputError: bad settings or data, or a layer that the asked quantisation does not cover.
     """
     from imgrec import runtime
+    from imgrec.data.long_tail import long_tailed
     from imgrec.data.pipeline import steps_per_epoch
+    from imgrec.data.sampling import order_of
     from imgrec.data.sources import load_source
 
     _check(config)
     source = load_source(config.data, config.run.seed)
+    if config.data.long_tail:
+        source = long_tailed(source, config.data.long_tail, config.run.seed)
     for name in source.classes:
         if "\n" in name:
             raise InputError(f"class name {name!r} holds a line break, and labels.txt has one name a line")
     runtime.seed_everything(config.run.seed)
+    aims = objective.decide(config, source)
+    shown = order_of(source.train.labels, len(source.classes), aims.balance.sampling, config.run.seed).size
     plan = make_plan(config, source)
     strategy, devices = runtime.choose_strategy(config.run.strategy)
     machine = {"precision": runtime.set_precision(config.run.precision), "devices": devices}
     model, about_weights = _build(config, plan, strategy)
-    batch_size = min(config.optim.batch_size, len(source.train))
+    batch_size = min(config.optim.batch_size, shown)
     job = Job(
         plan.config,
         source,
@@ -81,10 +96,11 @@ def prepare(config: Config, command: str) -> Job:
         model,
         strategy,
         batch_size,
-        steps_per_epoch(len(source.train), batch_size),
+        steps_per_epoch(shown, batch_size),
         machine,
         command,
-        (*source.notes, *about_weights),
+        aims,
+        (*source.notes, *about_weights, *([aims.balance.note] if aims.balance.note else [])),
     )
     for note in job.notes:
         print(f"note: {note}")
@@ -177,6 +193,7 @@ def overview(job: Job) -> str:
         "input": f"{height} × {height} {job.preprocess.colour}, resize: {job.preprocess.resize}",
         "model": f"{job.recorded_model['name']} {options}".strip() + f", {parameters:,} trainable parameters",
         **({"transfer": transfer.summary(config)} if config.transfer != TransferConfig() else {}),
+        **({"loss": objective.summary(config, job.objective)} if config.loss != LossConfig() else {}),
         "training": f"{optim.epochs} epochs × {job.steps_per_epoch} steps of {job.batch_size} images",
         "optimiser": f"{optim.optimizer}, peak rate {optim.learning_rate:g}, cosine after "
         f"{optim.warmup_epochs:g} epochs of warm-up, decay {optim.weight_decay:g}, "

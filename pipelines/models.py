@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import tyro
 
-from imgrec.config import model_options
+from imgrec.config import options_of
 from imgrec.errors import InputError
 from pipelines.cli import guarded, import_frameworks, parse
 
@@ -130,7 +130,7 @@ def describe(arguments: Arguments, name: str) -> int:
     side = arguments.image_size or row.image_size
     shape = (side, side, row.channels)
     classes = arguments.classes or row.num_classes
-    model = build_model(name, shape, classes, **model_options(arguments.model_options))
+    model = build_model(name, shape, classes, **options_of(arguments.model_options))
     found = parts(model, row.endpoints)
     parameters, macs = sum(part.parameters for part in found), sum(part.macs for part in found)
     endpoints = [

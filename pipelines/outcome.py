@@ -50,7 +50,8 @@ def evaluate(job: Job, folder: Path) -> Result:
     data = evaluation_dataset(test, job.preprocess, len(classes), batch_size=job.batch_size)
     logits = job.model.predict(data, verbose=0)
     metrics.write_predictions(folder / "predictions.csv", test.ids, test.labels, logits, classes)
-    return Result(logits, metrics.summarize(logits, test.labels, classes))
+    counts = job.source.train.counts(len(classes)).tolist()
+    return Result(logits, metrics.summarize(logits, test.labels, classes, train_counts=counts))
 
 
 def write_results(job: Job, folder: Path, fitted: Fitted, result: Result, exported: Exported) -> None:
@@ -101,6 +102,9 @@ def announce(out: Path, result: Result, exported: Exported) -> int:
         print(f"parity gate: {failure}")
     accuracy, images, f1 = (result.metrics[key] for key in ("accuracy", "images", "f1_macro"))
     print(f"test accuracy {accuracy:.4f} on {images:,} images, macro F1 {f1:.4f}")
+    if "by_frequency" in result.metrics:
+        groups = [f"{row['group']} {row['accuracy']:.4f}" for row in result.metrics["by_frequency"]]
+        print(f"balanced accuracy {result.metrics['balanced_accuracy']:.4f}: {', '.join(groups)}")
     print(f"report: {out / 'report' / 'index.html'}")
     if exported.failures:
         print(f"FAILED the parity gate, do not ship: {out / 'exports'}")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from imgrec.config import Config, model_options
+from imgrec.config import Config, options_of
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources import Source
 
@@ -64,6 +64,6 @@ def make_plan(config: Config, source: Source) -> Plan:
         "name": name,
         "input_shape": [size, size, 1 if colour == "grey" else 3],
         "num_classes": len(source.classes),
-        "options": model_options(config.model.model_options),
+        "options": options_of(config.model.model_options),
     }
     return Plan(decided, preprocess, model)

@@ -52,6 +52,7 @@ def _fit(job: Any, folder: Path) -> Any:
     import keras
 
     from imgrec.training.fit import fit_phases
+    from pipelines.objective import phases
 
     optim = job.config.optim
     callbacks = []
@@ -59,31 +60,16 @@ def _fit(job: Any, folder: Path) -> Any:
         callbacks.append(keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False))
     return fit_phases(
         job.model,
-        _phases(job),
+        phases(job),
         optim=dataclasses.replace(optim, batch_size=job.batch_size),
         steps_per_epoch=job.steps_per_epoch,
         layer_decay=job.config.transfer.layer_decay,
+        loss=job.objective.loss,
+        by_class=job.objective.balance.by_class,
         strategy=job.strategy,
         history_path=folder / "history.csv",
         callbacks=callbacks,
     )
-
-
-def _phases(job: Any) -> Any:
-    """What is trained on what, for how many epochs."""
-    from imgrec import runtime
-    from imgrec.learning import transfer
-    from imgrec.training.fit import Phase
-    from imgrec.training.occlusion import MaskSupervised
-
-    optim = job.config.optim
-    if optim.mask_loss:
-        with runtime.scope(job.strategy):
-            part = MaskSupervised(job.model, optim.mask_loss)
-        batches = job.training_dataset(optim.epochs, visibility=True)
-        return [Phase(batches, job.validation_dataset(), optim.epochs, part=part)]
-    plain = transfer.Batches(job.training_dataset, job.validation_dataset, job.batch_size)
-    return transfer.phases(job.model, job.config, job.source, job.preprocess, plain)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from imgrec.config import Config, from_mapping, model_options
+from imgrec.config import Config, from_mapping, options_of
 from imgrec.errors import InputError
 from imgrec.registry import lookup
 
@@ -40,13 +40,13 @@ def test_a_wrong_setting_is_named(settings: dict[str, object], message: str) -> 
 
 
 def test_model_options_are_typed() -> None:
-    assert model_options(("attention=cbam", "width=32", "stem_pool=true")) == {
+    assert options_of(("attention=cbam", "width=32", "stem_pool=true")) == {
         "attention": "cbam",
         "width": 32,
         "stem_pool": True,
     }
     with pytest.raises(InputError, match="expected name=value"):
-        model_options(("attention",))
+        options_of(("attention",))
 
 
 def test_lookup_names_the_nearest() -> None:

@@ -26,7 +26,7 @@ from imgrec.data.dataset import Split
 from imgrec.data.decode import decode, to_colour
 from imgrec.data.mixing import mixer
 from imgrec.data.preprocess import Preprocess, read_file
-from imgrec.data.randomness import permuted
+from imgrec.data.sampling import Order, order_of
 
 # Files whose prepared pixels fit into this are decoded once and kept.
 IN_MEMORY_BYTES = 1 << 30
@@ -52,6 +52,7 @@ def training_dataset(
     steps: int,
     start_step: int = 0,
     visibility: bool = False,
+    sampling: str = "natural",
 ) -> tf.data.Dataset:
     """Return the batches of `steps` steps from `start_step` on, epochs in shuffled orders one after another.
 
@@ -59,12 +60,13 @@ def training_dataset(
     → prefetch
 
     With `visibility`, for which erasing must be on and mixing off, the targets are the pair (targets,
-    visible float32 `[B, H, W, 1]`, 0 where erasing hid the image).
+    visible float32 `[B, H, W, 1]`, 0 where erasing hid the image). `sampling` is one of
+    `sampling.SAMPLINGS`.
     """
-    batch = min(batch_size, len(split))
-    epoch_length = steps_per_epoch(len(split), batch_size) * batch
+    order = order_of(split.labels, num_classes, sampling, seed)
+    batch = min(batch_size, order.size)
     crop = crop_for(augment.crop, preprocess.size)
-    numbering = _numbering(len(split), epoch_length, seed)
+    numbering = _numbering(order, batch)
     positions = tf.data.Dataset.range(start_step * batch, (start_step + steps) * batch)
 
     if crop == "random_resized":
@@ -72,7 +74,7 @@ def training_dataset(
         examples = _map(examples, random_resized_crop(seed, preprocess.size, antialias=preprocess.antialias))
         batches = examples.batch(batch, drop_remainder=True)
     elif _fits_memory(split, preprocess):
-        batches = training_order(len(split), batch, seed, steps=steps, start_step=start_step)
+        batches = training_order(order, batch, steps=steps, start_step=start_step)
         batches = _map(batches, _gather(split, preprocess))
     else:
         examples = _map(positions.map(numbering), _prepared_image(split, preprocess))
@@ -92,16 +94,13 @@ def training_dataset(
     return _deterministic(batches)
 
 
-def training_order(
-    size: int, batch_size: int, seed: int, *, steps: int, start_step: int = 0
-) -> tf.data.Dataset:
+def training_order(order: Order, batch_size: int, *, steps: int, start_step: int = 0) -> tf.data.Dataset:
     """Return batches of `epoch` and `index`, int64 `[batch_size]`: which image stands where in training.
 
-    `size` is that of the split, and `batch_size` at most that.
+    `batch_size` is at most `order.size`.
     """
-    epoch_length = steps_per_epoch(size, batch_size) * batch_size
     positions = tf.data.Dataset.range(start_step * batch_size, (start_step + steps) * batch_size)
-    return positions.batch(batch_size, drop_remainder=True).map(_numbering(size, epoch_length, seed))
+    return positions.batch(batch_size, drop_remainder=True).map(_numbering(order, batch_size))
 
 
 def evaluation_dataset(
@@ -146,14 +145,10 @@ def _reader(split: Split, preprocess: Preprocess) -> Callable[[int], np.ndarray]
     return lambda index: preprocess.on_file(paths[index])
 
 
-def _numbering(size: int, epoch_length: int, seed: int) -> Callable[[Any], Example]:
+def _numbering(order: Order, batch: int) -> Callable[[Any], Example]:
     """Position in the run → epoch and index of the image, for one position or many."""
-
-    def number(position: Any) -> Example:
-        epoch = position // epoch_length
-        return {"epoch": epoch, "index": permuted(seed, position % epoch_length, epoch, size)}
-
-    return number
+    length = steps_per_epoch(order.size, batch) * batch
+    return lambda position: order.place(position // length, position % length)
 
 
 def _whole_image(split: Split, preprocess: Preprocess) -> Callable[[Example], Example]:

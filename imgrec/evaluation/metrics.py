@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score
 
 from imgrec.bundle import write_text
+from imgrec.data.class_counts import GROUPS, NOTEWORTHY, frequency_groups, ratio
 from imgrec.errors import InputError
 
 CALIBRATION_BINS = 15
@@ -44,7 +45,11 @@ def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def summarize(
-    logits: NDArray[np.floating], labels: NDArray[np.integer], classes: Sequence[str], split: str = "test"
+    logits: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    classes: Sequence[str],
+    split: str = "test",
+    train_counts: Sequence[int] | None = None,
 ) -> dict[str, Any]:
     """Return every figure of one split, ready for JSON.
 
@@ -58,6 +63,8 @@ def summarize(
         labels: integers [N] in 0…C-1.
         classes: the C class names.
         split: name of the split the images are from; it is stored beside the figures.
+        train_counts: training images of each class, [C]. Where they are imbalanced, there is also what
+            `by_frequency` returns.
 
     Raises:
         InputError: no images, shapes that do not fit, a label outside the classes, or logits that
@@ -85,9 +92,48 @@ def summarize(
         **({"auc": auc(logits, labels)} if size == 2 else {}),
         "cross_entropy": _cross_entropy(logits, labels),
         "expected_calibration_error": calibration_error(probabilities, labels),
+        **(by_frequency(rows, train_counts) if train_counts is not None else {}),
         "per_class": rows,
         "confusion": confusion_matrix(labels, predicted, labels=np.arange(size)).tolist(),
     }
+
+
+def by_frequency(rows: Sequence[dict[str, Any]], train_counts: Sequence[int]) -> dict[str, Any]:
+    """Return the accuracy of classes with many, some and few training images; empty if they are even.
+
+    `balanced_accuracy` is the mean of the classes' recalls; `by_frequency` has for head, medium and tail
+    (see `class_counts.frequency_groups`) that mean over their classes (`None` where no class has an image
+    in the split), their names, and the fewest and most training images of one of them.
+
+    Args:
+        rows: `per_class` of `summarize`.
+        train_counts: training images of each class.
+    """
+    if ratio(train_counts) < NOTEWORTHY:
+        return {}
+    place = frequency_groups(train_counts)
+    groups = []
+    for number, name in enumerate(GROUPS):
+        members = [index for index, group in enumerate(place) if group == number]
+        if not members:
+            continue
+        counts = [int(train_counts[index]) for index in members]
+        groups.append(
+            {
+                "group": name,
+                "accuracy": _mean_recall([rows[index] for index in members]),
+                "images": sum(rows[index]["support"] for index in members),
+                "classes": [rows[index]["label"] for index in members],
+                "fewest_training_images": min(counts),
+                "most_training_images": max(counts),
+            }
+        )
+    return {"balanced_accuracy": _mean_recall(rows), "by_frequency": groups}
+
+
+def _mean_recall(rows: Sequence[dict[str, Any]]) -> float | None:
+    recalls = [row["recall"] for row in rows if row["support"]]
+    return float(np.mean(recalls)) if recalls else None
 
 
 def auc(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float | None:

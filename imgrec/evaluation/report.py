@@ -147,6 +147,8 @@ def _tiles(metrics: Mapping[str, Any], exports: Sequence[Mapping[str, Any]]) -> 
                 f"true class among the first {metrics['top_k']}",
             )
         )
+    if metrics.get("balanced_accuracy") is not None:
+        tiles.append(("Balanced accuracy", percent(metrics["balanced_accuracy"]), "mean over the classes"))
     tiles.append(("Macro F1", f"{metrics['f1_macro']:.3f}", "every class counts the same"))
     tiles.append(
         ("Calibration error", percent(metrics["expected_calibration_error"]), "sureness against hit rate")

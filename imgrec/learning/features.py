@@ -20,8 +20,9 @@ from imgrec import runtime
 from imgrec.bundle import write_file
 from imgrec.data.augment import Example, flipped
 from imgrec.data.dataset import Split
-from imgrec.data.pipeline import evaluation_dataset, steps_per_epoch, training_order
+from imgrec.data.pipeline import evaluation_dataset, training_order
 from imgrec.data.preprocess import Preprocess
+from imgrec.data.sampling import order_of
 
 EXTRACTION_BATCH = 32
 
@@ -38,15 +39,23 @@ class Features:
     labels: np.ndarray
 
     def training_dataset(
-        self, num_classes: int, batch_size: int, seed: int, *, steps: int, start_step: int = 0
+        self,
+        num_classes: int,
+        batch_size: int,
+        seed: int,
+        *,
+        steps: int,
+        start_step: int = 0,
+        sampling: str = "natural",
     ) -> tf.data.Dataset:
         """Return batches of (features float32 `[B, D]`, targets float32 `[B, num_classes]`).
 
-        Image for image those of `data.pipeline.training_dataset` with the same seed, without crops or
-        mixing, and with its flips where there are two views.
+        Image for image those of `data.pipeline.training_dataset` with the same seed and `sampling`, without
+        crops or mixing, and with its flips where there are two views.
         """
         count, size = self.views.shape[1:]
-        batch = min(batch_size, count)
+        sequence = order_of(self.labels, num_classes, sampling, seed)
+        batch = min(batch_size, sequence.size)
         with tf.device("CPU"):
             # The mirrored view of an image stands `count` rows below it.
             rows = tf.constant(self.views.reshape(-1, size))
@@ -58,17 +67,13 @@ class Features:
                 row += tf.cast(flipped(seed, place), tf.int64) * count
             return tf.gather(rows, row), tf.one_hot(tf.gather(labels, place["index"]), num_classes)
 
-        order = training_order(count, batch, seed, steps=steps, start_step=start_step)
+        order = training_order(sequence, batch, steps=steps, start_step=start_step)
         return order.map(gather).prefetch(tf.data.AUTOTUNE)
 
     def evaluation_dataset(self, num_classes: int, batch_size: int) -> tf.data.Dataset:
         """Return every image's features once, in order, as they are, with targets as above."""
         targets = np.eye(num_classes, dtype="float32")[self.labels]
         return tf.data.Dataset.from_tensor_slices((self.views[0], targets)).batch(batch_size)
-
-    def steps_per_epoch(self, batch_size: int) -> int:
-        """As the data pipeline counts them."""
-        return steps_per_epoch(len(self.labels), batch_size)
 
 
 def cache_folder() -> Path:

@@ -9,7 +9,9 @@ import numpy as np
 
 from imgrec.config import AugmentConfig, Config
 from imgrec.data.dataset import Source
+from imgrec.data.pipeline import steps_per_epoch
 from imgrec.data.preprocess import Preprocess
+from imgrec.data.sampling import order_of
 from imgrec.errors import InputError
 from imgrec.learning.features import cached_features
 from imgrec.models import info
@@ -27,11 +29,13 @@ class Batches:
 
     training: (epochs, first epoch) → batches of (images, targets) for these epochs.
     validation: the validation images once, with targets.
+    sampling: the order of the training images, one of `data.sampling.SAMPLINGS`.
     """
 
     training: Callable[[int, int], Any]
     validation: Callable[[], Any]
     batch_size: int
+    sampling: str = "natural"
 
 
 def check(config: Config, model: str) -> None:
@@ -129,7 +133,7 @@ def phases(
     if not endpoint:
         return [Phase(batches.training(epochs, 0), batches.validation(), epochs)]
     if transfer.cache_features == "true":
-        first = _on_features(model, config, source, preprocess, batches.batch_size, until)
+        first = _on_features(model, config, source, preprocess, batches, until)
     else:
         first = Phase(batches.training(until, 0), batches.validation(), until, frozen=endpoint)
     if until == epochs:
@@ -138,7 +142,7 @@ def phases(
 
 
 def _on_features(
-    model: keras.Model, config: Config, source: Source, preprocess: Preprocess, batch_size: int, until: int
+    model: keras.Model, config: Config, source: Source, preprocess: Preprocess, batches: Batches, until: int
 ) -> Phase:
     """The phase in which the head alone is fitted, on the backbone's cached features."""
     middle = model.get_layer(BACKBONE).output
@@ -151,11 +155,11 @@ def _on_features(
         source.fingerprint,
         mirrored=frozenset({"train"} if config.augment.flip else ()),
     )
-    classes, train = len(source.classes), features["train"]
+    classes, seed, batch_size = len(source.classes), config.run.seed, batches.batch_size
+    shown = order_of(source.train.labels, classes, batches.sampling, seed).size
+    steps = until * steps_per_epoch(shown, batch_size)
     return Phase(
-        train.training_dataset(
-            classes, batch_size, config.run.seed, steps=until * train.steps_per_epoch(batch_size)
-        ),
+        features["train"].training_dataset(classes, batch_size, seed, steps=steps, sampling=batches.sampling),
         features["val"].evaluation_dataset(classes, batch_size),
         until,
         part=head,

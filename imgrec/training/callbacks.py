@@ -72,6 +72,7 @@ class Progress(keras.callbacks.Callback):
         if step < self.steps:
             parts.append(f"step {step}/{self.steps}")
         names = {"loss": "loss", "accuracy": "acc", "val_loss": "val_loss", "val_accuracy": "val_acc"}
+        names["val_balanced_accuracy"] = "balanced"
         parts += [f"{short} {logs[name]:.4f}" for name, short in names.items() if name in logs]
         parts += [f"{self.images_per_second:,.0f} img/s", f"{int(left) // 60}:{int(left) % 60:02d} left"]
         return "  ".join(parts)
@@ -105,12 +106,14 @@ class BestWeights(keras.callbacks.Callback):
 
     `patience` > 0 stops the training, or the phase of it, after that many epochs without an improvement.
     A tie in accuracy goes to the lower validation loss. `whole` is the model whose weights are kept, where
-    only a part of it is fitted.
+    only a part of it is fitted; `monitor` the kind of accuracy.
     """
 
-    def __init__(self, patience: int = 0, whole: keras.Model | None = None) -> None:
+    def __init__(
+        self, patience: int = 0, whole: keras.Model | None = None, monitor: str = "val_accuracy"
+    ) -> None:
         super().__init__()
-        self.patience, self.whole = patience, whole
+        self.patience, self.whole, self.monitor = patience, whole, monitor
         self.best: tuple[float, float] = (-1.0, -math.inf)
         self.best_epoch = self.waiting_since = -1
         self.weights: list[np.ndarray] = []
@@ -123,7 +126,7 @@ class BestWeights(keras.callbacks.Callback):
         """Compare the epoch with the best so far."""
         if self.waiting_since < 0:
             self.waiting_since = epoch
-        score = ((logs or {})["val_accuracy"], -(logs or {})["val_loss"])
+        score = ((logs or {})[self.monitor], -(logs or {})["val_loss"])
         if score > self.best:
             self.best, self.best_epoch = score, epoch
             self.waiting_since, self.weights = epoch, (self.whole or self.model).get_weights()

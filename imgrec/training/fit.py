@@ -1,5 +1,6 @@
 """The one trainer: compile, fit with the standard callbacks, give the history back."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,8 @@ import keras
 
 from imgrec import runtime
 from imgrec.config import OptimConfig
+from imgrec.losses import build_loss
+from imgrec.training.balanced_accuracy import BalancedAccuracy
 from imgrec.training.callbacks import BestWeights, HistoryWriter, Progress
 from imgrec.training.freezing import frozen
 from imgrec.training.optimizers import build_optimizer
@@ -19,7 +22,10 @@ class Fitted:
     """What came of a training."""
 
     history: list[dict[str, float]]
-    """One row an epoch: epoch, learning_rate, loss, accuracy, val_loss, val_accuracy, images_per_second …"""
+    """One row an epoch: epoch, learning_rate, loss, accuracy, val_loss, val_accuracy, images_per_second …
+
+    The losses are what training minimises, class weights and logit adjustment included.
+    """
     best_epoch: int
     """The epoch, from 1, whose weights the model holds now."""
 
@@ -38,6 +44,8 @@ class Phase:
     """Endpoint of the model up to which nothing changes; empty: everything learns."""
     part: keras.Model | None = None
     """What is fitted in place of the whole model: some of its layers as a model of their own."""
+    restart: bool = False
+    """Whether the schedule, ended by the phase before, begins anew with a fresh optimiser."""
 
 
 def fit(
@@ -48,6 +56,7 @@ def fit(
     optim: OptimConfig,
     steps_per_epoch: int,
     loss: keras.losses.Loss | None = None,
+    by_class: bool = False,
     strategy: Any = None,
     history_path: Path | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -56,7 +65,9 @@ def fit(
 
     `train` and `validation` are `tf.data.Dataset`s of (images float32 `[B, H, W, C]` in 0…255, targets
     float32 `[B, num_classes]`); `train` holds `optim.epochs` × `steps_per_epoch` batches. `loss` takes
-    soft targets and logits; the default is cross-entropy with `optim.label_smoothing`.
+    soft targets and logits; the default is cross-entropy with `optim.label_smoothing`. The best epoch is
+    that of the highest accuracy, or with `by_class` of the highest balanced accuracy, which the history
+    then holds too: the mean of the classes' recalls.
 
     Raises:
         InputError: the loss is not finite.
@@ -67,6 +78,7 @@ def fit(
         optim=optim,
         steps_per_epoch=steps_per_epoch,
         loss=loss,
+        by_class=by_class,
         strategy=strategy,
         history_path=history_path,
         callbacks=callbacks,
@@ -81,36 +93,37 @@ def fit_phases(
     steps_per_epoch: int,
     layer_decay: float = 1.0,
     loss: keras.losses.Loss | None = None,
+    by_class: bool = False,
     strategy: Any = None,
     history_path: Path | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> Fitted:
-    """As `fit`, in phases: one optimiser, one schedule and one history over all of them.
+    """As `fit`, in phases: one history, and one optimiser and schedule up to where a phase restarts them.
 
-    Every phase begins at the schedule's place of its first epoch, also where `optim.patience` ended the
+    Every other phase begins at the schedule's place of its first epoch, also where `optim.patience` ended the
     one before early. `layer_decay` is that of `build_optimizer`.
 
     Raises:
         InputError: the loss is not finite.
     """
-    with runtime.scope(strategy):
-        optimizer = build_optimizer(model, optim, steps_per_epoch, layer_decay)
-        if keras.config.dtype_policy().name == "mixed_float16":
-            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-        # Over all variables: those that are frozen now find their slots when they are not any more.
-        optimizer.build(model.trainable_variables)
-    history, best = HistoryWriter(history_path), BestWeights(optim.patience, model)
+    monitor = "balanced_accuracy" if by_class else "accuracy"
+    history, best = HistoryWriter(history_path), BestWeights(optim.patience, model, f"val_{monitor}")
     progress = Progress(optim.epochs, steps_per_epoch, optim.batch_size)
-    begin = 0
-    for phase in phases:
+    begin = origin = 0
+    for number, phase in enumerate(phases):
         part = phase.part or model
-        optimizer.iterations.assign(begin * steps_per_epoch)
+        if phase.restart or not number:
+            origin, end = begin, _schedule_end(phases[number:])
+            with runtime.scope(strategy):
+                stretch = dataclasses.replace(optim, epochs=end - begin)
+                optimizer = _optimizer(model, stretch, steps_per_epoch, layer_decay)
+        optimizer.iterations.assign((begin - origin) * steps_per_epoch)
         with frozen(model, phase.frozen):
             with runtime.scope(strategy):
                 part.compile(
                     optimizer=optimizer,
-                    loss=loss or _cross_entropy(optim.label_smoothing),
-                    metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+                    loss=loss or build_loss("cross_entropy", optim.label_smoothing),
+                    metrics=_metrics(model, by_class),
                     jit_compile=runtime.wants_jit(),
                 )
             part.fit(
@@ -128,5 +141,24 @@ def fit_phases(
     return Fitted(history.rows, best.best_epoch + 1)
 
 
-def _cross_entropy(label_smoothing: float) -> keras.losses.Loss:
-    return keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=label_smoothing)
+def _optimizer(
+    model: keras.Model, optim: OptimConfig, steps_per_epoch: int, layer_decay: float
+) -> keras.optimizers.Optimizer:
+    optimizer = build_optimizer(model, optim, steps_per_epoch, layer_decay)
+    if keras.config.dtype_policy().name == "mixed_float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    # Over all variables: those that are frozen now find their slots when they are not any more.
+    optimizer.build(model.trainable_variables)
+    return optimizer
+
+
+def _schedule_end(phases: Sequence[Phase]) -> int:
+    """The last epoch of the phases from the first on, up to the next that begins a schedule of its own."""
+    restarts = (number for number, phase in enumerate(phases) if number and phase.restart)
+    return phases[next(restarts, len(phases)) - 1].until
+
+
+def _metrics(model: keras.Model, by_class: bool) -> list[keras.metrics.Metric]:
+    """What an epoch's line shows beside the loss."""
+    accuracy = keras.metrics.CategoricalAccuracy(name="accuracy")
+    return [accuracy, BalancedAccuracy(model.output_shape[-1])] if by_class else [accuracy]

@@ -6,18 +6,17 @@ import keras
 from keras import ops
 
 from imgrec.layers.occlusion import mask_of
+from imgrec.training.beside import Beside
 
 TOO_SURE = 1e-3
 """How near to 0 and 1 the loss follows the mask: beyond, what bfloat16 rounds to 1 would cost infinity."""
 
 
-class MaskSupervised(keras.Model):
-    """A recogniser with its occlusion mask beside the logits, for training: a `part` of `fit_phases`.
+class MaskSupervised(Beside):
+    """A recogniser with its occlusion mask beside the logits, which is taught what was visible.
 
-    It shares all layers with `model`. Targets are (targets `[B, num_classes]`, visible `[B, H, W, 1]`), as
-    `training_dataset(…, visibility=True)` gives them, and the loss is that of the logits plus `weight` times
-    `mask_loss`. With plain targets, in validation, there is the loss of the logits alone, so that it
-    compares with that of any other model; metrics see the logits alone.
+    Targets are (targets `[B, num_classes]`, visible `[B, H, W, 1]`), as
+    `training_dataset(…, visibility=True)` gives them, or in validation the targets alone.
 
     Args:
         model: functional, with one `OcclusionAttention`.
@@ -28,25 +27,16 @@ class MaskSupervised(keras.Model):
     """
 
     def __init__(self, model: keras.Model, weight: float) -> None:
-        super().__init__(model.inputs, [model.output, mask_of(model)], name=f"{model.name}_masked")
-        self.mask_weight = weight
+        super().__init__(model, mask_of(model), weight, f"{model.name}_masked")
 
-    def compute_loss(
-        self,
-        x: Any = None,
-        y: Any = None,
-        y_pred: Any = None,
-        sample_weight: Any = None,
-        training: bool = True,
-    ) -> Any:
-        """Return the loss of the logits, plus the mask's where `y` tells what was visible."""
-        targets, visible = _split(y)
-        loss = super().compute_loss(x, targets, y_pred[0], sample_weight, training)
-        return loss if visible is None else loss + self.mask_weight * mask_loss(visible, y_pred[1])
+    def targets(self, y: Any) -> Any:
+        """Return the targets of the logits."""
+        return _split(y)[0]
 
-    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
-        """Return the metrics of the logits."""
-        return super().compute_metrics(x, _split(y)[0], y_pred[0], sample_weight)
+    def beside(self, y: Any, second: Any, training: bool) -> Any:
+        """Return the mask's loss where `y` tells what was visible."""
+        visible = _split(y)[1]
+        return None if visible is None else mask_loss(visible, second)
 
 
 def mask_loss(visible: Any, mask: Any) -> Any:

@@ -52,6 +52,30 @@ def test_by_hand() -> None:
     assert (figures["split"], figures["images"], figures["top_k"]) == ("val", 4, 2)
 
 
+def test_head_medium_and_tail_by_hand() -> None:
+    # Recalls: ant 1, bee ½, cat 0, dog ½. Training images 100, 90, 11 and 1: thirds at 21.5 and 4.6.
+    labels = np.array([0, 1, 1, 2, 3, 3])
+    logits = np.eye(4)[[0, 1, 0, 0, 3, 0]].astype(np.float32)
+    figures = metrics.summarize(logits, labels, CLASSES[:4], train_counts=[100, 90, 11, 1])
+    assert figures["balanced_accuracy"] == 0.5 == figures["recall_macro"]
+    assert [(g["group"], g["accuracy"], g["images"], g["classes"]) for g in figures["by_frequency"]] == [
+        ("head", 0.75, 3, ["ant", "bee"]),
+        ("medium", 0.0, 1, ["cat"]),
+        ("tail", 0.5, 2, ["dog"]),
+    ]
+    head = figures["by_frequency"][0]
+    assert (head["fewest_training_images"], head["most_training_images"]) == (90, 100)
+    even = metrics.summarize(logits, labels, CLASSES[:4], train_counts=[100, 90, 80, 51])
+    assert "by_frequency" not in even and "balanced_accuracy" not in even
+
+
+def test_a_group_without_test_images_has_no_accuracy() -> None:
+    logits = np.eye(2)[[0, 0]].astype(np.float32)
+    figures = metrics.summarize(logits, np.array([0, 0]), ["cat", "dog"], train_counts=[9, 1])
+    assert [group["accuracy"] for group in figures["by_frequency"]] == [1.0, None]
+    assert figures["balanced_accuracy"] == 1.0
+
+
 def test_auc_counts_the_pairs_in_order() -> None:
     rng = np.random.default_rng(3)
     labels = rng.integers(0, 2, 60)

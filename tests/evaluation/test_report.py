@@ -38,7 +38,13 @@ class Outline(HTMLParser):
         self.open.pop()
 
 
-def made(path: Path, classes: list[str], exports: bool = True, perfect: bool = False) -> str:
+def made(
+    path: Path,
+    classes: list[str],
+    exports: bool = True,
+    perfect: bool = False,
+    train_counts: list[int] | None = None,
+) -> str:
     rng = np.random.default_rng(3)
     labels = np.repeat(np.arange(len(classes)), 6)
     logits = rng.normal(0, 1, (len(labels), len(classes))).astype(np.float32)
@@ -64,7 +70,7 @@ def made(path: Path, classes: list[str], exports: bool = True, perfect: bool = F
     write_report(
         path,
         title=EVIL,
-        metrics=metrics.summarize(logits, labels, classes),
+        metrics=metrics.summarize(logits, labels, classes, train_counts=train_counts),
         history=history if exports else [],
         config=Config().replace(out=f"runs/{EVIL}", model="resnet20").flat(),
         exports=rows if exports else [],
@@ -117,6 +123,16 @@ def test_report_says_what_the_figures_are_of(tmp_path: Path) -> None:
     assert "the same 18 real test images" in text
     assert "91.15 %" in text
     assert "All 3 classes" in text and "180" in text
+
+
+def test_head_and_tail_are_told_apart_where_the_training_was_uneven(tmp_path: Path) -> None:
+    text = " ".join(
+        made(tmp_path / "r.html", [EVIL, "b", "c"], perfect=True, train_counts=[99, 30, 3]).split()
+    )
+    assert "Balanced accuracy" in text and "By how many training images there were" in text
+    assert "<td>99 to 99</td><td>100.0 %</td><td>6</td>" in text and EVIL not in text
+    even = made(tmp_path / "e.html", ["a", "b", "c"], train_counts=[5, 5, 5])
+    assert "Balanced accuracy" not in even and "By how many training" not in even
 
 
 def test_report_without_training_exports_or_mistakes(tmp_path: Path) -> None:

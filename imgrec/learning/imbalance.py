@@ -1,0 +1,179 @@
+"""Classes of unequal size: what is done about them, and why."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+
+from imgrec.data.class_counts import NOTEWORTHY, ratio
+from imgrec.errors import InputError
+from imgrec.losses import BINARY, build_loss
+from imgrec.losses.balance import ClassWeighted, LogitAdjusted, effective_number, inverse_frequency, log_prior
+from imgrec.losses.options import number_option
+from imgrec.registry import lookup
+from imgrec.training.fit import Phase
+
+RECIPES: dict[str, dict[str, float]] = {
+    "none": {},
+    "weights": {},
+    "effective": {"beta": 0.999},
+    "balanced": {},
+    "sqrt": {},
+    "over": {},
+    "under": {},
+    "focal": {"gamma": 2.0},
+    "logit": {"tau": 1.0},
+    "decoupled": {"share": 0.2},
+}
+"""Every recipe with its options.
+
+none: as the data are. weights, effective: class weights within the loss, by inverse frequency, by the
+effective number of samples. balanced, sqrt, over, under: `data.sampling`. focal: its loss. logit: logit
+adjustment, with τ = 1 the balanced softmax. decoupled: the backbone on the data as they are, then, for the
+last `share` of the epochs, the classifier alone on balanced classes (Kang et al., 2020, arXiv 1910.09217;
+their classifier starts anew, ours from what it has learned).
+"""
+
+
+@dataclass(frozen=True)
+class Balance:
+    """What a training does about classes of unequal size.
+
+    recipe: one of `RECIPES`, with the values of its options.
+    counts: training images of each class.
+    note: a sentence for the user, or empty.
+    """
+
+    recipe: str
+    counts: tuple[int, ...]
+    options: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
+
+    @property
+    def sampling(self) -> str:
+        """The order of the training images, one of `data.sampling.SAMPLINGS`."""
+        return self.recipe if self.recipe in ("balanced", "sqrt", "over", "under") else "natural"
+
+    @property
+    def last_sampling(self) -> str:
+        """The order at the end of the training, in which a fine-tuning after it goes on."""
+        return "balanced" if self.recipe == "decoupled" else self.sampling
+
+    @property
+    def by_class(self) -> bool:
+        """Whether the best epoch is that of the best balanced accuracy: where the recipe aims at it."""
+        return self.recipe != "none"
+
+    def loss(self, name: str, label_smoothing: float, options: Mapping[str, Any]) -> keras.losses.Loss:
+        """Return the loss `name` of `losses.LOSSES` with what the recipe does to it."""
+        if self.recipe == "focal":
+            return build_loss("focal", label_smoothing, self.options)
+        if self.recipe == "logit":
+            prior = self.options["tau"] * log_prior(self.counts)
+            return LogitAdjusted(build_loss(name, 0.0, options), prior, label_smoothing)
+        inner = build_loss(name, label_smoothing, options)
+        if self.recipe == "weights":
+            return ClassWeighted(inner, inverse_frequency(self.counts))
+        if self.recipe == "effective":
+            return ClassWeighted(inner, effective_number(self.counts, **self.options))
+        return inner
+
+    def first_epochs(self, epochs: int) -> int:
+        """The epochs before the classifier is trained alone: all but for `decoupled`."""
+        if self.recipe != "decoupled":
+            return epochs
+        return epochs - max(1, round(self.options["share"] * epochs))
+
+    def stages(
+        self, epochs: int, first: Callable[[int], list[Phase]], training: Callable[[int, int, str], Any]
+    ) -> list[Phase]:
+        """Return the phases of a training: those of `first`, and that of the classifier where there is one.
+
+        Args:
+            epochs: of the whole training.
+            first: last epoch → phases up to it.
+            training: (epochs, first epoch, sampling) → batches of these epochs.
+        """
+        until = self.first_epochs(epochs)
+        phases = first(until)
+        if until == epochs:
+            return phases
+        batches = training(epochs - until, until, self.last_sampling)
+        validation = phases[-1].validation
+        return [*phases, Phase(batches, validation, epochs, frozen="features", restart=True)]
+
+
+def choose(
+    recipe: str,
+    options: Mapping[str, Any],
+    counts: Sequence[int] | np.ndarray,
+    classes: Sequence[str],
+    loss: str,
+) -> Balance:
+    """Return the recipe that was asked for, or with `auto` the one that fits.
+
+    Args:
+        recipe: auto or one of `RECIPES`.
+        options: those that the user gave.
+        counts: training images of each class, `[C]`.
+        classes: their names, for the note.
+        loss: the loss that was asked for, one of `losses.LOSSES`.
+
+    Raises:
+        InputError: an unknown recipe or option, a value out of range, or a recipe that does not go with
+            the loss.
+    """
+    numbers = tuple(int(count) for count in counts)
+    if recipe == "auto":
+        if options:
+            raise InputError(f"--imbalance-options {next(iter(options))}: --imbalance auto takes none")
+        return _automatic(numbers, classes, loss)
+    values = _values(recipe, options)
+    if recipe == "focal" and loss != "cross_entropy":
+        raise InputError(f"--imbalance focal is a loss of its own: leave out --loss {loss}")
+    if recipe == "logit" and loss in BINARY:
+        raise InputError(
+            f"--imbalance logit adjusts a softmax, and --loss {loss} has none: use --imbalance weights"
+        )
+    hint = f"{_measured(numbers, classes)}; --imbalance auto makes the classes count alike"
+    return Balance(recipe, numbers, values, hint if recipe == "none" and ratio(numbers) >= NOTEWORTHY else "")
+
+
+def _automatic(counts: tuple[int, ...], classes: Sequence[str], loss: str) -> Balance:
+    """Decide by the ratio, and by whether the loss compares the classes."""
+    measured = _measured(counts, classes)
+    if ratio(counts) < NOTEWORTHY:
+        return Balance("none", counts, {}, f"{measured}: too even to do anything about it")
+    recipe, why = (
+        "logit",
+        (
+            "logit adjustment makes the classes count alike, at no cost and without showing rare images "
+            "again and again"
+        ),
+    )
+    if loss in BINARY:
+        recipe, why = "weights", f"class weights, for {loss} has no softmax that could be adjusted"
+    return Balance(recipe, counts, RECIPES[recipe], f"{measured}: {why}")
+
+
+def _measured(counts: tuple[int, ...], classes: Sequence[str]) -> str:
+    large, small = int(np.argmax(counts)), int(np.argmin(counts))
+    return (
+        f"imbalance: {counts[large]:,} training images of {classes[large]}, {counts[small]:,} of "
+        f"{classes[small]} (ratio {ratio(counts):.3g})"
+    )
+
+
+def _values(recipe: str, options: Mapping[str, Any]) -> dict[str, float]:
+    """The recipe's options with what the user gave, checked."""
+    known = lookup(RECIPES, recipe, "recipe of --imbalance")
+    highest = {"beta": 1 - 1e-9, "share": 0.9}
+    values = dict(known)
+    for name, value in options.items():
+        if not known:
+            raise InputError(f"--imbalance {recipe} takes no options, got {name!r}")
+        lookup(known, name, f"option of --imbalance {recipe}")
+        values[name] = number_option(name, value, 0.0, highest.get(name))
+    return values

@@ -1,0 +1,138 @@
+"""--loss, --embedding-loss, --imbalance and --long-tail: what goes together, and trainings with them."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from imgrec.config import Config
+from imgrec.data.dataset import Source, Split
+from imgrec.errors import InputError
+from imgrec.serving.predictor import Predictor
+from pipelines.objective import decide, summary
+
+
+def source(counts: list[int]) -> Source:
+    labels = np.repeat(np.arange(len(counts)), counts).astype(np.int32)
+    split = Split(tuple(map(str, range(len(labels)))), labels, np.zeros((len(labels), 4, 4, 1), np.uint8))
+    return Source(("cat", "dog"), "grey", split, split, split, "", "made", 4)
+
+
+UNEVEN = source([90, 10])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"loss": "crossentropy"}, "unknown loss 'crossentropy': did you mean cross_entropy"),
+        ({"loss": "focal", "loss_options": ("gamma",)}, "option 'gamma': expected name=value"),
+        ({"loss": "focal", "loss_options": ("gamma=x",)}, "gamma='x': expected 0 or more"),
+        ({"embedding_loss": "triplets"}, "unknown embedding loss 'triplets': did you mean triplet?"),
+        ({"embedding_loss": "supcon", "cutmix": 1.0}, "a mixed image has no class of its own"),
+        ({"embedding_loss": "supcon", "freeze": "backbone"}, "--freeze none"),
+        ({"embedding_loss": "supcon", "mask_loss": 0.5}, "leave out --mask-loss"),
+        ({"embedding_loss": "supcon", "embedding_weight": 0.0}, "--embedding-weight 0: expected more than 0"),
+        ({"imbalance": "decoupled", "freeze": "backbone"}, "use --imbalance balanced"),
+        ({"imbalance": "decoupled", "mask_loss": 0.5}, "does not go with --mask-loss"),
+        ({"imbalance": "decoupled", "epochs": 1}, "expected 2 epochs or more, got 1"),
+        ({"imbalance": "logit", "loss": "binary_focal"}, "use --imbalance weights"),
+    ],
+)
+def test_contradictions_are_named(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        decide(Config().replace(**settings), UNEVEN)
+    assert message in str(caught.value)
+
+
+def test_an_unknown_recipe_is_refused_by_the_settings() -> None:
+    with pytest.raises(InputError, match="'imbalance': got 'log', expected one of none, auto, weights"):
+        Config().replace(imbalance="log")
+
+
+def test_what_goes_together_is_said_in_one_line() -> None:
+    config = Config().replace(
+        loss="focal",
+        loss_options=("gamma=1",),
+        embedding_loss="triplet",
+        embedding_options=("mining=semi_hard",),
+        imbalance="effective",
+        imbalance_options=("beta=0.99",),
+    )
+    objective = decide(config, UNEVEN)
+    assert summary(config, objective) == (
+        "focal gamma=1, 0.2 × triplet mining=semi_hard, imbalance: effective beta=0.99"
+    )
+    assert objective.embedding_loss.mining == "semi_hard"
+
+
+def bars(path: Path, counts: list[int]) -> Path:
+    """Horizontal, vertical or no stripes, in noise, in three splits; only the training is uneven."""
+    draw = np.random.default_rng(0)
+    parts = {}
+    for name, numbers in {"train": counts, "val": [20] * 3, "test": [20] * 3}.items():
+        labels = np.repeat(np.arange(3), numbers)
+        images = draw.integers(0, 120, (len(labels), 16, 16, 1), np.uint8)
+        images[labels == 0, ::4] += 90
+        images[labels == 1, :, ::4] += 90
+        parts |= {f"{name}_images": images, f"{name}_labels": labels}
+    np.savez(path, **parts)
+    return path
+
+
+def trained(folder: Path, counts: list[int], **settings: Any) -> tuple[dict[str, Any], list[dict[str, str]]]:
+    from pipelines.train import run
+
+    data = bars(folder / "bars.npz", counts)
+    config = Config().replace(
+        data=f"npz:{data}",
+        model="resnet8",
+        model_options=("width=8",),
+        out=str(folder / "run"),
+        epochs=3,
+        batch_size=20,
+        learning_rate=0.05,
+        crop="none",
+        flip=False,
+        tensorboard=False,
+        **{"quantize": "none", **settings},
+    )
+    assert run(config) == 0
+    rows = list(csv.DictReader((folder / "run" / "history.csv").read_text().splitlines()))
+    return json.loads((folder / "run" / "metrics.json").read_text())["test"], rows
+
+
+def test_training_with_auto_reports_head_and_tail(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    figures, rows = trained(tmp_path, [80, 40, 8], imbalance="auto", mixup=0.2)
+    printed = capsys.readouterr().out
+    assert "note: imbalance: 80 training images of 0, 8 of 2 (ratio 10): logit adjustment" in printed
+    assert "cross_entropy, imbalance: logit tau=1" in printed
+    groups = {row["group"]: row["classes"] for row in figures["by_frequency"]}
+    assert groups == {"head": ["0", "1"], "tail": ["2"]}
+    assert figures["balanced_accuracy"] == pytest.approx(figures["recall_macro"])
+    assert f"balanced accuracy {figures['balanced_accuracy']:.4f}: head" in printed
+    assert all(0 <= float(row["val_balanced_accuracy"]) <= 1 for row in rows)
+    answers = Predictor.load(tmp_path / "run").predict(np.zeros((2, 16, 16, 1), np.uint8))
+    assert answers.shape == (2, 3)
+    page = (tmp_path / "run" / "report" / "index.html").read_text(encoding="utf-8")
+    assert "Balanced accuracy" in page and "By how many training images there were" in page
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"imbalance": "decoupled"},
+        {"imbalance": "over", "embedding_loss": "supcon"},
+        {"imbalance": "under", "loss": "focal"},
+        {"imbalance": "weights", "loss": "binary_cross_entropy", "cutmix": 1.0},
+        {"imbalance": "balanced", "quantize": "qat", "qat_epochs": 1},
+        {"imbalance": "sqrt", "erasing": 0.5, "embedding_loss": "triplet", "precision": "mixed_bfloat16"},
+    ],
+    ids=lambda settings: settings["imbalance"],
+)
+def test_trainings_with_every_kind_of_recipe(tmp_path: Path, settings: dict[str, Any]) -> None:
+    figures, rows = trained(tmp_path, [80, 40, 8], **settings)
+    assert len(rows) == 3 and figures["images"] == 60
