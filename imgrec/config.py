@@ -52,6 +52,9 @@ class ModelConfig:
 class AugmentConfig:
     """What training pictures go through; evaluation sees none of it."""
 
+    augment: str = ""
+    """Operations on every training picture, joined by |, instead of --crop and --flip, such as
+    "resized_crop|flip|randaugment(2, 9)"; an unknown one lists the known. See README."""
     crop: Crop = "auto"
     """Random crop: pad (pad and crop back, small images), random_resized, none; auto chooses by size."""
     crop_share: float = 0.125

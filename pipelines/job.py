@@ -143,6 +143,14 @@ def _check(config: Config) -> None:
         raise InputError("--mixup, --cutmix, --weight-decay and --warmup-epochs: expected 0 or more")
     if optim.mask_loss:
         _check_mask_loss(config)
+    if config.augment.augment:
+        from imgrec.data.augment.compose import parse
+
+        parse(config.augment.augment)
+        if config.augment.crop not in ("auto", "none"):
+            raise InputError(
+                f"--crop {config.augment.crop}: --augment says it all; put crop(pad=4) or resized_crop there"
+            )
 
 
 def _check_mask_loss(config: Config) -> None:
@@ -168,7 +176,8 @@ def overview(job: Job) -> str:
     parameters = sum(v.shape.num_elements() for v in job.model.trainable_variables)
     mixing = [f"{k} α={v:g}" for k, v in (("Mixup", augment.mixup), ("CutMix", augment.cutmix)) if v]
     erasing = [f"erasing {augment.erasing:g}"] if augment.erasing else []
-    changes = [f"crop: {augment.crop}", *(["flip"] if augment.flip else []), *erasing, *mixing]
+    flags = [f"crop: {augment.crop}", *(["flip"] if augment.flip else [])]
+    changes = [*([augment.augment] if augment.augment else flags), *erasing, *mixing]
     options = " ".join(config.model.model_options)
     counts = f"{len(source.train):,} train, {len(source.val):,} validation, {len(source.test):,} test"
     rows = {
