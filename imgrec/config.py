@@ -66,7 +66,11 @@ class AugmentConfig:
     cutmix: float = 0.0
     """CutMix's Beta parameter α; 0 switches it off."""
     mix_probability: float = 1.0
-    """Share of batches that are mixed, when Mixup or CutMix is on; both on: each half of them."""
+    """Share of batches that are mixed, when Mixup or CutMix is on."""
+    cutmix_share: float = 0.5
+    """Share of the mixed batches that CutMix takes when both are on; Mixup has the others."""
+    mix_epochs: int = 0
+    """Number of first epochs in which batches are mixed; 0: all. The last ones are often better unmixed."""
     erasing: float = 0.0
     """Share of images of which a random rectangle is hidden under noise (random erasing)."""
     erasing_area: float = 0.4

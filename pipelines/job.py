@@ -133,14 +133,18 @@ def _check(config: Config) -> None:
     for name, share in {
         "label_smoothing": optim.label_smoothing,
         "mix_probability": config.augment.mix_probability,
+        "cutmix_share": config.augment.cutmix_share,
         "crop_share": config.augment.crop_share,
         "erasing": config.augment.erasing,
         "erasing_area": config.augment.erasing_area,
     }.items():
         if not 0 <= share <= 1:
             raise InputError(f"--{name.replace('_', '-')} {share}: expected a share from 0 to 1")
-    if min(config.augment.mixup, config.augment.cutmix, optim.weight_decay, optim.warmup_epochs) < 0:
-        raise InputError("--mixup, --cutmix, --weight-decay and --warmup-epochs: expected 0 or more")
+    augment = config.augment
+    if min(augment.mixup, augment.cutmix, augment.mix_epochs, optim.weight_decay, optim.warmup_epochs) < 0:
+        raise InputError(
+            "--mixup, --cutmix, --mix-epochs, --weight-decay and --warmup-epochs: expected 0 or more"
+        )
     if optim.mask_loss:
         _check_mask_loss(config)
     if config.augment.augment:

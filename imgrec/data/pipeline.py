@@ -83,8 +83,8 @@ def training_dataset(
         batches = _map(batches, flip_left_right(seed))
     if augment.erasing:
         batches = _map(batches, random_erasing(seed, augment.erasing, (0.02, augment.erasing_area)))
-    batches = _map(batches, _to_pair(num_classes, visibility))
-    mix = mixer(augment, seed)
+    mix = mixer(augment, seed, steps_per_epoch(len(split), batch_size))
+    batches = _map(batches, _to_pair(num_classes, visibility, tf.float32 if mix is None else tf.uint8))
     if mix is not None:
         batches = _map(batches.enumerate(start_step), mix)
     return _deterministic(batches)
@@ -229,10 +229,12 @@ def _fits_memory(split: Split, preprocess: Preprocess) -> bool:
     return split.images is not None or len(split) * int(np.prod(preprocess.shape)) <= IN_MEMORY_BYTES
 
 
-def _to_pair(num_classes: int, visibility: bool = False) -> Callable[[Example], tuple[Any, Any]]:
+def _to_pair(
+    num_classes: int, visibility: bool = False, dtype: Any = tf.float32
+) -> Callable[[Example], tuple[Any, Any]]:
     def pair(batch: Example) -> tuple[Any, Any]:
         targets = tf.one_hot(batch["label"], num_classes)
-        return tf.cast(batch["image"], tf.float32), (targets, batch["visible"]) if visibility else targets
+        return tf.cast(batch["image"], dtype), (targets, batch["visible"]) if visibility else targets
 
     return pair
 
