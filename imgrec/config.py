@@ -147,6 +147,8 @@ class RunConfig:
     """Compute type; auto measures whether bfloat16 is faster on this hardware and else stays float32."""
     strategy: Literal["auto", "none", "mirrored"] = "auto"
     """Devices; auto takes one device, or mirrors over all GPUs where there are several."""
+    preview: int = 0
+    """Write a contact sheet of this many training pictures to OUT.preview.png and stop; 0 trains."""
     tensorboard: bool = True
     """Write TensorBoard logs to the run folder's tensorboard/."""
 

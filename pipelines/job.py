@@ -124,6 +124,8 @@ def _check(config: Config) -> None:
     """Refuse numbers that cannot be meant."""
     optim, quantize = config.optim, config.quantize
     positive = {"epochs": optim.epochs, "batch_size": optim.batch_size, "learning_rate": optim.learning_rate}
+    if not 0 <= config.run.preview <= 1000:
+        raise InputError(f"--preview {config.run.preview}: expected 1 to 1000 pictures, or 0 to train")
     positive["calibration_images"] = quantize.calibration_images
     if quantize.quantize == "qat":
         positive |= {"qat_epochs": quantize.qat_epochs, "qat_learning_rate": quantize.qat_learning_rate}
