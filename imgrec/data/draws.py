@@ -19,7 +19,7 @@ class Draws:
     def __init__(self, seed: int, epoch: int, index: int, stream: int) -> None:
         state = (seed * 64 + stream) & _MASK
         for value in (epoch, index):
-            state = _finalise(state + _GOLDEN & _MASK) ^ value
+            state = _finalise(state + _GOLDEN & _MASK) ^ int(value)
         self._state = state
 
     def uniform(self, low: float = 0.0, high: float = 1.0) -> float:

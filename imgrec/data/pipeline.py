@@ -160,7 +160,7 @@ def _augmented(split: Split, preprocess: Preprocess, augmenter: Augmenter) -> Ca
     Decoding and all changes of a picture are one call: nothing of its full size goes through TensorFlow.
     """
     picture = _whole_image(split, preprocess) if augmenter.whole else _prepared(split, preprocess)
-    labels = tf.constant(split.labels, tf.int32)
+    labels = tf.constant(split.labels)
 
     def read(epoch: np.ndarray, index: np.ndarray) -> np.ndarray:
         result = np.empty((len(index), *preprocess.shape), np.uint8)
@@ -202,7 +202,7 @@ def _prepared_image(split: Split, preprocess: Preprocess) -> Callable[[Example],
     """Add the label and the prepared picture, uint8 `[H, W, C]`."""
     # NumPy inside tf.data, so that there is one implementation; OpenCV and NumPy leave Python's lock
     # while they work, so images are still prepared in parallel.
-    read, labels = _reader(split, preprocess), tf.constant(split.labels, tf.int32)
+    read, labels = _reader(split, preprocess), tf.constant(split.labels)
 
     def load(example: Example) -> Example:
         image = tf.numpy_function(read, [example["index"]], tf.uint8)
@@ -216,7 +216,7 @@ def _gather(split: Split, preprocess: Preprocess) -> Callable[[Example], Example
     """Add labels and prepared pictures of a batch from memory."""
     with tf.device("CPU"):
         images = tf.constant(load_arrays(split, preprocess))
-        labels = tf.constant(split.labels, tf.int32)
+        labels = tf.constant(split.labels)
 
     def gather(batch: Example) -> Example:
         index = batch["index"]
@@ -233,7 +233,8 @@ def _to_pair(
     num_classes: int, visibility: bool = False, dtype: Any = tf.float32
 ) -> Callable[[Example], tuple[Any, Any]]:
     def pair(batch: Example) -> tuple[Any, Any]:
-        targets = tf.one_hot(batch["label"], num_classes)
+        label = batch["label"]  # of one class, [B], or of several, [B, num_classes]
+        targets = tf.one_hot(label, num_classes) if label.shape.rank == 1 else tf.cast(label, tf.float32)
         return tf.cast(batch["image"], dtype), (targets, batch["visible"]) if visibility else targets
 
     return pair

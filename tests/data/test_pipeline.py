@@ -127,7 +127,7 @@ def test_a_line_is_applied_to_each_image_by_its_epoch_and_number(split):
 
 @pytest.mark.parametrize("line", [LINE, "resized_crop|trivialaugment"])
 def test_lines_give_the_same_for_any_number_of_workers_and_any_start(files, line, monkeypatch):
-    augment = AugmentConfig(augment=line, mixup=0.2, cutmix=1.0)
+    augment = AugmentConfig(augment=line)
     whole = batches(files, augment, 12, size=(16, 16), classes=3)
     assert equal(whole[9:], batches(files, augment, 3, start_step=9, size=(16, 16), classes=3))
     mapped = pipeline._map
@@ -148,10 +148,21 @@ def test_the_flags_for_a_random_resized_crop_are_a_line(split):
         assert equal(by_flags, batches(split, AugmentConfig(augment=line), 3))
 
 
+def test_several_labels_go_with_their_pictures(split):
+    several = np.eye(5, dtype=np.float32)[split.labels] + np.eye(5, dtype=np.float32)[(split.labels + 2) % 5]
+    tagged = Split(split.ids, several, images=split.images)
+    for line in ("", "flip(0)"):
+        (images, targets), *_ = batches(tagged, AugmentConfig(crop="none", flip=False, augment=line), 2)
+        assert np.array_equal(targets, several[images[:, 0, 0, 0].astype(int)])
+    mixed = AugmentConfig(crop="none", flip=False, cutmix=1.0)
+    for _, targets in batches(tagged, mixed, 3):
+        np.testing.assert_allclose(targets.sum(axis=1), 2.0, atol=1e-6)
+
+
 def test_erasing_by_its_flag_follows_a_line_and_tells_where(split):
     augment = AugmentConfig(augment="flip(0)", erasing=1.0)
     dataset = training_dataset(split, Preprocess((12, 12)), 5, augment, 8, 0, steps=1, visibility=True)
-    ((images, (targets, visible)),) = dataset
+    ((images, (_, visible)),) = dataset
     kept = visible.numpy()[..., 0] == 1
     index = next(iter(training_order(50, 8, 0, steps=1)))["index"].numpy()
     assert np.array_equal(images.numpy()[kept], split.images[index][kept]) and not kept.all()
