@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from imgrec.config import Config, TransferConfig
+from imgrec.config import AugmentConfig, Config, TransferConfig
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources import Source
 from imgrec.errors import InputError
@@ -124,8 +124,6 @@ def _check(config: Config) -> None:
     """Refuse numbers that cannot be meant."""
     optim, quantize = config.optim, config.quantize
     positive = {"epochs": optim.epochs, "batch_size": optim.batch_size, "learning_rate": optim.learning_rate}
-    if not 0 <= config.run.preview <= 1000:
-        raise InputError(f"--preview {config.run.preview}: expected 1 to 1000 pictures, or 0 to train")
     positive["calibration_images"] = quantize.calibration_images
     if quantize.quantize == "qat":
         positive |= {"qat_epochs": quantize.qat_epochs, "qat_learning_rate": quantize.qat_learning_rate}
@@ -142,6 +140,8 @@ def _check(config: Config) -> None:
     }.items():
         if not 0 <= share <= 1:
             raise InputError(f"--{name.replace('_', '-')} {share}: expected a share from 0 to 1")
+    if not 0 <= config.run.preview <= 1000:
+        raise InputError(f"--preview {config.run.preview}: expected 1 to 1000 pictures, or 0 to train")
     augment = config.augment
     if min(augment.mixup, augment.cutmix, augment.mix_epochs, optim.weight_decay, optim.warmup_epochs) < 0:
         raise InputError(
@@ -149,14 +149,19 @@ def _check(config: Config) -> None:
         )
     if optim.mask_loss:
         _check_mask_loss(config)
-    if config.augment.augment:
-        from imgrec.data.augment.compose import parse
+    if augment.augment:
+        _check_line(augment)
 
-        parse(config.augment.augment)
-        if config.augment.crop not in ("auto", "none"):
-            raise InputError(
-                f"--crop {config.augment.crop}: --augment says it all; put crop(pad=4) or resized_crop there"
-            )
+
+def _check_line(augment: AugmentConfig) -> None:
+    """Refuse a line that cannot be read, or that a flag contradicts."""
+    from imgrec.data.augment.compose import parse
+
+    parse(augment.augment)
+    if augment.crop not in ("auto", "none"):
+        raise InputError(
+            f"--crop {augment.crop}: --augment says it all; put crop(pad=4) or resized_crop there"
+        )
 
 
 def _check_mask_loss(config: Config) -> None:
