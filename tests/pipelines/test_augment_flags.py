@@ -71,6 +71,6 @@ def test_preview_writes_a_sheet_and_trains_nothing(
     line = config.replace(augment="flip|randaugment", cutmix=1.0, batch_size=8, preview=21)
     assert run(line.replace(out=str(tmp_path / "run"))) == 0
     assert sorted(p.name for p in tmp_path.iterdir()) == ["blocks.npz", "run.preview.png"]
-    sheet = Image.open(tmp_path / "run.preview.png")
-    assert sheet.width > 700 and sheet.height > 700
+    with Image.open(tmp_path / "run.preview.png") as sheet:
+        assert sheet.width > 700 and sheet.height > 700
     assert capsys.readouterr().out.strip().endswith(f"21 training pictures: {tmp_path / 'run.preview.png'}")

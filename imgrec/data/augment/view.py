@@ -17,9 +17,9 @@ Border = int | Literal["reflect"]
 Matrix = tuple[float, float, float, float, float, float]
 
 IDENTITY: Matrix = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
-# Source pixels for one of the result, along one side: above the first, four bilinear samples are averaged
-# for each; above the second the picture is halved beforehand.
-_DENSE, _HALVED = 1.25, 1.8
+# Source pixels for one of the result, along one side. Up to the first, one bilinear sample sees nearly all of
+# them; above it, four samples are averaged; above the second the picture is halved beforehand.
+_DENSE, _HALVED = 1.5, 2.0
 _LUMA = np.array([0.299, 0.587, 0.114])
 
 
