@@ -2,6 +2,9 @@
 
 A matrix takes a point of the new picture to the old one's, x to the right, y down, in pixels. `border` is
 what lies outside: a grey level of 0…255, `reflect`, or None for what the line had so far.
+
+Source: Simard, Steinkraus and Platt, "Best practices for convolutional neural networks", 2003 (affine maps);
+Krizhevsky, Sutskever and Hinton, "ImageNet classification", 2012 (flips and crops).
 """
 
 import math

@@ -13,7 +13,10 @@ Pair = tuple[float, float]
 
 
 def noise(view: View, draws: Draws, sigma: float = 10.0, p: float = 0.5) -> View:
-    """Add Gaussian noise with a standard deviation of 0 to `sigma` levels, with probability `p`."""
+    """Add Gaussian noise with a standard deviation of 0 to `sigma` levels, with probability `p`.
+
+    Source: Bishop, "Training with noise is equivalent to Tikhonov regularization", 1995.
+    """
     strength = draws.uniform(0.0, sigma)
     if not draws.chance(p):
         return view

@@ -1,7 +1,9 @@
 """A picture seen through an affine map and a colour matrix, computed only when its pixels are asked for.
 
 However many flips, crops, rotations, shears and shifts follow one another, they are one matrix and the
-picture is resampled once; likewise brightness, contrast, saturation and hue are one 3 × 4 matrix.
+picture is resampled once; likewise brightness, contrast, saturation and hue are one 3 × 4 matrix. So what a
+crop has cut off comes back into view where a rotation follows it, and only what lies outside of the picture
+is `border`: one for the whole resample, the last that was named.
 """
 
 import math
