@@ -1,59 +1,187 @@
-"""What augmentation costs: batches of the embedded sample with it, against bare tf.data without.
+"""What augmentation costs, beside bare tf.data, KerasCV's layers, Keras's layers and timm's loader.
 
-python -m benchmarks.input [BATCHES]      (default: 200 of 128 images a round)
+python -m benchmarks.input [--images 512] [--rounds 3] [--timm PYTHON] [--only WORD]
+
+At 224 px from generated JPEG files of 500 × 375 on all cores, and at 28 px from the embedded sample. The
+sides take turns within one run; of each figure the median of the rounds is printed, in wall time and in
+processor time, which other processes disturb less. timm is measured where `--timm` names a Python with it.
 """
 
+import argparse
+import functools
+import os
+import statistics
+import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Callable
+from pathlib import Path
 
+import cv2
+import numpy as np
 import tensorflow as tf
 
-from benchmarks.paired import compare
+from benchmarks.input_peers import CLASSES, SIDE, bare, keras_layers, kerascv
+from benchmarks.paired import seconds
 from imgrec.config import AugmentConfig, DataConfig
+from imgrec.data.dataset import Split
 from imgrec.data.pipeline import training_dataset
 from imgrec.data.preprocess import Preprocess
-from imgrec.data.sources import Split, load_source
+from imgrec.data.sources import load_source
 
-BATCH = 128
-RECIPES = {
-    "pad-and-crop + flip": AugmentConfig(crop="pad"),
-    "the same + Mixup/CutMix": AugmentConfig(crop="pad", mixup=0.2, cutmix=1.0),
-}
-
-
-def bare(split: Split, classes: int, steps: int) -> tf.data.Dataset:
-    """Shuffle, batch and cast, nothing else, over all steps of a round."""
-    labels = tf.one_hot(split.labels, classes)
-    data = tf.data.Dataset.from_tensor_slices((split.images, labels)).shuffle(len(split), seed=0).repeat()
-    batches = data.batch(BATCH, drop_remainder=True).map(lambda x, y: (tf.cast(x, tf.float32), y))
-    return batches.take(steps).prefetch(tf.data.AUTOTUNE)
+BATCH = 64
+# A side takes this share of the images, lest the slow ones decide how long all of it takes.
+SHARES = {"KerasCV": 0.5, "Keras": 0.125}
+MIXED = {"mixup": 0.2, "cutmix": 1.0}
+FULL = "resized_crop|flip|randaugment(2, 9)"
+Side = Callable[[int], tuple[float, float]]
 
 
-def drain(dataset: tf.data.Dataset) -> Callable[[], None]:
-    """Return a function that takes every batch of `dataset` and does nothing with it."""
+def write_pictures(folder: Path, count: int) -> list[str]:
+    """Write JPEG files of 500 × 375 pixels, quality 90, with detail as in photographs (a 1/f spectrum)."""
+    rng = np.random.default_rng(0)
+    y, x = np.meshgrid(np.fft.fftfreq(375), np.fft.rfftfreq(500), indexing="ij")
+    strength = 1 / np.maximum(np.hypot(y, x), 1 / 500)
+    paths = []
+    for number in range(count):
+        noise = np.fft.rfft2(rng.standard_normal((3, 375, 500)))
+        planes = np.fft.irfft2(noise * strength, (375, 500))
+        # Colours differ less than lightness does.
+        planes = planes[:1] + 0.4 * planes
+        pixels = np.clip(127 + 55 * planes / planes.std(), 0, 255).astype(np.uint8).transpose(1, 2, 0)
+        path = folder / str(number % CLASSES) / f"{number:05d}.jpg"
+        path.parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(path), pixels, [cv2.IMWRITE_JPEG_QUALITY, 90])
+        paths.append(str(path))
+    return paths
 
-    def run() -> None:
-        for _ in dataset:
-            pass
+
+def drain(build: Callable[[int], tf.data.Dataset]) -> Side:
+    """Return a side: steps → the wall and processor seconds that taking so many batches took."""
+
+    traced = functools.cache(build)  # once, before the clock starts: KerasCV's layers take many seconds
+
+    def run(steps: int) -> tuple[float, float]:
+        dataset = traced(steps)
+
+        def take() -> None:
+            for _ in dataset:
+                pass
+
+        return seconds(take)
 
     return run
 
 
-def main() -> None:
-    """Print one row a recipe."""
-    steps = int(sys.argv[1]) if len(sys.argv) > 1 else 200
-    source = load_source(DataConfig(), seed=0)
-    preprocess = Preprocess(size=(28, 28), colour="grey")
-    plain = bare(source.train, len(source.classes), steps)
-    for name, augment in RECIPES.items():
-        ours = training_dataset(
-            source.train, preprocess, len(source.classes), augment, BATCH, seed=0, steps=steps
+def ours(split: Split, preprocess: Preprocess, augment: AugmentConfig) -> Side:
+    """Return the side of `training_dataset`."""
+
+    def build(steps: int) -> tf.data.Dataset:
+        return training_dataset(split, preprocess, CLASSES, augment, BATCH, seed=0, steps=steps)
+
+    return drain(build)
+
+
+def timm(python: str, folder: Path) -> Side:
+    """Start timm's loader in its own Python and return its side."""
+    script = Path(__file__).with_name("timm_loader.py")
+    command = [python, str(script), str(folder), str(BATCH), str(SIDE), str(os.cpu_count())]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin is not None and process.stdout is not None
+    send, answer = process.stdin, process.stdout
+    if answer.readline().strip() != "ready":
+        raise SystemExit(f"{python}: timm's loader does not start")
+
+    def run(steps: int) -> tuple[float, float]:
+        print(steps, file=send, flush=True)
+        wall, processor = answer.readline().split()
+        return float(wall), float(processor)
+
+    return run
+
+
+def measure(title: str, sides: dict[str, Side], images: int, rounds: int) -> None:
+    """Let the sides take turns and print a row for each; the ratio is that of the first side to it."""
+    steps = {name: max(1, round(images * SHARES.get(name, 1) / BATCH)) for name in sides}
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
+    for turn in range(rounds + 1):
+        for name, side in sides.items():
+            taken = side(steps[name])
+            if turn:  # the first round warms up
+                found[name].append((taken[0] / steps[name] / BATCH, taken[1] / steps[name] / BATCH))
+    print(f"\n{title}")
+    first = next(iter(sides))
+    for name, taken in found.items():
+        wall, processor = (statistics.median(t[k] for t in taken) for k in (0, 1))
+        ratios = [
+            statistics.median(b[k] / a[k] for a, b in zip(found[first], taken, strict=True)) for k in (0, 1)
+        ]
+        print(
+            f"  {name:28s} {1 / wall:7,.0f} img/s, {1000 * processor:6.2f} ms of a core an image; "
+            f"{first} is {ratios[0]:5.2f} × as fast (processor time: {ratios[1]:5.2f} ×)",
+            flush=True,
         )
-        ratio = compare(drain(ours), drain(plain), rounds=7, warmup=1)
-        rate = steps * BATCH
-        print(f"{name}: {rate / ratio.first:,.0f} img/s, bare tf.data {rate / ratio.second:,.0f} img/s")
-        print(f"  {ratio.wall:.2f} × the speed of bare tf.data")
+
+
+def large(folder: Path, images: int, rounds: int, timm_python: str | None) -> None:
+    """Measure at 224 px from files."""
+    paths = write_pictures(folder, images)
+    labels = np.array([int(Path(path).parent.name) for path in paths], np.int32)
+    split = Split(tuple(paths), labels, paths=tuple(paths))
+    preprocess = Preprocess((SIDE, SIDE))
+    plain = {
+        "crop + flip": ours(split, preprocess, AugmentConfig(crop="random_resized")),
+        "bare tf.data": drain(lambda steps: bare(paths, BATCH, steps)),
+    }
+    measure(f"{SIDE} px from JPEG: crop + flip", plain, images, rounds)
+    full = {
+        "full recipe": ours(split, preprocess, AugmentConfig(augment=FULL, **MIXED)),
+        "KerasCV": drain(lambda steps: kerascv(paths, BATCH, steps)),
+        "Keras": drain(lambda steps: keras_layers(paths, BATCH, steps)),
+    }
+    if timm_python:
+        full["timm"] = timm(timm_python, folder)
+    measure(f"{SIDE} px from JPEG: crop + flip + RandAugment + Mixup/CutMix", full, images, rounds)
+
+
+def small(images: int, rounds: int) -> None:
+    """Measure at 28 px from memory."""
+    source = load_source(DataConfig(), seed=0)
+    preprocess = Preprocess((28, 28), "grey")
+    pixels, labels = source.train.images, tf.one_hot(source.train.labels, CLASSES)
+
+    def plain(steps: int) -> tf.data.Dataset:
+        data = tf.data.Dataset.from_tensor_slices((pixels, labels)).shuffle(10_000, seed=0).repeat()
+        batches = data.batch(BATCH, drop_remainder=True).map(lambda x, y: (tf.cast(x, tf.float32), y))
+        return batches.take(steps).prefetch(tf.data.AUTOTUNE)
+
+    sides = {
+        "crop + flip": ours(source.train, preprocess, AugmentConfig(crop="pad")),
+        "bare tf.data": drain(plain),
+        "the same + Mixup/CutMix": ours(source.train, preprocess, AugmentConfig(crop="pad", **MIXED)),
+        "as a line + RandAugment": ours(
+            source.train, preprocess, AugmentConfig(augment="crop(pad=4)|flip|randaugment(2, 9)")
+        ),
+    }
+    measure("28 px from memory", sides, images, rounds)
+
+
+def main() -> None:
+    """Measure what the flags ask for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--images", type=int, default=512, help="images a side and round at 224 px")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--timm", metavar="PYTHON", help="a Python with timm, to measure its loader too")
+    parser.add_argument("--only", choices=("large", "small"))
+    flags = parser.parse_args()
+    print(f"{os.cpu_count()} cores; load when started: {os.getloadavg()[0]:.1f}; {time.strftime('%F %R')}")
+    if flags.only != "small":
+        with tempfile.TemporaryDirectory() as folder:
+            large(Path(folder), flags.images, flags.rounds, flags.timm)
+    if flags.only != "large":
+        small(20 * flags.images, flags.rounds)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -41,6 +41,12 @@ class _Seconds:
     cpu: float
 
 
+def seconds(action: Callable[[], Any]) -> tuple[float, float]:
+    """Return the wall and the processor seconds that `action` takes."""
+    taken = _timed(action)
+    return taken.wall, taken.cpu
+
+
 def _timed(action: Callable[[], Any]) -> _Seconds:
     wall, cpu = time.perf_counter(), _processor_seconds()
     action()

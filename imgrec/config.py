@@ -58,6 +58,9 @@ class ModelConfig:
 class AugmentConfig:
     """What training pictures go through; evaluation sees none of it."""
 
+    augment: str = ""
+    """Operations on every training picture, joined by |, instead of --crop and --flip, such as
+    "resized_crop|flip|randaugment(2, 9)"; an unknown one lists the known. See README."""
     crop: Crop = "auto"
     """Random crop: pad (pad and crop back, small images), random_resized, none; auto chooses by size."""
     crop_share: float = 0.125
@@ -69,7 +72,11 @@ class AugmentConfig:
     cutmix: float = 0.0
     """CutMix's Beta parameter α; 0 switches it off."""
     mix_probability: float = 1.0
-    """Share of batches that are mixed, when Mixup or CutMix is on; both on: each half of them."""
+    """Share of batches that are mixed, when Mixup or CutMix is on."""
+    cutmix_share: float = 0.5
+    """Share of the mixed batches that CutMix takes when both are on; Mixup has the others."""
+    mix_epochs: int = 0
+    """Number of first epochs in which batches are mixed; 0: all. The last ones are often better unmixed."""
     erasing: float = 0.0
     """Share of images of which a random rectangle is hidden under noise (random erasing)."""
     erasing_area: float = 0.4
@@ -169,6 +176,8 @@ class RunConfig:
     """Compute type; auto measures whether bfloat16 is faster on this hardware and else stays float32."""
     strategy: Literal["auto", "none", "mirrored"] = "auto"
     """Devices; auto takes one device, or mirrors over all GPUs where there are several."""
+    preview: int = 0
+    """Write a contact sheet of this many training pictures to OUT.preview.png and stop; 0 trains."""
     tensorboard: bool = True
     """Write TensorBoard logs to the run folder's tensorboard/."""
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from imgrec.config import Config, LossConfig, TransferConfig
+from imgrec.config import AugmentConfig, Config, LossConfig, TransferConfig
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources import Source
 from imgrec.errors import InputError
@@ -149,16 +149,35 @@ def _check(config: Config) -> None:
     for name, share in {
         "label_smoothing": optim.label_smoothing,
         "mix_probability": config.augment.mix_probability,
+        "cutmix_share": config.augment.cutmix_share,
         "crop_share": config.augment.crop_share,
         "erasing": config.augment.erasing,
         "erasing_area": config.augment.erasing_area,
     }.items():
         if not 0 <= share <= 1:
             raise InputError(f"--{name.replace('_', '-')} {share}: expected a share from 0 to 1")
-    if min(config.augment.mixup, config.augment.cutmix, optim.weight_decay, optim.warmup_epochs) < 0:
-        raise InputError("--mixup, --cutmix, --weight-decay and --warmup-epochs: expected 0 or more")
+    if not 0 <= config.run.preview <= 1000:
+        raise InputError(f"--preview {config.run.preview}: expected 1 to 1000 pictures, or 0 to train")
+    augment = config.augment
+    if min(augment.mixup, augment.cutmix, augment.mix_epochs, optim.weight_decay, optim.warmup_epochs) < 0:
+        raise InputError(
+            "--mixup, --cutmix, --mix-epochs, --weight-decay and --warmup-epochs: expected 0 or more"
+        )
     if optim.mask_loss:
         _check_mask_loss(config)
+    if augment.augment:
+        _check_line(augment)
+
+
+def _check_line(augment: AugmentConfig) -> None:
+    """Refuse a line that cannot be read, or that a flag contradicts."""
+    from imgrec.data.augment.compose import parse
+
+    parse(augment.augment)
+    if augment.crop not in ("auto", "none"):
+        raise InputError(
+            f"--crop {augment.crop}: --augment says it all; put crop(pad=4) or resized_crop there"
+        )
 
 
 def _check_mask_loss(config: Config) -> None:
@@ -184,7 +203,8 @@ def overview(job: Job) -> str:
     parameters = sum(v.shape.num_elements() for v in job.model.trainable_variables)
     mixing = [f"{k} α={v:g}" for k, v in (("Mixup", augment.mixup), ("CutMix", augment.cutmix)) if v]
     erasing = [f"erasing {augment.erasing:g}"] if augment.erasing else []
-    changes = [f"crop: {augment.crop}", *(["flip"] if augment.flip else []), *erasing, *mixing]
+    flags = [f"crop: {augment.crop}", *(["flip"] if augment.flip else [])]
+    changes = [*([augment.augment] if augment.augment else flags), *erasing, *mixing]
     options = " ".join(config.model.model_options)
     counts = f"{len(source.train):,} train, {len(source.val):,} validation, {len(source.test):,} test"
     rows = {

@@ -28,6 +28,7 @@ def make_plan(config: Config, source: Source) -> Plan:
         InputError: an unknown model, or one that is not made for such small pictures, or settings of
             transfer that contradict each other.
     """
+    from imgrec.data.augment.compose import compose
     from imgrec.learning import transfer
     from imgrec.models import info
 
@@ -46,8 +47,11 @@ def make_plan(config: Config, source: Source) -> Plan:
     cache, crop = transfer.wants_cache(config), config.augment.crop
     if crop == "auto":
         crop = "pad" if size <= SMALL else "random_resized"
+    parts = crop == "random_resized"
+    if config.augment.augment:
+        crop, parts = "none", compose(config.augment.augment, (size, size), config.run.seed).whole
     if cache and not config.transfer.unfreeze_at:
-        crop = "none"  # no picture is cropped: the head sees features of whole ones, all the time
+        crop, parts = "none", False  # the head sees features of whole pictures, all the time
     decided = config.replace(
         model=name, image_size=size, colour=colour, crop=crop, cache_features=str(cache).lower()
     )
@@ -57,7 +61,7 @@ def make_plan(config: Config, source: Source) -> Plan:
         resize=config.data.resize,
         # Training sees random parts of a picture; testing on 7/8 of its middle shows things as large
         # (Touvron et al., 2019, arXiv 1906.06423).
-        crop_fraction=0.875 if config.data.resize == "crop" and crop == "random_resized" else 1.0,
+        crop_fraction=0.875 if config.data.resize == "crop" and parts else 1.0,
         max_pixels=config.data.max_pixels,
     )
     model = {

@@ -35,6 +35,10 @@ def run(config: Config, command: str = "imgrec") -> int:
     from pipelines.job import prepare
 
     job = prepare(config, command)
+    if config.run.preview:
+        from pipelines.preview import preview
+
+        return preview(job, out)
     folder = bundle.begin(out)
     outcome.write_inputs(job, folder)
     fitted = _fit(job, folder)

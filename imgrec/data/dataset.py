@@ -17,7 +17,7 @@ class Split:
     """Images of one purpose, in a fixed order; exactly one of `images` and `paths` is set.
 
     ids: stable names (an index in the original set, or a path below the root), `[N]`.
-    labels: int32 `[N]`, positions in `Source.classes`.
+    labels: int32 `[N]`, positions in `Source.classes`; or, several an image, float32 `[N, num_classes]`.
     images: uint8 `[N, H, W, C]`, C = 1 or 3, or None.
     paths: files to decode, `[N]`, or None.
     """

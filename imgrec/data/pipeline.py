@@ -10,18 +10,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
+import cv2
 import numpy as np
 import tensorflow as tf
 
 from imgrec.config import AugmentConfig
-from imgrec.data.augment import (
-    Example,
-    crop_for,
-    flip_left_right,
-    pad_and_crop,
-    random_erasing,
-    random_resized_crop,
-)
+from imgrec.data.augment.batch import Example, crop_for, flip_left_right, pad_and_crop, random_erasing
+from imgrec.data.augment.compose import Augmenter, compose
 from imgrec.data.dataset import Split
 from imgrec.data.decode import decode, to_colour
 from imgrec.data.mixing import mixer
@@ -56,8 +51,10 @@ def training_dataset(
 ) -> tf.data.Dataset:
     """Return the batches of `steps` steps from `start_step` on, epochs in shuffled orders one after another.
 
-    number → load → (random resized crop) → batch → (pad and crop) → (flip) → (erase) → one-hot → (mix)
-    → prefetch
+    number → load → (pad and crop) → (flip) → (erase) → one-hot → (mix) → prefetch, all on batches
+
+    `augment.augment`, a line of operations, stands for crop and flip, and is run while an image is loaded;
+    so is a random resized crop, which is the line "resized_crop|flip".
 
     With `visibility`, for which erasing must be on and mixing off, the targets are the pair (targets,
     visible float32 `[B, H, W, 1]`, 0 where erasing hid the image). `sampling` is one of
@@ -66,29 +63,31 @@ def training_dataset(
     order = order_of(split.labels, num_classes, sampling, seed)
     batch = min(batch_size, order.size)
     crop = crop_for(augment.crop, preprocess.size)
-    numbering = _numbering(order, batch)
-    positions = tf.data.Dataset.range(start_step * batch, (start_step + steps) * batch)
+    line = augment.augment
+    if not line and crop == "random_resized":
+        line = "resized_crop|flip" if augment.flip else "resized_crop"
 
-    if crop == "random_resized":
-        examples = _map(positions.map(numbering), _whole_image(split, preprocess))
-        examples = _map(examples, random_resized_crop(seed, preprocess.size, antialias=preprocess.antialias))
-        batches = examples.batch(batch, drop_remainder=True)
+    if line:
+        batches = training_order(order, batch, steps=steps, start_step=start_step)
+        batches = _map(batches, _augmented(split, preprocess, compose(line, preprocess.size, seed)))
     elif _fits_memory(split, preprocess):
         batches = training_order(order, batch, steps=steps, start_step=start_step)
         batches = _map(batches, _gather(split, preprocess))
     else:
-        examples = _map(positions.map(numbering), _prepared_image(split, preprocess))
+        positions = tf.data.Dataset.range(start_step * batch, (start_step + steps) * batch)
+        examples = positions.map(_numbering(order, batch))
+        examples = _map(examples, _prepared_image(split, preprocess))
         batches = examples.batch(batch, drop_remainder=True)
 
-    if crop == "pad":
+    if not line and crop == "pad":
         mode: Literal["zeros", "reflect"] = "zeros" if preprocess.colour == "grey" else "reflect"
         batches = _map(batches, pad_and_crop(seed, augment.crop_share, mode))
-    if augment.flip:
+    if not line and augment.flip:
         batches = _map(batches, flip_left_right(seed))
     if augment.erasing:
         batches = _map(batches, random_erasing(seed, augment.erasing, (0.02, augment.erasing_area)))
-    batches = _map(batches, _to_pair(num_classes, visibility))
-    mix = mixer(augment, seed)
+    mix = mixer(augment, seed, steps_per_epoch(len(split), batch_size))
+    batches = _map(batches, _to_pair(num_classes, visibility, tf.float32 if mix is None else tf.uint8))
     if mix is not None:
         batches = _map(batches.enumerate(start_step), mix)
     return _deterministic(batches)
@@ -151,38 +150,61 @@ def _numbering(order: Order, batch: int) -> Callable[[Any], Example]:
     return lambda position: order.place(position // length, position % length)
 
 
-def _whole_image(split: Split, preprocess: Preprocess) -> Callable[[Example], Example]:
-    """Add the label and the picture in its own size, uint8 `[h, w, C]`."""
+def _augmented(split: Split, preprocess: Preprocess, augmenter: Augmenter) -> Callable[[Example], Example]:
+    """Add labels and augmented pictures, uint8 `[B, H, W, C]`, of a batch.
+
+    Decoding and all changes of a picture are one call: nothing of its full size goes through TensorFlow.
+    """
+    # Batches are worked on side by side; threads of OpenCV's own would cost a fifth more processor time.
+    cv2.setNumThreads(1)
+    picture = _whole_image(split, preprocess) if augmenter.whole else _prepared(split, preprocess)
+    labels = tf.constant(split.labels)
+
+    def read(epoch: np.ndarray, index: np.ndarray) -> np.ndarray:
+        result = np.empty((len(index), *preprocess.shape), np.uint8)
+        for place, (e, i) in enumerate(zip(epoch.tolist(), index.tolist(), strict=True)):
+            result[place] = augmenter(picture(i), e, i)
+        return result
+
+    def load(batch: Example) -> Example:
+        image = tf.numpy_function(read, [batch["epoch"], batch["index"]], tf.uint8)
+        image = tf.ensure_shape(image, (None, *preprocess.shape))
+        return {**batch, "image": image, "label": tf.gather(labels, batch["index"])}
+
+    return load
+
+
+def _whole_image(split: Split, preprocess: Preprocess) -> Callable[[int], np.ndarray]:
+    """Return index → the picture in its own size, uint8 `[h, w, C]`."""
     if split.images is not None:
         images = split.images
-        return _loader(split, preprocess, lambda i: to_colour(images[i], preprocess.colour), (None, None))
+        return lambda index: to_colour(images[index], preprocess.colour)
     paths = split.paths or ()
 
     def read(index: int) -> np.ndarray:
         pixels = decode(read_file(paths[index]), preprocess.max_pixels, paths[index])
         return to_colour(pixels, preprocess.colour)
 
-    return _loader(split, preprocess, read, (None, None))
+    return read
+
+
+def _prepared(split: Split, preprocess: Preprocess) -> Callable[[int], np.ndarray]:
+    """Return index → prepared pixels, uint8 `[H, W, C]`, from memory where they fit."""
+    if not _fits_memory(split, preprocess):
+        return _reader(split, preprocess)
+    images = load_arrays(split, preprocess)
+    return lambda index: images[index]
 
 
 def _prepared_image(split: Split, preprocess: Preprocess) -> Callable[[Example], Example]:
     """Add the label and the prepared picture, uint8 `[H, W, C]`."""
-    return _loader(split, preprocess, _reader(split, preprocess), preprocess.size)
-
-
-def _loader(
-    split: Split,
-    preprocess: Preprocess,
-    read: Callable[[int], np.ndarray],
-    size: tuple[int | None, int | None],
-) -> Callable[[Example], Example]:
     # NumPy inside tf.data, so that there is one implementation; OpenCV and NumPy leave Python's lock
     # while they work, so images are still prepared in parallel.
-    labels = tf.constant(split.labels, tf.int32)
+    read, labels = _reader(split, preprocess), tf.constant(split.labels)
 
     def load(example: Example) -> Example:
         image = tf.numpy_function(read, [example["index"]], tf.uint8)
-        image = tf.ensure_shape(image, (*size, preprocess.shape[-1]))
+        image = tf.ensure_shape(image, preprocess.shape)
         return {**example, "image": image, "label": labels[example["index"]]}
 
     return load
@@ -192,7 +214,7 @@ def _gather(split: Split, preprocess: Preprocess) -> Callable[[Example], Example
     """Add labels and prepared pictures of a batch from memory."""
     with tf.device("CPU"):
         images = tf.constant(load_arrays(split, preprocess))
-        labels = tf.constant(split.labels, tf.int32)
+        labels = tf.constant(split.labels)
 
     def gather(batch: Example) -> Example:
         index = batch["index"]
@@ -205,10 +227,13 @@ def _fits_memory(split: Split, preprocess: Preprocess) -> bool:
     return split.images is not None or len(split) * int(np.prod(preprocess.shape)) <= IN_MEMORY_BYTES
 
 
-def _to_pair(num_classes: int, visibility: bool = False) -> Callable[[Example], tuple[Any, Any]]:
+def _to_pair(
+    num_classes: int, visibility: bool = False, dtype: Any = tf.float32
+) -> Callable[[Example], tuple[Any, Any]]:
     def pair(batch: Example) -> tuple[Any, Any]:
-        targets = tf.one_hot(batch["label"], num_classes)
-        return tf.cast(batch["image"], tf.float32), (targets, batch["visible"]) if visibility else targets
+        label = batch["label"]  # of one class, [B], or of several, [B, num_classes]
+        targets = tf.one_hot(label, num_classes) if label.shape.rank == 1 else tf.cast(label, tf.float32)
+        return tf.cast(batch["image"], dtype), (targets, batch["visible"]) if visibility else targets
 
     return pair
 

@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from imgrec import runtime
 from imgrec.bundle import write_file
-from imgrec.data.augment import Example, flipped
+from imgrec.data.augment.batch import Example, flipped
 from imgrec.data.dataset import Split
 from imgrec.data.pipeline import evaluation_dataset, training_order
 from imgrec.data.preprocess import Preprocess

@@ -106,6 +106,7 @@ def wants_cache(config: Config) -> bool:
 def _not_cached(augment: AugmentConfig) -> list[str]:
     """The settings that change pictures in ways no cached feature shows."""
     crop = [f"--crop {augment.crop}"] if augment.crop in ("pad", "random_resized") else []
+    crop += [f"--augment {augment.augment!r}"] if augment.augment else []
     others = {"mixup": augment.mixup, "cutmix": augment.cutmix, "erasing": augment.erasing}
     return crop + [f"--{name} {value:g}" for name, value in others.items() if value]
 

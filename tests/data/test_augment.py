@@ -4,13 +4,9 @@ import tensorflow as tf
 from pictures import picture
 
 from imgrec.data import randomness
-from imgrec.data.augment import (
-    crop_for,
-    flip_left_right,
-    pad_and_crop,
-    random_erasing,
-    random_resized_crop,
-)
+from imgrec.data.augment.batch import crop_for, flip_left_right, pad_and_crop, random_erasing
+from imgrec.data.augment.compose import FIRST_STREAM, LONGEST
+from imgrec.data.draws import Draws
 from imgrec.data.randomness import ERASE, FLIP, permuted, uniform
 
 MASK = 2**64 - 1
@@ -60,6 +56,18 @@ def test_draws_are_the_hash_of_seed_epoch_index_and_stream():
         assert float(drawn) == reference_uniform(seed, epoch, index, stream)
         many = uniform(seed, tf.constant([epoch], tf.int64), tf.constant([index], tf.int64), stream, 3)
         assert many.numpy().tolist() == [[reference_uniform(seed, epoch, index, stream, d) for d in range(3)]]
+
+
+def test_draws_without_tensorflow_are_the_same():
+    for seed, epoch, index, stream in ((0, 0, 0, 0), (1, 2, 3, 4), (2**40, 7, 10**9, 1), (-5, 0, 1, 47)):
+        draws = Draws(seed, epoch, index, stream)
+        place = (tf.constant(epoch, tf.int64), tf.constant(index, tf.int64))
+        assert [draws.uniform() for _ in range(9)] == uniform(seed, *place, stream, 9).numpy().tolist()
+    draws = Draws(3, 0, 0, 9)
+    numbers = [draws.below(6) for _ in range(6000)]
+    assert ((np.bincount(numbers, minlength=6) - 1000) ** 2 / 1000).sum() < 25  # χ², 5 degrees: once in 7,000
+    first, second = Draws(3, 0, 0, 9).generator(), Draws(3, 0, 1, 9).generator()
+    assert abs(np.corrcoef(first.random(9999), second.random(9999))[0, 1]) < 0.04
 
 
 def test_draws_are_uniform_and_unrelated():
@@ -167,49 +175,12 @@ def test_erasing_covers_the_share_it_is_given():
     assert hidden.min() > 0.08 and hidden.max() < 0.33 and abs(hidden.mean() - 0.2) < 0.015
 
 
-def reference_parts(height, width, scale, ratio, count):
-    """Sizes of parts by torchvision's `RandomResizedCrop.get_params`, drawn by NumPy."""
-    rng, sizes = np.random.default_rng(0), []
-    for _ in range(count):
-        for _ in range(10):
-            area, aspect = rng.uniform(*scale) * height * width, np.exp(rng.uniform(*np.log(ratio)))
-            h, w = round(np.sqrt(area / aspect)), round(np.sqrt(area * aspect))
-            if h <= height and w <= width:
-                sizes.append((h, w))
-                break
-    return np.array(sizes)
-
-
-def test_random_resized_crop_parts_are_spread_as_torchvisions(monkeypatch):
-    parts = []
-
-    def record(pixels, size, antialias):
-        parts.append(pixels.shape[:2])
-        return np.zeros((*size, 3), np.uint8)
-
-    monkeypatch.setattr("imgrec.data.augment.stretch", record)
-    operation, whole = random_resized_crop(seed=5, size=(8, 8)), tf.constant(picture(90, 120))
-    numbered = tf.data.Dataset.range(1000).map(lambda n: {"image": whole, "epoch": n // 2, "index": n})
-    assert len(list(numbered.map(operation))) == len(parts) == 1000
-    ours, reference = np.array(parts), reference_parts(90, 120, (0.35, 1.0), (3 / 4, 4 / 3), 4000)
-    for measure in (lambda s: s.prod(axis=1) / 10800, lambda s: np.log(s[:, 1] / s[:, 0])):
-        quantiles = (np.quantile(measure(s), (0.0, 0.25, 0.5, 0.75, 1.0)) for s in (ours, reference))
-        np.testing.assert_allclose(*quantiles, atol=0.04)
-
-
-@pytest.mark.parametrize("shape", [(40, 60), (1, 50), (50, 1), (1, 1), (300, 7)])
-def test_random_resized_crop_fits_every_shape(shape):
-    image = tf.constant(picture(*shape))
-    example = {"image": image, "epoch": tf.constant(2, tf.int64), "index": tf.constant(3, tf.int64)}
-    result = both_ways(random_resized_crop(seed=0, size=(24, 16)), example)
-    assert result.shape == (24, 16, 3) and result.dtype == np.uint8
-
-
 def test_auto_crop_goes_by_size():
     assert crop_for("auto", (28, 28)) == "pad" and crop_for("auto", (224, 224)) == "random_resized"
     assert crop_for("none", (28, 28)) == "none"
 
 
 def test_streams_are_distinct():
-    names = ("FLIP", "CROP_TOP", "CROP_LEFT", "CROP_AREA", "CROP_RATIO", "MIX")
-    assert len({getattr(randomness, name) for name in names}) == len(names)
+    names = ("FLIP", "CROP_TOP", "CROP_LEFT", "CROP_AREA", "CROP_RATIO", "MIX", "ERASE")
+    streams = {getattr(randomness, name) for name in names}
+    assert len(streams) == len(names) and max(streams) < FIRST_STREAM and FIRST_STREAM + LONGEST <= 64

@@ -4,8 +4,15 @@ from pictures import picture, write_classes
 
 from imgrec.config import AugmentConfig, DataConfig
 from imgrec.data import pipeline
+from imgrec.data.augment.compose import compose
 from imgrec.data.dataset import Split
-from imgrec.data.pipeline import evaluation_dataset, load_arrays, steps_per_epoch, training_dataset
+from imgrec.data.pipeline import (
+    evaluation_dataset,
+    load_arrays,
+    steps_per_epoch,
+    training_dataset,
+    training_order,
+)
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources import load_source
 
@@ -102,6 +109,63 @@ def test_files_and_arrays_give_equal_crops(files):
         batches(files, augment, 8, size=(16, 16), classes=3),
         batches(arrays, augment, 8, size=(16, 16), classes=3),
     )
+
+
+LINE = "crop(pad=2)|flip|rotate(20)|jitter|randaugment(2, 9)|erasing"
+
+
+def test_a_line_is_applied_to_each_image_by_its_epoch_and_number(split):
+    augment = AugmentConfig(augment=LINE, crop="random_resized")  # the line is instead of the flags
+    augmenter = compose(LINE, (12, 12), 3)
+    order = training_order(50, 8, 3, steps=14)
+    for (images, targets), place in zip(batches(split, augment, 14, seed=3), order, strict=True):
+        index, epoch = place["index"].numpy(), place["epoch"].numpy()
+        expected = [augmenter(split.images[i], e, i) for e, i in zip(epoch, index, strict=True)]
+        assert np.array_equal(images, np.array(expected)) and images.dtype == np.float32
+        assert np.array_equal(targets, np.eye(5)[index % 5])
+
+
+@pytest.mark.parametrize("line", [LINE, "resized_crop|trivialaugment"])
+def test_lines_give_the_same_for_any_number_of_workers_and_any_start(files, line, monkeypatch):
+    augment = AugmentConfig(augment=line)
+    whole = batches(files, augment, 12, size=(16, 16), classes=3)
+    assert equal(whole[9:], batches(files, augment, 3, start_step=9, size=(16, 16), classes=3))
+    mapped = pipeline._map
+    monkeypatch.setattr(
+        pipeline, "_map", lambda data, function: data.map(function, num_parallel_calls=7, deterministic=True)
+    )
+    monkeypatch.setattr(pipeline, "IN_MEMORY_BYTES", 0)
+    assert equal(whole, batches(files, augment, 12, size=(16, 16), classes=3))
+    monkeypatch.setattr(pipeline, "_map", lambda data, function: data.map(function))
+    assert equal(whole, batches(files, augment, 12, size=(16, 16), classes=3))
+    monkeypatch.setattr(pipeline, "_map", mapped)
+    assert not equal(whole, batches(files, augment, 12, seed=1, size=(16, 16), classes=3))
+
+
+def test_the_flags_for_a_random_resized_crop_are_a_line(split):
+    for flags, line in (({}, "resized_crop|flip"), ({"flip": False}, "resized_crop")):
+        by_flags = batches(split, AugmentConfig(crop="random_resized", **flags), 3)
+        assert equal(by_flags, batches(split, AugmentConfig(augment=line), 3))
+
+
+def test_several_labels_go_with_their_pictures(split):
+    several = np.eye(5, dtype=np.float32)[split.labels] + np.eye(5, dtype=np.float32)[(split.labels + 2) % 5]
+    tagged = Split(split.ids, several, images=split.images)
+    for line in ("", "flip(0)"):
+        (images, targets), *_ = batches(tagged, AugmentConfig(crop="none", flip=False, augment=line), 2)
+        assert np.array_equal(targets, several[images[:, 0, 0, 0].astype(int)])
+    mixed = AugmentConfig(crop="none", flip=False, cutmix=1.0)
+    for _, targets in batches(tagged, mixed, 3):
+        np.testing.assert_allclose(targets.sum(axis=1), 2.0, atol=1e-6)
+
+
+def test_erasing_by_its_flag_follows_a_line_and_tells_where(split):
+    augment = AugmentConfig(augment="flip(0)", erasing=1.0)
+    dataset = training_dataset(split, Preprocess((12, 12)), 5, augment, 8, 0, steps=1, visibility=True)
+    ((images, (_, visible)),) = dataset
+    kept = visible.numpy()[..., 0] == 1
+    index = next(iter(training_order(50, 8, 0, steps=1)))["index"].numpy()
+    assert np.array_equal(images.numpy()[kept], split.images[index][kept]) and not kept.all()
 
 
 def test_evaluation_shows_all_once_in_order(split, files):

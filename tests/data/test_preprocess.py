@@ -10,7 +10,6 @@ import tensorflow as tf
 from pictures import encode, picture, with_orientation
 from PIL import Image, ImageOps
 
-from imgrec.data.augment import random_resized_crop
 from imgrec.data.dataset import Split
 from imgrec.data.decode import decode
 from imgrec.data.header import read_header
@@ -247,13 +246,6 @@ def test_every_path_gives_equal_pixels(tmp_path, process, monkeypatch):
         monkeypatch.setattr("imgrec.data.pipeline.IN_MEMORY_BYTES", budget)
         batches = [images.numpy() for images, _ in evaluation_dataset(split, process, 2, batch_size=7)]
         assert np.array_equal(np.concatenate(batches), expected.astype(np.float32))
-
-
-def test_the_training_crop_uses_the_same_resize():
-    """A random part that must be the whole picture is what `stretch` gives."""
-    example = {"image": picture(), "epoch": np.int64(0), "index": np.int64(0)}
-    whole = random_resized_crop(0, (32, 24), scale=(1.0, 1.0), ratio=(83 / 61, 83 / 61))(example)
-    assert np.array_equal(whole["image"], stretch(picture(), (32, 24)))
 
 
 def test_arrays_of_another_kind_are_refused():

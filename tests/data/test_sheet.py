@@ -1,0 +1,32 @@
+import io
+
+import numpy as np
+from pictures import picture
+from PIL import Image
+
+from imgrec.data.augment.sheet import contact_sheet, title_of
+
+
+def test_the_sheet_shows_every_picture_under_its_title():
+    pictures = np.stack([picture(16, 16, phase=float(n)) for n in range(6)])
+    sheet = contact_sheet(pictures, [f"$class_{n} {'long ' * 9}" for n in range(6)])
+    assert len(sheet.axes) == 6
+    for axes, pixels in zip(sheet.axes, pictures, strict=True):
+        assert np.array_equal(axes.images[0].get_array(), pixels)
+        assert axes.get_title().startswith("$class") and len(axes.get_title()) < 30
+    stream = io.BytesIO()
+    sheet.savefig(stream, format="png")
+    image = Image.open(stream)
+    assert image.width > 600 and image.height > 200
+    # A grey picture is shown in its own grey.
+    grey = contact_sheet(np.full((1, 8, 8, 1), 60, np.uint8), ["one"])
+    grey.savefig(stream := io.BytesIO(), format="png")
+    shown = np.asarray(Image.open(stream).convert("L"))
+    assert (shown == 60).mean() > 0.1
+
+
+def test_titles_tell_what_was_mixed():
+    classes = ("cat", "dog", "owl")
+    assert title_of(np.array([0, 1, 0.0]), classes) == "dog"
+    assert title_of(np.array([0.3, 0.004, 0.696]), classes) == "owl 0.7 + cat 0.3"
+    assert title_of(np.array([1.0, 0.0, 1.0]), classes) == "cat 1 + owl 1"
