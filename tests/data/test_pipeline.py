@@ -14,6 +14,7 @@ from imgrec.data.pipeline import (
     training_order,
 )
 from imgrec.data.preprocess import Preprocess
+from imgrec.data.sampling import order_of
 from imgrec.data.sources import load_source
 
 PLAIN = AugmentConfig(crop="none", flip=False)
@@ -117,7 +118,7 @@ LINE = "crop(pad=2)|flip|rotate(20)|jitter|randaugment(2, 9)|erasing"
 def test_a_line_is_applied_to_each_image_by_its_epoch_and_number(split):
     augment = AugmentConfig(augment=LINE, crop="random_resized")  # the line is instead of the flags
     augmenter = compose(LINE, (12, 12), 3)
-    order = training_order(50, 8, 3, steps=14)
+    order = training_order(order_of(split.labels, 5, "natural", 3), 8, steps=14)
     for (images, targets), place in zip(batches(split, augment, 14, seed=3), order, strict=True):
         index, epoch = place["index"].numpy(), place["epoch"].numpy()
         expected = [augmenter(split.images[i], e, i) for e, i in zip(epoch, index, strict=True)]
@@ -164,7 +165,7 @@ def test_erasing_by_its_flag_follows_a_line_and_tells_where(split):
     dataset = training_dataset(split, Preprocess((12, 12)), 5, augment, 8, 0, steps=1, visibility=True)
     ((images, (_, visible)),) = dataset
     kept = visible.numpy()[..., 0] == 1
-    index = next(iter(training_order(50, 8, 0, steps=1)))["index"].numpy()
+    index = next(iter(training_order(order_of(split.labels, 5, "natural", 0), 8, steps=1)))["index"].numpy()
     assert np.array_equal(images.numpy()[kept], split.images[index][kept]) and not kept.all()
 
 
