@@ -35,6 +35,11 @@ class DataConfig:
     """How another shape is brought to the square: centre crop, letterbox (grey bars) or stretch."""
     max_pixels: int = 50_000_000
     """Images with more pixels than this are refused before they are decoded."""
+    adapt: str = "none"
+    """Steps that mend what a picture's own statistics show, in training and ever after, joined by |:
+    lowlight, gamma, equalize or clahe (dark), dehaze (hazy), stretch (flat), balance (tinted), denoise
+    (noisy), standardize (always); lowlight(100) moves a threshold. auto: lowlight|dehaze. none: off. The
+    report judges them against off."""
 
 
 @dataclass(frozen=True)

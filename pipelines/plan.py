@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from imgrec.config import Config, model_options
+from imgrec.data import adapt
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources import Source
 
@@ -26,7 +27,7 @@ def make_plan(config: Config, source: Source) -> Plan:
 
     Raises:
         InputError: an unknown model, or one that is not made for such small pictures, or settings of
-            transfer that contradict each other.
+            transfer that contradict each other, or an unknown adaptive step.
     """
     from imgrec.learning import transfer
     from imgrec.models import info
@@ -49,7 +50,12 @@ def make_plan(config: Config, source: Source) -> Plan:
     if cache and not config.transfer.unfreeze_at:
         crop = "none"  # no picture is cropped: the head sees features of whole ones, all the time
     decided = config.replace(
-        model=name, image_size=size, colour=colour, crop=crop, cache_features=str(cache).lower()
+        model=name,
+        image_size=size,
+        colour=colour,
+        crop=crop,
+        cache_features=str(cache).lower(),
+        adapt=adapt.canonical(config.data.adapt),
     )
     preprocess = Preprocess(
         size=(size, size),
@@ -59,6 +65,7 @@ def make_plan(config: Config, source: Source) -> Plan:
         # (Touvron et al., 2019, arXiv 1906.06423).
         crop_fraction=0.875 if config.data.resize == "crop" and crop == "random_resized" else 1.0,
         max_pixels=config.data.max_pixels,
+        adapt=decided.data.adapt,
     )
     model = {
         "name": name,

@@ -23,7 +23,6 @@ from imgrec.data.augment import (
     random_resized_crop,
 )
 from imgrec.data.dataset import Split
-from imgrec.data.decode import decode, to_colour
 from imgrec.data.mixing import mixer
 from imgrec.data.preprocess import Preprocess, read_file
 from imgrec.data.randomness import permuted
@@ -130,7 +129,7 @@ def load_arrays(
     if count is not None and count < len(split):
         drawn = None if seed is None else np.random.default_rng(seed).permutation(len(split))[:count]
         chosen = chosen[:count] if drawn is None else np.sort(drawn)
-    if split.images is not None and split.images.shape[1:] == preprocess.shape:
+    if split.images is not None and split.images.shape[1:] == preprocess.shape and not preprocess.adapts:
         return split.images if len(chosen) == len(split) else split.images[chosen]
     read = _reader(split, preprocess)
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
@@ -157,15 +156,14 @@ def _numbering(size: int, epoch_length: int, seed: int) -> Callable[[Any], Examp
 
 
 def _whole_image(split: Split, preprocess: Preprocess) -> Callable[[Example], Example]:
-    """Add the label and the picture in its own size, uint8 `[h, w, C]`."""
+    """Add the label and the picture in its own size, adapted, uint8 `[h, w, C]`."""
     if split.images is not None:
         images = split.images
-        return _loader(split, preprocess, lambda i: to_colour(images[i], preprocess.colour), (None, None))
+        return _loader(split, preprocess, lambda i: preprocess.whole(images[i]), (None, None))
     paths = split.paths or ()
 
     def read(index: int) -> np.ndarray:
-        pixels = decode(read_file(paths[index]), preprocess.max_pixels, paths[index])
-        return to_colour(pixels, preprocess.colour)
+        return preprocess.whole_of_bytes(read_file(paths[index]), paths[index])
 
     return _loader(split, preprocess, read, (None, None))
 
