@@ -12,8 +12,10 @@ import numpy as np
 from imgrec.data.adapt.statistics import dark_channel, patch_radius, thinned
 from imgrec.data.decode import to_colour
 
-OMEGA = 0.95
-"""Share of the haze that is taken off, as in the paper: some haze is what distance looks like."""
+OMEGA = 1.0
+"""Share of the haze that is taken off. The paper leaves a twentieth, for depth in the eye of a viewer; a
+network that never saw haze takes it for a grey background: 0.95 gave .52, and 1 gave .88, on hazy validation
+images of the sample that are recognised at .89 when clear."""
 LOWEST = 0.1
 """The least transmission that is divided by, t₀ of eq. 22."""
 EPSILON = 1e-3
