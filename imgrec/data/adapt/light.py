@@ -8,8 +8,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from imgrec.data.adapt.statistics import bright, quantile, thinned
-from imgrec.data.decode import to_colour
+from imgrec.data.adapt.statistics import bright, luma, quantile, thinned
 
 Plane = Callable[[np.ndarray], np.ndarray]
 TARGET = 235.0
@@ -60,8 +59,8 @@ def stretch_contrast(pixels: np.ndarray) -> np.ndarray:
 
     Linear contrast stretching, Gonzalez and Woods, section 3.2.
     """
-    luma = to_colour(thinned(pixels), "grey")
-    low, high = quantile(luma, 0.01), quantile(luma, 0.99)
+    levels = luma(thinned(pixels))
+    low, high = quantile(levels, 0.01), quantile(levels, 0.99)
     return _levels(pixels, (np.arange(256) - low) * (255 / max(1.0, high - low)))
 
 

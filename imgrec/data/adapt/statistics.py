@@ -7,8 +7,6 @@ that the price of looking does not grow with it.
 import cv2
 import numpy as np
 
-from imgrec.data.decode import to_colour
-
 LOOKED_AT = 256
 """The shorter side, in pixels, that at least is looked at of a larger picture."""
 _IMMERKAER = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float64)
@@ -19,7 +17,7 @@ def bright(pixels: np.ndarray) -> float:
 
     A high quantile rather than the mean: a well-lit object on black is dark in the mean, and not dark.
     """
-    return quantile(to_colour(thinned(pixels), "grey"), 0.99)
+    return quantile(luma(thinned(pixels)), 0.99)
 
 
 def veil(pixels: np.ndarray) -> float:
@@ -35,8 +33,8 @@ def veil(pixels: np.ndarray) -> float:
 
 def contrast(pixels: np.ndarray) -> float:
     """Return the range of luma without the darkest and the brightest 1 % of the pixels."""
-    luma = to_colour(thinned(pixels), "grey")
-    return quantile(luma, 0.99) - quantile(luma, 0.01)
+    levels = luma(thinned(pixels))
+    return quantile(levels, 0.99) - quantile(levels, 0.01)
 
 
 def cast(pixels: np.ndarray) -> float:
@@ -60,8 +58,7 @@ def noise(pixels: np.ndarray) -> float:
         return 0.0
     top, left = (max(0, (side - LOOKED_AT) // 2) for side in (height, width))
     part = pixels[top : top + LOOKED_AT, left : left + LOOKED_AT]
-    luma = to_colour(part, "grey")[..., 0].astype(np.float64)
-    response = cv2.filter2D(luma, cv2.CV_64F, _IMMERKAER)[1:-1, 1:-1]
+    response = cv2.filter2D(luma(part).astype(np.float64), cv2.CV_64F, _IMMERKAER)[1:-1, 1:-1]
     return float(np.abs(response).mean() * np.sqrt(np.pi / 2) / 6)
 
 
@@ -71,9 +68,16 @@ def thinned(pixels: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(pixels[::step, ::step])
 
 
+def luma(pixels: np.ndarray) -> np.ndarray:
+    """Return OpenCV's luma (ITU-R 601), uint8 `[h, w]`: quick, a level from `to_colour` at most."""
+    if pixels.shape[-1] == 1:
+        return pixels[..., 0]
+    return cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)
+
+
 def quantile(levels: np.ndarray, share: float) -> float:
     """Return the lowest level that at least `share` of the uint8 `levels` do not pass."""
-    counts = np.bincount(levels.reshape(-1), minlength=256).cumsum()
+    counts = cv2.calcHist([np.ascontiguousarray(levels)], [0], None, [256], [0, 256]).cumsum(dtype=np.float64)
     return float(np.searchsorted(counts, share * levels.size))
 
 
@@ -86,8 +90,10 @@ def dark_channel(pixels: np.ndarray, radius: int) -> np.ndarray:
         pixels: uint8 `[h, w, C]`.
         radius: of the patch, which has 2 radius + 1 pixels a side and ends at the picture's edges.
     """
-    lowest = np.ascontiguousarray(pixels.min(axis=-1))
-    return cv2.erode(lowest, np.ones((2 * radius + 1, 2 * radius + 1), np.uint8))
+    lowest = pixels[..., 0]
+    for channel in range(1, pixels.shape[-1]):  # many times as fast as NumPy's minimum over a short axis
+        lowest = cv2.min(lowest, pixels[..., channel])
+    return cv2.erode(np.ascontiguousarray(lowest), np.ones((2 * radius + 1, 2 * radius + 1), np.uint8))
 
 
 def patch_radius(pixels: np.ndarray) -> int:
