@@ -8,7 +8,29 @@ sensor, and Koschmieder's law with a random depth, β of 0.6…1.8 and airlight 
 answered as it comes (off), and by the same network after the steps of `--adapt auto`. `photos` needs
 `pip install --no-deps foolbox==3.3.4 scikit-image "imgrec[pretrained]"` (photographs and weights, which stay
 in these packages). The thresholds were set on the sample's training images and on the photographs called
-"set on"; all other figures are of pictures that had no say in them.
+"set on", and the share of haze that is taken off on validation images of the sample; all other figures are
+of pictures that had no say in them.
+
+Measured: the share of pictures that triggered the right step and no other, and accuracy.
+
+    sample, 2,000 test images        right     off   steps   adaptive BN
+    clear                           99.60 %  .8885   .8885   .8900
+    2 stops under                   49.45 %  .8070   .8505   .8810
+    3 stops under                  100.00 %  .7245   .8785   .8645
+    4 stops under                  100.00 %  .6095   .8705   .8525
+    5 stops under                  100.00 %  .4635   .8575   .8290
+    haze                            98.70 %  .1035   .8300   .5165
+
+    ImageNet photographs, 2 × 20
+    clear                          100.00 %  .900    .900
+    3 stops under                  100.00 %  .900    .850    within chance, as are 5 and 6
+    5 stops under                  100.00 %  .825    .850
+    6 stops under                  100.00 %  .725    .850
+    7 stops under                  100.00 %  .525    .825
+    haze                           100.00 %  .650    .925
+
+On all 76 photographs: no step on any clear one, the right one on all of 3 to 5 stops under and on all hazy
+ones, and on 61 to 70 % of 2 stops under.
 """
 
 import argparse

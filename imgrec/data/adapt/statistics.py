@@ -23,9 +23,9 @@ def bright(pixels: np.ndarray) -> float:
 def veil(pixels: np.ndarray) -> float:
     """Return the level that 98 % of the dark channel pass: the light that lies over even the darkest places.
 
-    In pictures without haze the dark channel is close to 0 (He et al., 2011, figure 5: 86 % of its pixels
-    below 25); haze adds A (1 − t) to all of it. A low quantile rather than the mean: a white background
-    has a bright dark channel, and yet is no haze.
+    In pictures without haze the dark channel is close to 0 (He et al., 2011, on 5,000 outdoor pictures:
+    90 % of its pixels below 25); haze adds A (1 − t) to all of it. A low quantile rather than the mean: a
+    white background has a bright dark channel, and yet is no haze.
     """
     seen = thinned(pixels)
     return quantile(dark_channel(seen, patch_radius(seen)), 0.02)
