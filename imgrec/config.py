@@ -41,6 +41,11 @@ class DataConfig:
     long_tail: float = 0.0
     """For experiments: leave an exponential long tail of the training images, the first class this many
     times as large as the last; 0 leaves all."""
+    adapt: str = "none"
+    """Steps that mend what a picture's own statistics show, in training and ever after, joined by |:
+    lowlight, gamma, equalize or clahe (dark), dehaze (hazy), stretch (flat), balance (tinted), denoise
+    (noisy), standardize (always); lowlight(100) moves a threshold. auto: lowlight|dehaze. none: off. The
+    report judges them against off."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from imgrec.config import AugmentConfig, Config, LossConfig, TransferConfig
+from imgrec.data import adapt
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources import Source
 from imgrec.errors import InputError
@@ -137,7 +138,8 @@ def _build(config: Config, plan: Plan, strategy: Any) -> tuple[Any, tuple[str, .
 
 
 def _check(config: Config) -> None:
-    """Refuse numbers that cannot be meant."""
+    """Refuse numbers that cannot be meant, and unknown adaptive steps, before any data is read."""
+    adapt.parse(config.data.adapt)
     optim, quantize = config.optim, config.quantize
     positive = {"epochs": optim.epochs, "batch_size": optim.batch_size, "learning_rate": optim.learning_rate}
     positive["calibration_images"] = quantize.calibration_images
@@ -211,6 +213,7 @@ def overview(job: Job) -> str:
         "data": f"{source.name}: {counts} images",
         "classes": f"{len(source.classes)}: {names}",
         "input": f"{height} × {height} {job.preprocess.colour}, resize: {job.preprocess.resize}",
+        **({"adaptation": job.preprocess.adapt} if job.preprocess.adapts else {}),
         "model": f"{job.recorded_model['name']} {options}".strip() + f", {parameters:,} trainable parameters",
         **({"transfer": transfer.summary(config)} if config.transfer != TransferConfig() else {}),
         **({"loss": objective.summary(config, job.objective)} if config.loss != LossConfig() else {}),

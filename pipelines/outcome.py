@@ -1,6 +1,6 @@
 """What a training leaves in its run folder, and the last lines it prints."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ class Result:
     logits: np.ndarray
     """float32 `[N, num_classes]`, in the order of the split."""
     metrics: dict[str, Any]
+    adaptation: dict[str, Any] | None = None
+    """What the adaptive steps are worth, as `evaluation.adaptation.judge` returns it; None without steps."""
 
 
 def write_inputs(job: Job, folder: Path) -> None:
@@ -42,7 +44,10 @@ def write_inputs(job: Job, folder: Path) -> None:
 
 
 def evaluate(job: Job, folder: Path) -> Result:
-    """Answer for every test image, write predictions.csv and return the figures."""
+    """Answer for every test image, write predictions.csv and return the figures.
+
+    Where the preprocessing has adaptive steps, the same model answers again without them.
+    """
     from imgrec.data.pipeline import evaluation_dataset
     from imgrec.evaluation import metrics
 
@@ -51,7 +56,25 @@ def evaluate(job: Job, folder: Path) -> Result:
     logits = job.model.predict(data, verbose=0)
     metrics.write_predictions(folder / "predictions.csv", test.ids, test.labels, logits, classes)
     counts = job.source.train.counts(len(classes)).tolist()
-    return Result(logits, metrics.summarize(logits, test.labels, classes, train_counts=counts))
+    figures = metrics.summarize(logits, test.labels, classes, train_counts=counts)
+    return Result(logits, figures, _judge_steps(job, logits))
+
+
+def _judge_steps(job: Job, logits: np.ndarray) -> dict[str, Any] | None:
+    """Compare the answers with the model's own on the same pictures without adaptive steps."""
+    if not job.preprocess.adapts:
+        return None
+    from imgrec.data.pipeline import evaluation_dataset
+    from imgrec.data.triggered import triggered
+    from imgrec.evaluation import adaptation
+
+    test, plain = job.source.test, replace(job.preprocess, adapt="none")
+    data = evaluation_dataset(test, plain, len(job.source.classes), batch_size=job.batch_size)
+    right, right_off = (
+        answers.argmax(axis=1) == test.labels for answers in (logits, job.model.predict(data, verbose=0))
+    )
+    judged = adaptation.judge(right, right_off, triggered(test, job.preprocess))
+    return {"line": job.preprocess.adapt, **judged}
 
 
 def write_results(job: Job, folder: Path, fitted: Fitted, result: Result, exported: Exported) -> None:
@@ -71,6 +94,7 @@ def write_results(job: Job, folder: Path, fitted: Fitted, result: Result, export
             "test": result.metrics,
             "validation": validation,
             "exports": {"images": exported.images, "files": exports, "failures": exported.failures},
+            **({"adaptation": result.adaptation} if result.adaptation else {}),
         },
     )
     mistakes = metrics.confident_mistakes(test.ids, test.labels, result.logits, classes)
@@ -90,6 +114,7 @@ def write_results(job: Job, folder: Path, fitted: Fitted, result: Result, export
         versions=runtime.versions(),
         failures=exported.failures,
         parity_images=exported.images,
+        adaptation=result.adaptation,
         facts={"source": job.source.name, "colour": job.source.colour, "fingerprint": job.source.fingerprint},
         command=job.command,
     )
@@ -105,6 +130,8 @@ def announce(out: Path, result: Result, exported: Exported) -> int:
     if "by_frequency" in result.metrics:
         groups = [f"{row['group']} {row['accuracy']:.4f}" for row in result.metrics["by_frequency"]]
         print(f"balanced accuracy {result.metrics['balanced_accuracy']:.4f}: {', '.join(groups)}")
+    if result.adaptation:
+        print(f"adaptive steps, against off: {result.adaptation['verdict']}")
     print(f"report: {out / 'report' / 'index.html'}")
     if exported.failures:
         print(f"FAILED the parity gate, do not ship: {out / 'exports'}")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from imgrec.config import Config, options_of
+from imgrec.data import adapt
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources import Source
 
@@ -26,7 +27,7 @@ def make_plan(config: Config, source: Source) -> Plan:
 
     Raises:
         InputError: an unknown model, or one that is not made for such small pictures, or settings of
-            transfer that contradict each other.
+            transfer that contradict each other, or an unknown adaptive step.
     """
     from imgrec.data.augment.compose import compose
     from imgrec.learning import transfer
@@ -53,7 +54,12 @@ def make_plan(config: Config, source: Source) -> Plan:
     if cache and not config.transfer.unfreeze_at:
         crop, parts = "none", False  # the head sees features of whole pictures, all the time
     decided = config.replace(
-        model=name, image_size=size, colour=colour, crop=crop, cache_features=str(cache).lower()
+        model=name,
+        image_size=size,
+        colour=colour,
+        crop=crop,
+        cache_features=str(cache).lower(),
+        adapt=adapt.canonical(config.data.adapt),
     )
     preprocess = Preprocess(
         size=(size, size),
@@ -63,6 +69,7 @@ def make_plan(config: Config, source: Source) -> Plan:
         # (Touvron et al., 2019, arXiv 1906.06423).
         crop_fraction=0.875 if config.data.resize == "crop" and parts else 1.0,
         max_pixels=config.data.max_pixels,
+        adapt=decided.data.adapt,
     )
     model = {
         "name": name,

@@ -15,6 +15,7 @@ from imgrec.errors import InputError
 from pipelines.cli import guarded, import_frameworks, parse
 
 if TYPE_CHECKING:
+    from imgrec.data.preprocess import Preprocess
     from imgrec.serving.predictor import Predictor
 
 DESCRIPTION = """Say what is on pictures, with a trained run, one of its exported files, or ImageNet weights.
@@ -28,6 +29,10 @@ that the model is made for."""
 
 BATCH = 64
 BAR = 20
+ADAPTED_ON = 1024
+"""At most this many pictures are looked at by --adapt-bn."""
+PRIOR = 16
+"""What training's statistics count for, in pictures: Schneider et al., 2020, for a few to many pictures."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,9 @@ class Arguments:
     """In place of --run: weights for ImageNet's 1000 classes, published or in a .safetensors or .pth file."""
     model: Annotated[str, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = ""
     """The model that --weights are for, such as efficientnet_lite0."""
+    adapt_bn: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """First take the statistics of batch normalisation from these pictures themselves (adaptive BN), for many
+    pictures of another light or camera than in training; not with a .tflite, whose statistics are fixed."""
     top: int = 5
     """How many classes to name, the most probable first."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -58,7 +66,7 @@ def run(arguments: Arguments) -> int:
     """
     check(arguments)
     files, skipped = find_images(arguments.images)
-    predictor = load(arguments)
+    predictor = load(arguments, files)
     answers: list[dict[str, Any]] = []
     for start in range(0, len(files), BATCH):
         batch = recognise(predictor, files[start : start + BATCH], arguments.top)
@@ -87,19 +95,49 @@ def check(arguments: Arguments) -> None:
         )
     if arguments.run != Path() and arguments.weights:
         raise InputError(f"--run {arguments.run} has weights of its own: leave out --weights and --model")
+    if arguments.adapt_bn and not arguments.weights and arguments.run.suffix == ".tflite":
+        raise InputError(
+            f"--adapt-bn: the statistics of {arguments.run} are fixed; name the run folder it came from"
+        )
     if arguments.top < 1:
         raise InputError(f"--top {arguments.top}: expected at least 1")
 
 
-def load(arguments: Arguments) -> "Predictor":
-    """Load the run, the exported file, or the pretrained model."""
+def load(arguments: Arguments, files: Sequence[Path] = ()) -> "Predictor":
+    """Load the run, the exported file, or the pretrained model; adapt it to `files` where asked for."""
     from imgrec.serving.predictor import Predictor
 
-    if not arguments.weights:
-        if (arguments.run / "model.keras").is_file():
-            import_frameworks()
+    whole = (arguments.run / "model.keras").is_file()
+    if arguments.weights or whole:
+        import_frameworks()
+    if not arguments.weights and not (arguments.adapt_bn and whole):
         return Predictor.load(arguments.run)
-    import_frameworks()
+    if arguments.weights:
+        model, preprocess, labels = _pretrained(arguments)
+    else:
+        from imgrec import bundle
+
+        loaded = bundle.load(arguments.run)
+        model, preprocess, labels = loaded.model, loaded.preprocess, loaded.labels
+    if arguments.adapt_bn:
+        _adapt_bn(model, preprocess, files)
+    return Predictor.of_model(model, preprocess, labels)
+
+
+def _adapt_bn(model: Any, preprocess: "Preprocess", files: Sequence[Path]) -> None:
+    """Re-estimate the model's batch statistics on `ADAPTED_ON` of the files at most, drawn by a seed."""
+    import numpy as np
+
+    from imgrec.learning.adaptive_bn import adapt_batch_norm
+
+    chosen = np.random.default_rng(0).permutation(len(files))[:ADAPTED_ON]
+    images = np.stack([preprocess.on_file(files[i]) for i in chosen])
+    layers = adapt_batch_norm(model, images, prior=PRIOR)
+    print(f"note: statistics of {layers} layers adapted to {len(images)} of these images", file=sys.stderr)
+
+
+def _pretrained(arguments: Arguments) -> "tuple[Any, Preprocess, tuple[str, ...]]":
+    """Build the named model with its published weights."""
     from imgrec.data.preprocess import Preprocess
     from imgrec.models import build_model, info
     from imgrec.models.pretrained import imagenet_labels, load_pretrained
@@ -108,7 +146,7 @@ def load(arguments: Arguments) -> "Predictor":
     model = build_model(arguments.model, (size, size, 3), len(labels))
     note = load_pretrained(model, arguments.weights, new_head=False)
     print(f"note: {note}", file=sys.stderr)
-    return Predictor.of_model(model, Preprocess((size, size)), labels)
+    return model, Preprocess((size, size)), labels
 
 
 def find_images(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:

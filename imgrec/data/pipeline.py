@@ -18,7 +18,6 @@ from imgrec.config import AugmentConfig
 from imgrec.data.augment.batch import Example, crop_for, flip_left_right, pad_and_crop, random_erasing
 from imgrec.data.augment.compose import Augmenter, compose
 from imgrec.data.dataset import Split
-from imgrec.data.decode import decode, to_colour
 from imgrec.data.mixing import mixer
 from imgrec.data.preprocess import Preprocess, read_file
 from imgrec.data.sampling import Order, order_of
@@ -128,7 +127,7 @@ def load_arrays(
     if count is not None and count < len(split):
         drawn = None if seed is None else np.random.default_rng(seed).permutation(len(split))[:count]
         chosen = chosen[:count] if drawn is None else np.sort(drawn)
-    if split.images is not None and split.images.shape[1:] == preprocess.shape:
+    if split.images is not None and split.images.shape[1:] == preprocess.shape and not preprocess.adapts:
         return split.images if len(chosen) == len(split) else split.images[chosen]
     read = _reader(split, preprocess)
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
@@ -175,15 +174,14 @@ def _augmented(split: Split, preprocess: Preprocess, augmenter: Augmenter) -> Ca
 
 
 def _whole_image(split: Split, preprocess: Preprocess) -> Callable[[int], np.ndarray]:
-    """Return index → the picture in its own size, uint8 `[h, w, C]`."""
+    """Return index → the picture in its own size, adapted, uint8 `[h, w, C]`."""
     if split.images is not None:
         images = split.images
-        return lambda index: to_colour(images[index], preprocess.colour)
+        return lambda index: preprocess.whole(images[index])
     paths = split.paths or ()
 
     def read(index: int) -> np.ndarray:
-        pixels = decode(read_file(paths[index]), preprocess.max_pixels, paths[index])
-        return to_colour(pixels, preprocess.colour)
+        return preprocess.whole_of_bytes(read_file(paths[index]), paths[index])
 
     return read
 

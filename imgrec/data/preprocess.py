@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from imgrec.data import adapt as adaptive
 from imgrec.data.decode import decode, to_colour
 from imgrec.data.resize import Axis, resample, stretch
 from imgrec.errors import InputError
@@ -24,7 +25,9 @@ class Preprocess:
 
     1. decode: see `decode.py`; `decoder`, `idct` and `exif_orientation` name what it does.
     2. colour: `grey` (C = 1, ITU-R 601 luma) or `rgb` (C = 3, grey repeated).
-    3. resize to `size` (H, W), bilinear, by `resize`:
+    3. adapt: the line of steps that the whole picture's own statistics trigger, see `adapt/`; `none` as
+       long as nobody asks for them, and in descriptions written before there were any.
+    4. resize to `size` (H, W), bilinear, by `resize`:
        `crop`: cover size / crop_fraction and keep the centre; `letterbox`: fit inside and fill the
        bars with `fill`; `stretch`: both sides on their own. A picture of the right size is untouched.
 
@@ -42,6 +45,7 @@ class Preprocess:
     decoder: Literal["opencv"] = "opencv"
     idct: Literal["accurate"] = "accurate"
     exif_orientation: Literal["applied"] = "applied"
+    adapt: str = "none"
     format: int = 1
 
     def __post_init__(self) -> None:
@@ -61,11 +65,19 @@ class Preprocess:
             raise InputError(f"preprocess: size is {self.size!r}, expected height and width of 1 or more")
         if not 0.0 < self.crop_fraction <= 1.0 or not 0 <= self.fill <= 255:
             raise InputError("preprocess: expected 0 < crop_fraction ≤ 1 and a fill of 0 to 255")
+        if not isinstance(self.adapt, str):
+            raise InputError(f"preprocess: adapt is {self.adapt!r}, expected a line such as lowlight(128)")
+        adaptive.parse(self.adapt)
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """(H, W, C) of the result, the model's input shape."""
         return (*self.size, 1 if self.colour == "grey" else 3)
+
+    @property
+    def adapts(self) -> bool:
+        """Whether there is a step that may change a picture."""
+        return bool(adaptive.parse(self.adapt))
 
     def on_bytes(self, data: bytes, name: str = "image") -> np.ndarray:
         """Decode and bring to uint8 `[H, W, C]`; `name` stands in error messages.
@@ -73,7 +85,7 @@ class Preprocess:
         Raises:
             InputError: no JPEG, PNG or BMP file, a damaged one, or one with too many pixels.
         """
-        return self.on_array(decode(data, self.max_pixels, name))
+        return self.fit(self.whole_of_bytes(data, name))
 
     def on_file(self, path: str | Path) -> np.ndarray:
         """Read a file; as `on_bytes`.
@@ -89,6 +101,18 @@ class Preprocess:
         Raises:
             InputError: another dtype or shape.
         """
+        return self.fit(self.whole(pixels))
+
+    def whole_of_bytes(self, data: bytes, name: str = "image") -> np.ndarray:
+        """Decode; as `whole`. Raises as `on_bytes`."""
+        return self.whole(decode(data, self.max_pixels, name))
+
+    def whole(self, pixels: np.ndarray) -> np.ndarray:
+        """Return the picture in its own size, uint8 `[h, w, C]`, in colour and adapted; as `on_array`."""
+        return self.whole_and_fired(pixels)[0]
+
+    def whole_and_fired(self, pixels: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+        """As `whole`, with the names of the adaptive steps that the picture triggered."""
         pixels = np.asarray(pixels)
         if pixels.ndim == 2:
             pixels = pixels[..., np.newaxis]
@@ -96,7 +120,7 @@ class Preprocess:
             raise InputError(
                 f"image array of {pixels.dtype} {list(pixels.shape)}: expected uint8 [h, w, 1] or [h, w, 3]"
             )
-        return self.fit(to_colour(pixels, self.colour))
+        return adaptive.apply(to_colour(pixels, self.colour), self.adapt)
 
     def fit(self, pixels: np.ndarray) -> np.ndarray:
         """Bring uint8 `[h, w, C]` to `size`, by the resize mode; colour stays."""

@@ -32,6 +32,7 @@ def write_report(
     versions: Mapping[str, str],
     failures: Sequence[str] = (),
     parity_images: int | None = None,
+    adaptation: Mapping[str, Any] | None = None,
     facts: Mapping[str, Any] | None = None,
     command: str = "",
 ) -> None:
@@ -55,6 +56,7 @@ def write_report(
         versions: package → version.
         failures: sentences of the parity gate, each naming its file.
         parity_images: how many test images went through every file.
+        adaptation: what `evaluation.adaptation.judge` returns, and `line`, the steps; None without steps.
         facts: what else is to be said of the data, such as source and fingerprint.
         command: the command line that made the run, if known.
     """
@@ -80,6 +82,7 @@ def write_report(
         exports=rows,
         failures=failures,
         parity_images=parity_images,
+        adaptation=adaptation,
         mistakes=[(m, picture(image)) for m, image in zip(mistakes, mistake_images, strict=True)],
         mistake_count=metrics["images"] - round(metrics["accuracy"] * metrics["images"]),
         config=config,

@@ -15,11 +15,18 @@ class BatchNormalization(keras.layers.BatchNormalization):
     backend, this layer calls the fused kernel instead; anywhere else it is Keras's own layer.
     Statistics are float32 under every precision policy; the output has the compute dtype.
 
+    With `uses_batch` set, a call normalises by the batch's statistics and notes them in the moving ones,
+    whatever `training` says, so that other layers (dropout) can stay as they are in use:
+    `learning/adaptive_bn.py`.
+
     Source: Ioffe and Szegedy, "Batch Normalization", 2015 (arXiv 1502.03167).
     """
 
+    uses_batch = False
+
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Normalise `inputs` by batch statistics (training) or by the moving ones."""
+        training = True if self.uses_batch else training
         if not self._fusable(inputs, mask):
             return super().call(inputs, training=training, mask=mask)
         if training and self.trainable:

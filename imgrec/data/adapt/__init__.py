@@ -1,0 +1,126 @@
+"""Steps that mend a picture before the model sees it, each triggered by the picture's own statistics.
+
+One line composes them: `lowlight|dehaze`. A step looks at what the steps before it left; where its
+statistic does not pass its threshold the picture stays as it is, bit for bit. A number in brackets moves
+the threshold: `lowlight(100)`.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from imgrec.data.adapt import light, statistics
+from imgrec.data.adapt.grain import denoise
+from imgrec.data.adapt.haze import dehaze
+from imgrec.errors import InputError
+from imgrec.registry import lookup
+
+Mend = Callable[[np.ndarray], np.ndarray]
+"""uint8 `[h, w, 1|3]` → the same shape and type."""
+Statistic = Callable[[np.ndarray], float]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a step does, and when: where `statistic` is below (or above) `threshold`; always without one."""
+
+    mend: Mend
+    statistic: Statistic | None = None
+    side: str = ""
+    threshold: float = 0.0
+
+
+# Thresholds are levels of 0…255, set on the sample's training images and photographs, and reported on others
+# by `python -m benchmarks.adapt`.
+KINDS = {
+    "lowlight": Kind(light.expose, statistics.bright, "below", 128),
+    "gamma": Kind(light.gamma, statistics.bright, "below", 128),
+    "equalize": Kind(light.equalize, statistics.bright, "below", 128),
+    "clahe": Kind(light.clahe, statistics.bright, "below", 128),
+    "dehaze": Kind(dehaze, statistics.veil, "above", 72),
+    "stretch": Kind(light.stretch_contrast, statistics.contrast, "below", 64),
+    "balance": Kind(light.white_balance, statistics.cast, "above", 64),
+    "denoise": Kind(denoise, statistics.noise, "above", 12),
+    "standardize": Kind(light.standardize),
+}
+AUTO = "lowlight|dehaze"
+"""What `auto` stands for: the two whose gain was measured."""
+_STEP = re.compile(r"\s*(\w+)\s*(?:\(\s*([0-9.]+)\s*\))?\s*")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a line: its name, its kind and the threshold that holds in this line."""
+
+    name: str
+    kind: Kind
+    threshold: float
+
+    def fires(self, pixels: np.ndarray) -> bool:
+        """Whether the picture's statistic passes the threshold."""
+        if self.kind.statistic is None:
+            return True
+        level = self.kind.statistic(pixels)
+        return level < self.threshold if self.kind.side == "below" else level > self.threshold
+
+    def __str__(self) -> str:
+        return self.name if self.kind.statistic is None else f"{self.name}({self.threshold:g})"
+
+
+@lru_cache(maxsize=64)
+def parse(line: str) -> tuple[Step, ...]:
+    """Read a line of steps such as `lowlight|dehaze(80)`; `none` and an empty line are no step.
+
+    Raises:
+        InputError: an unknown step (the known and the nearest are listed), one that is named twice, or a
+            threshold that is no number of 0…255 or belongs to a step without one.
+    """
+    if line.strip() in ("", "none"):
+        return ()
+    steps = tuple(_step(word, line) for word in (AUTO if line.strip() == "auto" else line).split("|"))
+    names = [step.name for step in steps]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise InputError(f"adaptive steps {line!r}: {twice[0]} is named twice; name it once")
+    return steps
+
+
+def _step(word: str, line: str) -> Step:
+    match = _STEP.fullmatch(word)
+    if match is None:
+        raise InputError(
+            f"adaptive steps {line!r}: {word.strip()!r}, expected name or name(threshold), such as {AUTO}"
+        )
+    name, number = match.groups()
+    kind = lookup(KINDS, name, "adaptive step")
+    if number is None:
+        return Step(name, kind, kind.threshold)
+    if kind.statistic is None:
+        raise InputError(f"adaptive steps {line!r}: {name} is always done and takes no threshold")
+    try:
+        threshold = float(number)
+    except ValueError:
+        threshold = -1.0
+    if not 0 <= threshold <= 255:
+        raise InputError(
+            f"adaptive steps {line!r}: threshold {number!r} of {name}, expected a level of 0 to 255"
+        )
+    return Step(name, kind, threshold)
+
+
+def canonical(line: str) -> str:
+    """Return the line with every threshold written out, as preprocess.json records it; `none` for no step."""
+    return "|".join(map(str, parse(line))) or "none"
+
+
+def apply(pixels: np.ndarray, line: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Run the steps of `line` on uint8 `[h, w, 1|3]`; return the picture and the names that fired."""
+    fired = []
+    for step in parse(line):
+        if step.fires(pixels):
+            pixels = step.kind.mend(pixels)
+            fired.append(step.name)
+    return pixels, tuple(fired)

@@ -1,0 +1,25 @@
+"""Which adaptive steps the pictures of a split trigger."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+from imgrec.data.dataset import Split
+from imgrec.data.decode import decode
+from imgrec.data.preprocess import Preprocess, read_file
+
+
+def triggered(split: Split, preprocess: Preprocess) -> list[tuple[str, ...]]:
+    """Return the names of the steps that fire on each picture, in the split's order.
+
+    Raises:
+        InputError: as `Preprocess.on_file`.
+    """
+
+    def fired(index: int) -> tuple[str, ...]:
+        if split.images is not None:
+            return preprocess.whole_and_fired(split.images[index])[1]
+        path = (split.paths or ())[index]
+        return preprocess.whole_and_fired(decode(read_file(path), preprocess.max_pixels, path))[1]
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        return list(pool.map(fired, range(len(split))))

@@ -1,0 +1,100 @@
+"""Batch normalisation adapted to the pictures at hand, which need no labels."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import keras
+import numpy as np
+
+from imgrec.errors import InputError
+from imgrec.layers.normalization import BatchNormalization
+
+
+def adapt_batch_norm(
+    model: keras.Model, images: np.ndarray, *, batch_size: int = 64, prior: float = 0.0
+) -> int:
+    """Put the statistics of `images` in place of those that training left in the normalisation layers.
+
+    Li et al., "Revisiting Batch Normalization For Practical Domain Adaptation", 2016 (arXiv 1603.04779): what
+    the weights learned is the task, what the statistics hold is the domain. Each batch is normalised by its
+    own statistics, as in training, and their means over the batches are kept: E[μ], and for the variance
+    E[σ² + μ²] − E[μ]². With a prior of N they are mixed with the old ones as if those stood for N pictures,
+    N / (N + n) to n / (N + n) (Schneider et al., "Improving robustness against common corruptions by
+    covariate shift adaptation", 2020, arXiv 2006.16971), which steadies them where n is small.
+
+    Args:
+        model: changed in place; nothing but moving means and variances is.
+        images: uint8 or float32 `[n, H, W, C]` in 0…255, prepared as for training; in random order, for a
+            batch of one class alone has other statistics than the domain.
+        batch_size: of the passes; a last batch of under half of it joins the one before.
+        prior: N, 0 or more.
+
+    Returns:
+        The number of layers that were adapted.
+
+    Raises:
+        InputError: no picture, a negative prior, or a model without batch normalisation.
+    """
+    layers = [layer for layer in model.layers if isinstance(layer, BatchNormalization)]
+    if not layers:
+        raise InputError(f"{model.name} has no batch normalisation, so there are no statistics to adapt")
+    if not len(images) or prior < 0:
+        raise InputError(
+            f"batch statistics of {len(images)} images with a prior of {prior:g}: expected 1 and 0 or more"
+        )
+    old = [_statistics(layer) for layer in layers]
+    means = [np.zeros_like(mean) for mean, _ in old]
+    squares = [np.zeros_like(mean) for mean, _ in old]
+    try:
+        with _noting_batches(layers):
+            for batch in _batches(images, batch_size):
+                model(batch.astype("float32"), training=False)
+                for place, layer in enumerate(layers):
+                    mean, variance = _statistics(layer)
+                    means[place] += mean * (len(batch) / len(images))
+                    squares[place] += (variance + mean**2) * (len(batch) / len(images))
+    finally:
+        _put(layers, old)
+    share = len(images) / (len(images) + prior)
+    new = [(mean, square - mean**2) for mean, square in zip(means, squares, strict=True)]
+    _put(
+        layers,
+        [
+            (share * mean + (1 - share) * before[0], share * variance + (1 - share) * before[1])
+            for (mean, variance), before in zip(new, old, strict=True)
+        ],
+    )
+    return len(layers)
+
+
+@contextmanager
+def _noting_batches(layers: list[BatchNormalization]) -> Iterator[None]:
+    """Let each layer put the last batch's statistics, alone, into its moving ones."""
+    before = [(layer.momentum, layer.trainable) for layer in layers]
+    try:
+        for layer in layers:
+            layer.momentum, layer.trainable, layer.uses_batch = 0.0, True, True
+        yield
+    finally:
+        for layer, (momentum, trainable) in zip(layers, before, strict=True):
+            layer.momentum, layer.trainable, layer.uses_batch = momentum, trainable, False
+
+
+def _batches(images: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """Cut the images into batches of `size`; the last has at least half of it, or all there are."""
+    starts = list(range(0, len(images), size))
+    if len(starts) > 1 and len(images) - starts[-1] < size / 2:
+        starts.pop()
+    for start, end in zip(starts, [*starts[1:], len(images)], strict=True):
+        yield images[start:end]
+
+
+def _statistics(layer: BatchNormalization) -> tuple[np.ndarray, np.ndarray]:
+    mean, variance = (keras.ops.convert_to_numpy(v) for v in (layer.moving_mean, layer.moving_variance))
+    return mean.astype("float64"), variance.astype("float64")
+
+
+def _put(layers: list[BatchNormalization], statistics: list[tuple[np.ndarray, np.ndarray]]) -> None:
+    for layer, (mean, variance) in zip(layers, statistics, strict=True):
+        layer.moving_mean.assign(mean.astype("float32"))
+        layer.moving_variance.assign(variance.astype("float32"))

@@ -1,0 +1,122 @@
+"""Adaptive steps as a part of preprocess.json: one result on every path, from training to serving."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pictures import encode, picture
+
+from imgrec.config import AugmentConfig
+from imgrec.data.augment import random_resized_crop
+from imgrec.data.dataset import Split
+from imgrec.data.pipeline import evaluation_dataset, load_arrays, training_dataset, training_order
+from imgrec.data.preprocess import Preprocess
+from imgrec.data.triggered import triggered
+from imgrec.errors import InputError
+from imgrec.evaluation import degrade
+from imgrec.serving.predictor import Predictor
+
+LINE = "lowlight|dehaze|stretch|balance|denoise"
+PROCESS = Preprocess((32, 40), adapt=LINE)
+
+
+def scenes():
+    """Pictures of many sizes: as they are, dark, hazy and tinted."""
+    draw = np.random.default_rng(0)
+    for height, width in ((61, 83), (32, 40), (90, 45), (33, 34)):
+        scene = picture(height, width)
+        scene[4:12, 4:20] = 0
+        scene[20:28, 4:20] = 255
+        yield scene
+        yield degrade.low_light(scene, 4, draw)
+        yield degrade.haze(scene, 1.2, 0.9, degrade.scene_depth(height, width, draw))
+        yield (scene * [1.0, 0.6, 0.3]).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def split(tmp_path_factory):
+    folder, paths = tmp_path_factory.mktemp("scenes"), []
+    for number, scene in enumerate(scenes()):
+        for kind in ("PNG", "JPEG"):
+            paths.append(str(folder / f"{number:02d}.{kind.lower()}"))
+            (folder / paths[-1]).write_bytes(encode(scene, kind))
+    return Split(tuple(paths), np.arange(len(paths), dtype=np.int32) % 2, paths=tuple(paths))
+
+
+def recording(seen):
+    """A predictor whose model notes the pixels that reach it."""
+
+    def answer(images):
+        seen.append(images)
+        return np.zeros((len(images), 2), np.float32)
+
+    return answer
+
+
+@pytest.mark.parametrize(("resize", "colour"), [("crop", "rgb"), ("letterbox", "grey")])
+def test_training_evaluation_and_serving_see_equal_pixels(split, resize, colour, monkeypatch):
+    process = replace(PROCESS, resize=resize, colour=colour)
+    plain = replace(process, adapt="none")
+    expected = np.stack([process.on_bytes(Path(path).read_bytes()) for path in split.paths])
+    assert (expected != [plain.on_file(path) for path in split.paths]).any(axis=(1, 2, 3)).mean() > 0.3
+    assert np.array_equal(load_arrays(split, process), expected)
+    seen = []
+    Predictor(recording(seen), process, ("a", "b")).predict_files(split.paths)
+    assert np.array_equal(np.concatenate(seen), expected)
+    order = np.concatenate([i.numpy() for i in (b["index"] for b in training_order(32, 8, 3, steps=4))])
+    for budget in (0, 1 << 30):
+        monkeypatch.setattr("imgrec.data.pipeline.IN_MEMORY_BYTES", budget)
+        batches = [images.numpy() for images, _ in evaluation_dataset(split, process, 2, batch_size=7)]
+        assert np.array_equal(np.concatenate(batches), expected.astype(np.float32))
+        augment = AugmentConfig(crop="none", flip=False)
+        batches = [b[0].numpy() for b in training_dataset(split, process, 2, augment, 8, 3, steps=4)]
+        assert np.array_equal(np.concatenate(batches), expected[order].astype(np.float32))
+
+
+def test_a_random_crop_is_one_of_the_adapted_whole_picture(split):
+    augment = AugmentConfig(crop="random_resized", flip=False)
+    batch = next(iter(training_dataset(split, PROCESS, 2, augment, 8, 3, steps=1)))[0].numpy()
+    crop = random_resized_crop(3, PROCESS.size)
+    for place, index in enumerate(next(iter(training_order(32, 8, 3, steps=1)))["index"].numpy()):
+        whole = PROCESS.whole_of_bytes(Path(split.paths[index]).read_bytes())
+        example = {"image": whole, "epoch": np.int64(0), "index": np.int64(index)}
+        assert np.array_equal(crop(example)["image"], batch[place])
+
+
+def test_arrays_of_the_right_size_are_adapted_too():
+    draw = np.random.default_rng(0)
+    good = np.stack([picture(32, 40)] * 3)
+    dark = np.stack([degrade.low_light(scene, 3, draw) for scene in good])
+    images = np.concatenate([good, dark])
+    split = Split(tuple("abcdef"), np.zeros(6, np.int32), images=images)
+    result = load_arrays(split, PROCESS)
+    assert np.array_equal(result, np.stack([PROCESS.on_array(image) for image in images]))
+    assert np.array_equal(result[:3], good) and result[3:].mean() > 2 * dark.mean()
+    (batch, _), *_ = evaluation_dataset(split, PROCESS, 2, batch_size=6)
+    assert np.array_equal(batch, result.astype(np.float32))
+    assert triggered(split, PROCESS) == [()] * 3 + [("lowlight",)] * 3
+
+
+def test_triggered_reads_files_as_they_are_prepared(split):
+    fired = triggered(split, PROCESS)
+    changed = [
+        not np.array_equal(PROCESS.on_file(path), replace(PROCESS, adapt="none").on_file(path))
+        for path in split.paths
+    ]
+    assert [bool(names) for names in fired] == changed
+    assert {name for names in fired for name in names} >= {"lowlight", "dehaze", "balance"}
+
+
+def test_preprocess_json_records_the_line_and_old_files_have_none():
+    process = Preprocess((8, 8), adapt="lowlight(100)|dehaze(72)")
+    assert json.loads(process.to_json())["adapt"] == "lowlight(100)|dehaze(72)"
+    assert Preprocess.from_json(process.to_json()) == process
+    old = {"size": [8, 8], "colour": "rgb", "resize": "crop", "crop_fraction": 1.0, "fill": 114,
+           "max_pixels": 50000000, "antialias": True, "interpolation": "bilinear", "decoder": "opencv",
+           "idct": "accurate", "exif_orientation": "applied", "format": 1}  # fmt: skip
+    assert Preprocess.from_json(json.dumps(old)) == Preprocess((8, 8))
+    for value, message in (("fog", "unknown adaptive step 'fog'"), (["dehaze"], "adapt is")):
+        with pytest.raises(InputError, match=message):
+            Preprocess.from_json(json.dumps({**old, "adapt": value}))
