@@ -16,6 +16,7 @@ from imgrec.errors import InputError
 Resize = Literal["crop", "letterbox", "stretch"]
 Crop = Literal["auto", "none", "pad", "random_resized"]
 Quantize = Literal["none", "ptq", "qat"]
+Policy = Literal["strict", "quarantine", "skip"]
 Choice = Literal["auto", "true", "false"]
 
 
@@ -35,6 +36,17 @@ class DataConfig:
     """How another shape is brought to the square: centre crop, letterbox (grey bars) or stretch."""
     max_pixels: int = 50_000_000
     """Images with more pixels than this are refused before they are decoded."""
+    max_bytes: int = 200_000_000
+    """Files with more bytes than this are refused before they are read."""
+    audit: bool = True
+    """Look for copies of pictures (leaks between splits, one picture under two labels) before training;
+    every file is decoded once in any case. Results are cached."""
+    policy: Policy = "strict"
+    """What to do about broken files: strict stops before training, quarantine lists them in --quarantine
+    and trains without them, skip trains without them. Nothing is deleted."""
+    quarantine: str = ""
+    """List of images to leave out, one id a line; by default quarantine.txt in the data folder, if it is
+    there."""
 
 
 @dataclass(frozen=True)
