@@ -1,8 +1,10 @@
 """Classes that are empty, tiny, or missing from a split."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from imgrec.data.audit.findings import Finding
+from imgrec.data.dataset import Split
 from imgrec.data.folder import Listing
 
 TINY = 10
@@ -26,6 +28,18 @@ def check_classes(listing: Listing, usable: set[int]) -> list[Finding]:
     return findings
 
 
+def check_splits(splits: Mapping[str, Split], classes: Sequence[str]) -> list[Finding]:
+    """The same for arrays, whose classes are those that occur; ids are `<split>/<class>`."""
+    findings = []
+    for part, split in splits.items():
+        for label, count in zip(classes, split.counts(len(classes)).tolist(), strict=True):
+            if count and not (part == "train" and count < TINY):
+                continue
+            code = "tiny_class" if count else "class_missing_from_split"
+            findings.append(Finding(f"{part}/{label}", code, f"class {label!r} has {count} images in {part}"))
+    return findings
+
+
 def _check(listing: Listing, part: str, label: str, count: int) -> list[Finding]:
     name = listing.class_id(part, label)
     if label not in listing.trained:
@@ -34,6 +48,11 @@ def _check(listing: Listing, part: str, label: str, count: int) -> list[Finding]
     if not count:
         code = "empty_class" if part == "train" else "class_missing_from_split"
         return [Finding(name, code, f"class {label!r} has no usable images in {part}")]
+    # Training makes the splits that are not given out of this one.
+    parts = 4 - len(listing.classes)
+    if part == "train" and count < parts:
+        detail = f"class {label!r} has {count} of at least {parts} images, one for each split"
+        return [Finding(name, "too_few", detail)]
     if part == "train" and count < TINY:
         detail = f"class {label!r} has {count} image{'s' * (count > 1)}; fewer than {TINY} teach little"
         return [Finding(name, "tiny_class", detail)]

@@ -16,11 +16,16 @@ from imgrec.data.dataset import Source, Split
 _LEAKS = ("duplicate_across_splits", "near_duplicate_across_splits", "two_labels")
 
 
-def copies(source: Source, examined: Mapping[str, Examined]) -> list[Finding]:
-    """Return the findings on pictures that occur more than once, from the cache where they are there."""
+def copies(
+    source: Source, examined: Mapping[str, Examined], measured: Pictures | None = None
+) -> list[Finding]:
+    """Return the findings on pictures that occur more than once, from the cache where they are there.
+
+    `measured` spares measuring them again.
+    """
     held = read_findings(source.fingerprint)
     if held is None:
-        held = find_duplicates(pictures(source.splits, source.classes, examined))
+        held = find_duplicates(measured or pictures(source.splits, source.classes, examined))
         write_findings(source.fingerprint, held)
     return held
 

@@ -26,6 +26,7 @@ CODES = {
     "too_slow": Kind("error", "took longer than allowed"),
     "crashed": Kind("error", "the decoder died of it"),
     "empty_class": Kind("error", "a class folder without usable images"),
+    "too_few": Kind("error", "fewer images of a class than there are splits to make"),
     "class_missing_from_split": Kind("error", "a split has no image of a class"),
     "class_only_outside_train": Kind("error", "a class that the training split lacks"),
     "wrong_extension": Kind("warning", "the name ends otherwise than its content asks"),
