@@ -100,7 +100,9 @@ def summary(seen: "Inspection") -> list[str]:
 
     counts = Counter(finding.code for finding in seen.findings)
     lines = [f"note: {note}" for note in seen.notes]
-    lines.append(f"{len(seen.pictures):,} images can be trained on, {len(seen.files):,} files or images seen")
+    lines.append(
+        f"{len(seen.pictures.ids):,} images can be trained on, {len(seen.files):,} files or images seen"
+    )
     for code, kind in CODES.items():
         if counts[code]:
             lines.append(f"{counts[code]:>8,}  {kind.severity:<8} {code:<28} {kind.meaning}")

@@ -145,7 +145,7 @@ def write(seen: Inspection, out: Path, command: str) -> None:
         counts[finding.code] += 1
     record = {
         "data": seen.data,
-        "images": len(seen.pictures),
+        "images": len(seen.pictures.ids),
         "files": len(seen.files),
         "counts": dict(counts),
         "notes": list(seen.notes),
@@ -169,7 +169,7 @@ def _table(seen: Inspection) -> str:
     scores = ["brightness", "contrast", "blur", "haze", "label_quality"]
     table.writerow(["id", "split", "class", *scores, "phash", "sha256", "codes"])
     held = seen.pictures
-    quality = [""] * len(held) if seen.quality is None else [f"{value:.4f}" for value in seen.quality]
+    quality = [""] * len(held.ids) if seen.quality is None else [f"{value:.4f}" for value in seen.quality]
     hashes = perceptual_hashes(held.thumbnails)
     for place, name in enumerate(held.ids):
         figures = [f"{value:.4f}" for value in held.scores[place]]

@@ -196,7 +196,8 @@ def _clean() -> dict[str, tuple[str, bytes]]:
         "plain": {}, "best": {"quality": 100}, "poor": {"quality": 10}, "progressive": {"progressive": True},
         "4:4:4": {"subsampling": 0}, "4:2:2": {"subsampling": 1}, "optimised": {"optimize": True},
         "restarts": {"restart_marker_blocks": 3}, "comment": {"comment": b"by hand \xff\xd9"},
-        "dpi": {"dpi": (72, 72)}, "profile": {"icc_profile": bytes(3000)}, "upright": {"exif": b"Exif\0\0II*\0\x08\0\0\0\0\0"},
+        "dpi": {"dpi": (72, 72)}, "profile": {"icc_profile": bytes(3000)},
+        "upright": {"exif": b"Exif\0\0II*\0\x08\0\0\0\0\0"},
     }  # fmt: skip
     made: dict[str, tuple[str, bytes]] = {
         f"JPEG {name}": (".jpg", encode(PIXELS, "JPEG", **options)) for name, options in jpegs.items()

@@ -49,7 +49,7 @@ class FileCache:
         self._path = cache_folder("audit") / f"files-{digest}.npz"
         self._held: dict[str, tuple[Signature, Examined]] = {}
         try:
-            with np.load(self._path, allow_pickle=False) as stored:
+            with open(self._path, "rb") as file, np.load(file, allow_pickle=False) as stored:
                 rows = json.loads(stored["rows"].tobytes())
                 thumbnails = stored["thumbnails"]
         # Damaged or of another making: everything is examined again.

@@ -28,9 +28,6 @@ class Pictures:
     thumbnails: np.ndarray
     scores: np.ndarray
 
-    def __len__(self) -> int:
-        return len(self.ids)
-
 
 def find_duplicates(pictures: Pictures) -> list[Finding]:
     """Return one finding for every picture of which there is a copy; it names one other and counts the rest.
@@ -38,6 +35,8 @@ def find_duplicates(pictures: Pictures) -> list[Finding]:
     A copy in another split is named before one in the same, and one under another label has a finding
     of its own.
     """
+    if not pictures.ids:
+        return []
     same = _numbered(pictures.digests)
     # Of equal bytes one picture stands for all in the search for near copies.
     first = np.unique(same, return_index=True)[1]

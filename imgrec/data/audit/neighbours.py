@@ -19,6 +19,7 @@ _MAX_BITS = 12
 _FREQUENCIES = 10
 _SURE, _POSSIBLE, _RATIO = 0.003, 0.05, 0.3
 _RANK = 3  # copies beside the one in question that the ratio test allows for
+_FAR = 0.07  # how far the next other picture counts as being, at most
 _COLOUR = 12.0
 _BLANK = 2 / 255
 _BLOCK = 512
@@ -69,10 +70,10 @@ def _candidates(signs: np.ndarray, vectors: np.ndarray) -> tuple[np.ndarray, np.
 
     Returns:
         Pairs i < j int64 `[M, 2]`, their distances float32 `[M]`, and for each picture the distance
-        to its nearest neighbour but `_RANK` (infinite where it has no more), `[N]`.
+        to its nearest neighbour but `_RANK` (`_FAR` where that is farther, or none is left), `[N]`.
     """
     energy = np.maximum((vectors**2).sum(axis=1), 1e-9)
-    reference = np.full(len(signs), np.inf, np.float32)
+    reference = np.full(len(signs), _FAR, np.float32)
     pairs, distances = [], []
     for top in range(0, len(signs), _BLOCK):
         equal = signs[top : top + _BLOCK] @ signs.T
@@ -97,13 +98,13 @@ def _distances(vectors: np.ndarray, energy: np.ndarray, row: np.ndarray, column:
 
 
 def _ranked(row: np.ndarray, apart: np.ndarray, count: int) -> np.ndarray:
-    """The distance of rank `_RANK` (0 is the nearest) in each row, infinite in shorter rows: `[count]`."""
+    """The distance of rank `_RANK` (0 is the nearest) in each row, at most `_FAR`: float32 `[count]`."""
     order = np.lexsort((apart, row))
     starts = np.searchsorted(row[order], np.arange(count + 1))
     at = starts[:-1] + _RANK
-    found = np.full(count, np.inf, np.float32)
+    found = np.full(count, _FAR, np.float32)
     long = at < starts[1:]
-    found[long] = apart[order][at[long]]
+    found[long] = np.minimum(apart[order][at[long]], _FAR)
     return found
 
 
