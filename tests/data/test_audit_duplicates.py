@@ -29,7 +29,7 @@ def of(images, **columns):
     return Pictures(**{**held, **columns}, thumbnails=thumbnails, scores=scores)
 
 
-def scene(seed, height=180, width=240):
+def scene(seed, height=120, width=160):
     """A random picture of smooth shapes, edges and noise."""
     draw = np.random.default_rng(seed)
     field = cv2.resize(
@@ -37,7 +37,7 @@ def scene(seed, height=180, width=240):
     )
     for _ in range(6):
         centre = (int(draw.integers(width)), int(draw.integers(height)))
-        cv2.circle(field, centre, int(draw.integers(8, 50)), draw.uniform(0, 255, 3).tolist(), -1)
+        cv2.circle(field, centre, int(draw.integers(6, 36)), draw.uniform(0, 255, 3).tolist(), -1)
     return np.clip(field + draw.normal(0, 5, field.shape), 0, 255).astype(np.uint8)
 
 
