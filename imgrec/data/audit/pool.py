@@ -3,10 +3,12 @@
 import contextlib
 import dataclasses
 import json
+import mmap
 import os
 import queue
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from imgrec.data.audit.examine import Examined, Limits, fault
-from imgrec.data.audit.worker import LENGTHS, unpacked
+from imgrec.data.audit.worker import LENGTHS, PLACE, unpacked
 
 COMMAND = (sys.executable, "-m", "imgrec.data.audit.worker")
 _START_SECONDS = 120.0
@@ -56,20 +58,41 @@ def _processors() -> int:
 
 
 class _Lane:
-    """One worker process and the moment by which it must have answered."""
+    """One worker process, the file that it is at, and since when."""
 
     def __init__(self, limits: Limits) -> None:
         root = str(Path(__file__).parents[3])
         paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+        self._file = tempfile.NamedTemporaryFile()  # noqa: SIM115 - closed with the process
+        self._file.write(PLACE.pack(-1))
+        self._file.flush()
+        self._map = mmap.mmap(self._file.fileno(), PLACE.size)
         self.process = subprocess.Popen(
-            COMMAND,
+            [*COMMAND, self._file.name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         )
-        self.deadline = time.monotonic() + _START_SECONDS
         self.overdue = False
+        self.allowed = _START_SECONDS
+        self._last, self._since = -2, time.monotonic()
         self.send(dataclasses.asdict(limits))
+
+    @property
+    def place(self) -> int:
+        """Index of the file that the worker has begun last."""
+        return int(PLACE.unpack_from(self._map, 0)[0])
+
+    def begin(self, allowed: float) -> None:
+        """Count from now on the seconds that each file may take."""
+        self._since, self.allowed = time.monotonic(), allowed
+
+    def is_overdue(self) -> bool:
+        """Whether it has been at one file for too long."""
+        now, place = time.monotonic(), self.place
+        if place != self._last:
+            self._last, self._since = place, now
+        return now - self._since > self.allowed
 
     def send(self, message: Any) -> None:
         """Write one line; a worker that is gone shows when its answer is read."""
@@ -99,6 +122,8 @@ class _Lane:
             with contextlib.suppress(BrokenPipeError):
                 stream.close()  # type: ignore[union-attr]
         self.process.wait()
+        self._map.close()
+        self._file.close()
 
 
 class _Pool:
@@ -153,19 +178,20 @@ class _Pool:
 
     def _run(self, lane: _Lane, batch: list[Task]) -> tuple[list[Task], bool]:
         """Let a worker examine a batch; return what is left of it, and whether the worker was lost."""
-        lane.deadline = time.monotonic() + self.limits.max_seconds
+        lane.begin(self.limits.max_seconds)
         lane.send(batch)
-        for place, (index, _) in enumerate(batch):
+        for got, (index, _) in enumerate(batch):
             answer = lane.receive()
             if answer is None:
-                self._store(index, self._loss(lane))
-                return batch[place + 1 :], True
-            lane.deadline = time.monotonic() + self.limits.max_seconds
+                left = [task[0] for task in batch[got:]]
+                culprit = lane.place if lane.place in left else left[0]
+                self._store(culprit, self._loss(lane))
+                return [task for task in batch[got:] if task[0] != culprit], True
             message, thumbnail = answer
             if "bug" in message:
                 raise RuntimeError(f"the audit failed on a file:\n{message['bug']}")
             self._store(index, unpacked(message, thumbnail))
-        lane.deadline = float("inf")
+        lane.begin(float("inf"))
         return [], False
 
     def _loss(self, lane: _Lane) -> Examined:
@@ -187,7 +213,7 @@ class _Pool:
             for thread in threads:
                 while thread.is_alive():
                     thread.join(_WATCH_SECONDS)
-                    self._kill(lambda lane: time.monotonic() > lane.deadline)
+                    self._kill(_Lane.is_overdue)
         except BaseException:
             self.failure = RuntimeError("interrupted")
             self._kill(lambda lane: True)

@@ -14,7 +14,7 @@ SIDE = 32
 GRID = 4
 """Side of the colour thumbnail."""
 THUMBNAIL_BYTES = SIDE * SIDE + GRID * GRID * 3
-_SHORT, _SHORTER = 256, 64
+_SHORT, _SHORTER, _SHORTEST = 256, 128, 64
 _BLANK = 1.5 / 255
 
 
@@ -49,13 +49,11 @@ def measure(pixels: np.ndarray) -> tuple[Scores, bytes]:
     The thumbnails are `SIDE` × `SIDE` grey and `GRID` × `GRID` × 3 RGB bytes, one after the other.
     """
     small = _halved(pixels, _SHORT)
+    smaller = _halved(small, _SHORTER)
+    tiny = _halved(smaller, _SHORTEST)
     grey = _luma(small)
     mean, deviation = (float(value[0, 0]) for value in cv2.meanStdDev(grey))
-    darkest = (
-        grey if small.ndim == 2 else cv2.min(cv2.min(*cv2.split(small)[:2]), cv2.extractChannel(small, 2))
-    )
-    scores = Scores(mean / 255, deviation / 255, _correlation(grey, deviation), _dark_channel(darkest) / 255)
-    tiny = _halved(small, _SHORTER)
+    scores = Scores(mean / 255, deviation / 255, _correlation(grey, deviation), _dark_channel(smaller) / 255)
     colours = cv2.resize(tiny, (GRID, GRID), interpolation=cv2.INTER_AREA)
     if colours.ndim == 2:
         colours = np.repeat(colours[..., np.newaxis], 3, axis=-1)
@@ -88,16 +86,19 @@ def _correlation(grey: np.ndarray, deviation: float) -> float:
     return max(-1.0, 1 - total / count / (2 * deviation**2))
 
 
-def _dark_channel(darkest: np.ndarray) -> float:
-    """Mean over pixels of the minimum around them; the window is 15 pixels of 400, as in the paper."""
-    window = max(3, round(min(darkest.shape) * 15 / 400) | 1)
-    return float(cv2.mean(cv2.erode(darkest, np.ones((window, window), np.uint8)))[0])
+def _dark_channel(pixels: np.ndarray) -> float:
+    """Mean over pixels of the least colour around them; the window is 15 pixels of 400, as in the paper."""
+    if pixels.ndim == 3:
+        red, green, blue = cv2.split(pixels)
+        pixels = cv2.min(cv2.min(red, green), blue)
+    window = max(3, round(min(pixels.shape) * 15 / 400) | 1)
+    return float(cv2.mean(cv2.erode(pixels, np.ones((window, window), np.uint8)))[0])
 
 
 def _thumbnail(grey: np.ndarray) -> np.ndarray:
     """Average uint8 `[h, w]` to `[SIDE, SIDE]`; a tiny picture is first enlarged smoothly, so that all
     its sizes give about one thumbnail.
     """
-    if min(grey.shape) < _SHORTER // 2:
+    if min(grey.shape) < SIDE:
         grey = cv2.resize(grey, (4 * SIDE, 4 * SIDE), interpolation=cv2.INTER_CUBIC)
     return cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA)

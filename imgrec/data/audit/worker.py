@@ -1,12 +1,13 @@
 """A process that examines files for `pool.py`: paths come in by standard input, results go out by output.
 
 Each line that comes in is JSON, first the limits, then lists of [index, path]. Each result is two
-lengths, JSON and thumbnail; it leaves as soon as its file is done, so that the parent knows which
-file a dead or silent worker was at.
+lengths, JSON and thumbnail. Before it opens a file the worker writes its index to a mapped file, so
+that the parent knows which file a dead or silent worker was at; so results can leave a few at a time.
 """
 
 import dataclasses
 import json
+import mmap
 import os
 import struct
 import sys
@@ -20,6 +21,8 @@ from imgrec.data.audit.examine import Examined, FileFacts, Limits, examine
 from imgrec.data.audit.scores import Scores
 
 LENGTHS = struct.Struct(">II")
+PLACE = struct.Struct("q")
+_HELD_BYTES = 1 << 16
 
 
 class Listener:
@@ -44,7 +47,6 @@ def send(stream: BinaryIO, message: dict[str, object], thumbnail: bytes = b"") -
     """Write one result."""
     text = json.dumps(message).encode()
     stream.write(LENGTHS.pack(len(text), len(thumbnail)) + text + thumbnail)
-    stream.flush()
 
 
 def packed(index: int, done: Examined) -> dict[str, object]:
@@ -65,22 +67,27 @@ def unpacked(message: dict[str, object], thumbnail: bytes) -> Examined:
 
 
 def main() -> None:
-    """Examine until standard input ends."""
+    """Examine until standard input ends; the argument names the file of the place."""
     # The results' way out is kept apart from whatever a library may print.
-    out = os.fdopen(os.dup(1), "wb")
+    out = os.fdopen(os.dup(1), "wb", _HELD_BYTES)
     said = Listener()
     os.dup2(2, 1)
     cv2.setNumThreads(1)
     limits = Limits(**json.loads(sys.stdin.buffer.readline()))
     send(out, {"ready": True})
-    for line in sys.stdin.buffer:
-        for index, path in json.loads(line):
-            try:
-                done = examine(path, limits, said)
-            except Exception:  # our own mistake, handed to the parent, which raises it
-                send(out, {"bug": f"{path!r}\n{traceback.format_exc()}"})
-                return
-            send(out, packed(index, done), done.thumbnail)
+    out.flush()
+    with open(sys.argv[1], "r+b") as file, mmap.mmap(file.fileno(), PLACE.size) as place:
+        for line in sys.stdin.buffer:
+            for index, path in json.loads(line):
+                PLACE.pack_into(place, 0, index)
+                try:
+                    done = examine(path, limits, said)
+                except Exception:  # our own mistake, handed to the parent, which raises it
+                    send(out, {"bug": f"{path!r}\n{traceback.format_exc()}"})
+                    out.flush()
+                    return
+                send(out, packed(index, done), done.thumbnail)
+            out.flush()
 
 
 if __name__ == "__main__":
