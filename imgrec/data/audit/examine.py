@@ -74,7 +74,7 @@ def examine(path: str, limits: Limits, said: Callable[[], str] = str) -> Examine
         if status.st_size > limits.max_bytes:
             size = f"{status.st_size:,} bytes, more than the {limits.max_bytes:,} allowed; "
             return fault("too_large", size + "make it smaller or raise --max-bytes")
-        with open(path, "rb") as stream:
+        with open(path, "rb", buffering=0) as stream:
             data = stream.read()
     except OSError as error:
         code = "symlink_loop" if error.errno == errno.ELOOP else "unreadable"

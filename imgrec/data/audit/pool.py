@@ -19,6 +19,9 @@ from imgrec.data.audit.examine import Examined, Limits, fault
 from imgrec.data.audit.worker import LENGTHS, PLACE, unpacked
 
 COMMAND = (sys.executable, "-m", "imgrec.data.audit.worker")
+# For glibc: pixels are allocated and freed all the time; giving the memory back to the system each time
+# costs a fifth of decoding.
+_KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 27), "MALLOC_TRIM_THRESHOLD_": str(1 << 28)}
 _START_SECONDS = 120.0
 _WATCH_SECONDS = 0.2
 _BATCH = 16
@@ -71,7 +74,7 @@ class _Lane:
             [*COMMAND, self._file.name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            env={**os.environ, **_KEEP_MEMORY, "PYTHONPATH": os.pathsep.join(paths)},
         )
         self.overdue = False
         self.allowed = _START_SECONDS

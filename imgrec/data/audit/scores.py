@@ -4,6 +4,7 @@ Pictures are halved until their shorter side is below 256 pixels, so that the fi
 of its smaller copy agree, and so that they cost a fraction of decoding.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import cv2
@@ -91,8 +92,12 @@ def _dark_channel(pixels: np.ndarray) -> float:
     if pixels.ndim == 3:
         red, green, blue = cv2.split(pixels)
         pixels = cv2.min(cv2.min(red, green), blue)
-    window = max(3, round(min(pixels.shape) * 15 / 400) | 1)
-    return float(cv2.mean(cv2.erode(pixels, np.ones((window, window), np.uint8)))[0])
+    return float(cv2.mean(cv2.erode(pixels, _window(max(3, round(min(pixels.shape) * 15 / 400) | 1))))[0])
+
+
+@lru_cache
+def _window(side: int) -> np.ndarray:
+    return np.ones((side, side), np.uint8)
 
 
 def _thumbnail(grey: np.ndarray) -> np.ndarray:
