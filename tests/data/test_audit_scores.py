@@ -97,9 +97,9 @@ def test_flipped_labels_rank_lowest(flipped):
     found = suspects.find_suspects(features, labels, digests, seed=0)
     assert roc_auc_score(wrong, -found.quality) >= 0.95
     listed = np.isin(np.arange(2000), found.wrong)
-    assert listed[wrong].mean() > 0.9
+    assert listed[wrong].mean() > 0.85 and wrong[listed].mean() > 0.35
     worst = found.wrong[:50]
-    assert wrong[worst].mean() > 0.9
+    assert wrong[worst].mean() > 0.7, "one in twenty by chance"
     truth = load_sample().test.labels
     assert (
         found.predicted[found.wrong][wrong[found.wrong]] == truth[found.wrong][wrong[found.wrong]]
@@ -114,6 +114,16 @@ def test_probabilities_are_out_of_fold(flipped):
     # Another label for one picture changes what is said of others, never (by its own fold) of itself more.
     again = suspects.out_of_fold(features[some, 512:], labels[some], digests[some], seed=0)
     assert np.array_equal(asked, again)
+
+
+def test_temperature_finds_how_sure_the_labels_are():
+    """Labels drawn by logits z, and probabilities that claim 4 z."""
+    draw = np.random.default_rng(0)
+    logits = draw.normal(0, 2, (20_000, 5))
+    true = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    labels = (true.cumsum(axis=1) > draw.random((20_000, 1))).argmax(axis=1)
+    sure = np.exp(4 * logits) / np.exp(4 * logits).sum(axis=1, keepdims=True)
+    assert np.abs(suspects.calibrated(sure, labels) - true).mean() < 0.01
 
 
 def test_copies_stand_on_one_side_of_every_fold(flipped, monkeypatch):

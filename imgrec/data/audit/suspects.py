@@ -49,8 +49,15 @@ def find_suspects(features: np.ndarray, labels: np.ndarray, digests: Sequence[st
     from cleanlab.filter import find_label_issues
     from cleanlab.rank import get_label_quality_scores
 
-    probabilities = out_of_fold(features, labels, digests, seed)
-    wrong = find_label_issues(labels, probabilities, return_indices_ranked_by="self_confidence", n_jobs=1)
+    probabilities = calibrated(out_of_fold(features, labels, digests, seed), labels)
+    wrong = find_label_issues(
+        labels,
+        probabilities,
+        return_indices_ranked_by="self_confidence",
+        # As many as confident learning counts, those with the least confidence in their labels.
+        filter_by="low_self_confidence",
+        n_jobs=1,
+    )
     quality = get_label_quality_scores(labels, probabilities, method="self_confidence")
     return Suspects(quality, np.asarray(wrong), probabilities.argmax(axis=1))
 
@@ -71,6 +78,27 @@ def out_of_fold(features: np.ndarray, labels: np.ndarray, digests: Sequence[str]
         model.fit(features[fitted], labels[fitted])
         result[np.ix_(asked, model.classes_)] = model.predict_proba(features[asked])
     return result / result.sum(axis=1, keepdims=True)
+
+
+def calibrated(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Soften `[N, C]` by the temperature under which the labels are likeliest.
+
+    Temperature scaling, Guo et al., "On calibration of modern neural networks", 2017 (arXiv 1706.04599).
+    Discriminant analysis is far too sure of itself, and confident learning counts by its sureness.
+    """
+    from scipy.optimize import minimize_scalar
+
+    logits = np.log(np.maximum(probabilities, 1e-12))
+    rows = np.arange(len(labels))
+
+    def softened(temperature: float) -> np.ndarray:
+        scaled = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
+        return scaled / scaled.sum(axis=1, keepdims=True)
+
+    def surprise(temperature: float) -> float:
+        return -float(np.log(np.maximum(softened(temperature)[rows, labels], 1e-12)).mean())
+
+    return softened(minimize_scalar(surprise, bounds=(0.1, 50.0), method="bounded").x)
 
 
 def as_findings(
