@@ -4,6 +4,7 @@ import dataclasses
 import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -168,16 +169,30 @@ def _check_folders(name: str, seen: Scan | None) -> None:
                 )
 
 
+def _contents(given: Mapping[str, Split], digests: Mapping[str, str]) -> dict[str, str]:
+    """The digest of every image by its id; nothing when no split is to be made."""
+    if len(given) == 3:
+        return {}
+    held: dict[str, str] = {}
+    for split in given.values():
+        if split.images is None:
+            held |= {name: digests[path] for name, path in zip(split.ids, split.paths or (), strict=True)}
+        else:
+            pixels = (np.ascontiguousarray(image).data for image in split.images)
+            held |= {name: sha256(data).hexdigest() for name, data in zip(split.ids, pixels, strict=True)}
+    return held
+
+
 def to_source(data: DataConfig, opened: Opened, seed: int) -> Source:
     """Complete the splits of what was opened.
 
     Raises:
         InputError: a class is too small to be divided.
     """
-    splits, made = complete(opened.given, opened.classes, seed)
-    order = [splits[part] for part in ("train", "val", "test")]
     facts = {path: one.facts for path, one in opened.examined.items() if one.facts is not None}
     digests = {path: fact.sha256 for path, fact in facts.items()}
+    splits, made = complete(opened.given, opened.classes, seed, _contents(opened.given, digests))
+    order = [splits[part] for part in ("train", "val", "test")]
     train = order[0]
     if train.images is not None:
         colour: Colour = "grey" if train.images.shape[-1] == 1 else "rgb"

@@ -2,6 +2,7 @@
 
 import os
 
+import numpy as np
 import pytest
 from pictures import encode, picture, write_classes
 
@@ -173,3 +174,24 @@ def test_copies_are_looked_for_unless_told_not_to(tmp_path):
     assert sorted(name for name, code in found if code.startswith("duplicate")) == ["a/003.png", "b/copy.png"]
     assert {("a/003.png", "two_labels"), ("b/copy.png", "two_labels")} <= set(found)
     assert load(tmp_path, audit=False).findings == ()
+
+
+def test_splits_that_are_made_keep_copies_together(tmp_path):
+    draw = np.random.default_rng(0)
+    images = draw.integers(0, 256, (300, 8, 8), np.uint8)
+    images[100:200] = images[:100]  # a third of the set is there twice
+    labels = np.arange(300) % 100 % 2
+    np.savez(tmp_path / "set.npz", x=images, y=labels)
+    source = load(f"npz:{tmp_path / 'set.npz'}")
+    assert not {f.code for f in source.findings} & {"duplicate_across_splits", "two_labels"}
+    assert sum(f.code == "duplicate" for f in source.findings) == 200
+    assert trained_on(source) == {f"train-{n:05d}" for n in range(300)}
+    assert [len(split) for split in source.splits.values()] == pytest.approx([210, 60, 30], abs=3)
+
+
+def test_copies_alone_are_too_few_to_divide(tmp_path):
+    images = np.zeros((20, 8, 8), np.uint8)
+    images[10:] = np.random.default_rng(0).integers(0, 256, (10, 8, 8), np.uint8)
+    np.savez(tmp_path / "set.npz", x=images, y=np.arange(20) // 10)
+    with pytest.raises(InputError, match="class '0' has 1 image, too few"):
+        load(f"npz:{tmp_path / 'set.npz'}")
