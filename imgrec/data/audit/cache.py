@@ -83,19 +83,22 @@ class FileCache:
         write_file(self._path, lambda path: np.savez(path, rows=text, thumbnails=stacked))
 
 
-def read_findings(fingerprint: str) -> list[Finding] | None:
-    """Return what comparing the pictures of a set of this fingerprint gave, if it was done before."""
+def read_findings(key: str) -> list[Finding] | None:
+    """Return what comparing the pictures of a set gave, if it was done before.
+
+    `key` is a digest of the set's fingerprint and of all that decides what is found.
+    """
     try:
-        rows = json.loads(_compared(fingerprint).read_text(encoding="utf-8"))
+        rows = json.loads(_compared(key).read_text(encoding="utf-8"))
         return [Finding(row["id"], row["code"], row["detail"]) for row in rows]
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
-def write_findings(fingerprint: str, findings: Sequence[Finding]) -> None:
+def write_findings(key: str, findings: Sequence[Finding]) -> None:
     """Keep what `read_findings` returns."""
-    write_json(_compared(fingerprint), [finding.record() for finding in findings])
+    write_json(_compared(key), [finding.record() for finding in findings])
 
 
-def _compared(fingerprint: str) -> Path:
-    return cache_folder("audit") / f"compared-{FORMAT}-{fingerprint[:32]}.json"
+def _compared(key: str) -> Path:
+    return cache_folder("audit") / f"compared-{FORMAT}-{key[:32]}.json"

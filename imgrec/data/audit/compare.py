@@ -10,6 +10,7 @@ from imgrec.data.audit.cache import read_findings, write_findings
 from imgrec.data.audit.duplicates import Pictures, find_duplicates
 from imgrec.data.audit.examine import Examined
 from imgrec.data.audit.findings import Finding, printable
+from imgrec.data.audit.neighbours import THRESHOLDS
 from imgrec.data.audit.scores import THUMBNAIL_BYTES, Scores, measure
 from imgrec.data.dataset import Source, Split
 
@@ -23,10 +24,11 @@ def copies(
 
     `measured` spares measuring them again.
     """
-    held = read_findings(source.fingerprint)
+    key = hashlib.sha256(f"{source.fingerprint} {THRESHOLDS}".encode()).hexdigest()
+    held = read_findings(key)
     if held is None:
         held = find_duplicates(measured or pictures(source.splits, source.classes, examined))
-        write_findings(source.fingerprint, held)
+        write_findings(key, held)
     return held
 
 

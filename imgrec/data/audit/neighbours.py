@@ -17,12 +17,14 @@ HASH_SIDE = 8
 _MAX_BITS = 12
 # Thresholds chosen on the embedded sample; tests/data/test_audit_duplicates.py says how they do.
 _FREQUENCIES = 10
-_SURE, _POSSIBLE, _RATIO = 0.003, 0.05, 0.25
+_SURE, _POSSIBLE, _RATIO = 0.003, 0.05, 0.3
 _RANK = 3  # copies beside the one in question that the ratio test allows for
 _FAR = 0.07  # how far the next other picture counts as being, at most
 _COLOUR = 12.0
 _BLANK = 2 / 255
 _BLOCK = 512
+THRESHOLDS = (HASH_SIDE, _MAX_BITS, _FREQUENCIES, _SURE, _POSSIBLE, _RATIO, _RANK, _FAR, _COLOUR, _BLANK)
+"""All that decides which pictures look alike; what was found under others is not found again."""
 
 
 def perceptual_hashes(thumbnails: np.ndarray) -> np.ndarray:
