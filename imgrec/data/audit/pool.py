@@ -11,12 +11,13 @@ import sys
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from imgrec.data.audit.examine import Examined, Limits, fault
-from imgrec.data.audit.worker import LENGTHS, PLACE, unpacked
+from imgrec.data.audit.worker import IDLE, LENGTHS, PLACE, STARTING, unpacked
 
 COMMAND = (sys.executable, "-m", "imgrec.data.audit.worker")
 # For glibc: pixels are allocated and freed all the time; giving the memory back to the system each time
@@ -67,7 +68,7 @@ class _Lane:
         root = str(Path(__file__).parents[3])
         paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
         self._file = tempfile.NamedTemporaryFile()  # noqa: SIM115 - closed with the process
-        self._file.write(PLACE.pack(-1))
+        self._file.write(PLACE.pack(STARTING))
         self._file.flush()
         self._map = mmap.mmap(self._file.fileno(), PLACE.size)
         self.process = subprocess.Popen(
@@ -77,8 +78,8 @@ class _Lane:
             env={**os.environ, **_KEEP_MEMORY, "PYTHONPATH": os.pathsep.join(paths)},
         )
         self.overdue = False
-        self.allowed = _START_SECONDS
-        self._last, self._since = -2, time.monotonic()
+        self._allowed = limits.max_seconds
+        self._last, self._since = STARTING, time.monotonic()
         self.send(dataclasses.asdict(limits))
 
     @property
@@ -86,16 +87,13 @@ class _Lane:
         """Index of the file that the worker has begun last."""
         return int(PLACE.unpack_from(self._map, 0)[0])
 
-    def begin(self, allowed: float) -> None:
-        """Count from now on the seconds that each file may take."""
-        self._since, self.allowed = time.monotonic(), allowed
-
     def is_overdue(self) -> bool:
         """Whether it has been at one file for too long."""
         now, place = time.monotonic(), self.place
         if place != self._last:
             self._last, self._since = place, now
-        return now - self._since > self.allowed
+        allowed = _START_SECONDS if place == STARTING else self._allowed
+        return place != IDLE and now - self._since > allowed
 
     def send(self, message: Any) -> None:
         """Write one line; a worker that is gone shows when its answer is read."""
@@ -139,7 +137,7 @@ class _Pool:
         self._lanes: set[_Lane] = set()
         self._lock = threading.Lock()
         self._batches: queue.SimpleQueue[list[Task]] = queue.SimpleQueue()
-        size = max(1, min(_BATCH, len(paths) // (4 * workers)))
+        self._size = size = max(1, min(_BATCH, len(paths) // (4 * workers)))
         tasks = list(enumerate(paths))
         for start in range(0, len(tasks), size):
             self._batches.put(tasks[start : start + size])
@@ -147,23 +145,43 @@ class _Pool:
     def serve(self) -> None:
         """One thread: keep one worker busy, and replace it when it is lost, until no file is left."""
         lane: _Lane | None = None
+        sent: deque[Task] = deque()
         try:
             while self.failure is None:
-                try:
-                    batch = self._batches.get_nowait()
-                except queue.Empty:
+                lane = self._feed(lane, sent)
+                if lane is None or not sent:
                     return
-                while batch and self.failure is None:
-                    lane = lane or self._start()
-                    batch, lost = self._run(lane, batch)
-                    if lost:
-                        self._end(lane)
-                        lane = None
+                answer = lane.receive()
+                if answer is not None:
+                    self._take(sent.popleft()[0], *answer)
+                    continue
+                self._blame(lane, sent)
+                self._end(lane)
+                lane = None
         except Exception as error:
             self.failure = self.failure or error
         finally:
             if lane is not None:
                 self._end(lane)
+
+    def _feed(self, lane: _Lane | None, sent: deque[Task]) -> _Lane | None:
+        """See that a worker has a list at hand beside the one it is at; start one where there is none.
+
+        `sent` are the files that it has not answered yet; a new worker is sent them again. With nothing
+        left to do, `sent` stays empty.
+        """
+        if lane is None and sent:
+            lane = self._start()
+            lane.send(list(sent))
+        while len(sent) <= self._size:
+            try:
+                batch = self._batches.get_nowait()
+            except queue.Empty:
+                break
+            lane = lane or self._start()
+            lane.send(batch)
+            sent += batch
+        return lane
 
     def _start(self) -> _Lane:
         lane = _Lane(self.limits)
@@ -179,23 +197,17 @@ class _Pool:
             self._lanes.discard(lane)
         lane.close()
 
-    def _run(self, lane: _Lane, batch: list[Task]) -> tuple[list[Task], bool]:
-        """Let a worker examine a batch; return what is left of it, and whether the worker was lost."""
-        lane.begin(self.limits.max_seconds)
-        lane.send(batch)
-        for got, (index, _) in enumerate(batch):
-            answer = lane.receive()
-            if answer is None:
-                left = [task[0] for task in batch[got:]]
-                culprit = lane.place if lane.place in left else left[0]
-                self._store(culprit, self._loss(lane))
-                return [task for task in batch[got:] if task[0] != culprit], True
-            message, thumbnail = answer
-            if "bug" in message:
-                raise RuntimeError(f"the audit failed on a file:\n{message['bug']}")
-            self._store(index, unpacked(message, thumbnail))
-        lane.begin(float("inf"))
-        return [], False
+    def _take(self, index: int, message: dict[str, Any], thumbnail: bytes) -> None:
+        if "bug" in message:
+            raise RuntimeError(f"the audit failed on a file:\n{message['bug']}")
+        self._store(index, unpacked(message, thumbnail))
+
+    def _blame(self, lane: _Lane, sent: deque[Task]) -> None:
+        """Name the file that a lost worker was at, and take it from those that are still to do."""
+        left = [index for index, _ in sent]
+        place = left.index(lane.place) if lane.place in left else 0
+        self._store(left[place], self._loss(lane))
+        del sent[place]
 
     def _loss(self, lane: _Lane) -> Examined:
         if lane.overdue:

@@ -22,6 +22,8 @@ from imgrec.data.audit.scores import Scores
 
 LENGTHS = struct.Struct(">II")
 PLACE = struct.Struct("q")
+STARTING, IDLE = -2, -1
+"""What stands in the place of an index before the first file and between two lists."""
 _HELD_BYTES = 1 << 16
 
 
@@ -87,6 +89,7 @@ def main() -> None:
                     out.flush()
                     return
                 send(out, packed(index, done), done.thumbnail)
+            PLACE.pack_into(place, 0, IDLE)
             out.flush()
 
 
