@@ -39,6 +39,7 @@ format: $(STAMP)  ## Rewrite the code as the linter wants it
 bench: $(STAMP)  ## Measure speed, each figure a ratio within one run
 	$(BIN)/python -m benchmarks.batch_norm
 	$(BIN)/python -m benchmarks.input
+	$(BIN)/python -m benchmarks.audit
 
 clean:  ## Remove the environment and caches; runs stay
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -7,13 +7,15 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imgrec.data.preprocess import Preprocess
 from imgrec.errors import InputError
+from imgrec.files import write_file as write_file  # those who write into a run folder find all of it here
+from imgrec.files import write_json as write_json
+from imgrec.files import write_text as write_text
 
 if TYPE_CHECKING:
     import keras
@@ -108,33 +110,6 @@ def finish(staging: Path, out: Path) -> None:
     os.replace(staging, out)
     if retired.exists():
         shutil.rmtree(retired)
-
-
-def write_file(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a temporary file beside `path`, flush it to disk and rename it to `path`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
-    try:
-        write(temporary)
-        with open(temporary, "rb") as stream:
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8, whole or not at all."""
-    write_file(path, lambda temporary: _put(temporary, text))
-
-
-def _put(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON, whole or not at all."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def write_labels(path: Path, labels: tuple[str, ...]) -> None:

@@ -16,6 +16,7 @@ from imgrec.errors import InputError
 Resize = Literal["crop", "letterbox", "stretch"]
 Crop = Literal["auto", "none", "pad", "random_resized"]
 Quantize = Literal["none", "ptq", "qat"]
+Policy = Literal["strict", "quarantine", "skip"]
 Choice = Literal["auto", "true", "false"]
 Imbalance = Literal[
     "none", "auto", "weights", "effective", "balanced", "sqrt", "over", "under", "focal", "logit", "decoupled"
@@ -46,6 +47,17 @@ class DataConfig:
     lowlight, gamma, equalize or clahe (dark), dehaze (hazy), stretch (flat), balance (tinted), denoise
     (noisy), standardize (always); lowlight(100) moves a threshold. auto: lowlight|dehaze. none: off. The
     report judges them against off."""
+    max_bytes: int = 200_000_000
+    """Files with more bytes than this are refused before they are read."""
+    audit: bool = True
+    """Look for copies of pictures (leaks between splits, one picture under two labels) before training;
+    every file is decoded once in any case. Results are cached."""
+    policy: Policy = "strict"
+    """What to do about broken files: strict stops before training, quarantine lists them in --quarantine
+    and trains without them, skip trains without them. Nothing is deleted."""
+    quarantine: str = ""
+    """List of images to leave out, one id a line; by default quarantine.txt in the data folder, if it is
+    there."""
 
 
 @dataclass(frozen=True)

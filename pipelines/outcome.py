@@ -24,7 +24,7 @@ class Result:
 
 
 def write_inputs(job: Job, folder: Path) -> None:
-    """Write what is known before training: run.json, preprocess.json, labels.txt."""
+    """Write what is known before training: run.json, audit.json, preprocess.json, labels.txt."""
     from imgrec import runtime
 
     counts = {name: len(split) for name, split in job.source.splits.items()}
@@ -38,6 +38,8 @@ def write_inputs(job: Job, folder: Path) -> None:
         "data": {"name": job.source.name, "fingerprint": job.source.fingerprint, "images": counts},
     }
     bundle.write_json(folder / "run.json", record)
+    findings = [finding.record() for finding in job.source.findings]
+    bundle.write_json(folder / "audit.json", {"policy": job.config.data.policy, "issues": findings})
     for place in (folder, folder / "exports"):
         bundle.write_text(place / "preprocess.json", job.preprocess.to_json())
         bundle.write_labels(place / "labels.txt", job.source.classes)

@@ -8,6 +8,8 @@ from typing import Literal
 
 import numpy as np
 
+from imgrec.data.audit.findings import Finding
+
 NONE: Mapping[str, str] = MappingProxyType({})
 Colour = Literal["grey", "rgb"]
 
@@ -61,6 +63,7 @@ class Source:
     name: the specification it was loaded from, such as `sample` or `npz:digits.npz`.
     side: median of the training images' shorter sides, in pixels.
     notes: what the user should hear about, one line each, such as files that were passed over.
+    findings: what the audit found, see `audit/findings.py`.
     """
 
     classes: tuple[str, ...]
@@ -72,6 +75,7 @@ class Source:
     name: str
     side: int
     notes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     @property
     def splits(self) -> dict[str, Split]:

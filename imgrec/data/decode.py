@@ -9,15 +9,14 @@ RGB.
 import cv2
 import numpy as np
 
-from imgrec.data.header import Header, read_header
-from imgrec.errors import InputError
+from imgrec.data.header import Header, ImageFault, read_header
 
 
 def decode(data: bytes, max_pixels: int, name: str = "image") -> np.ndarray:
     """Return the picture upright, uint8 `[h, w, 1]` (stored as grey) or `[h, w, 3]` (RGB).
 
     Raises:
-        InputError: no JPEG, PNG or BMP file, a damaged one, or more than `max_pixels` pixels; the
+        ImageFault: no JPEG, PNG or BMP file, a damaged one, or more than `max_pixels` pixels; the
             last is found from the header, before any pixel is decoded.
     """
     return decode_checked(data, checked_header(data, max_pixels, name), name)
@@ -27,14 +26,12 @@ def checked_header(data: bytes, max_pixels: int, name: str = "image") -> Header:
     """Return the file's header.
 
     Raises:
-        InputError: no JPEG, PNG or BMP file, a damaged one, or more than `max_pixels` pixels.
+        ImageFault: no JPEG, PNG or BMP file, a damaged one, or more than `max_pixels` pixels.
     """
     header = read_header(data, name)
     if header.pixels > max_pixels:
-        raise InputError(
-            f"{name}: {header.width} × {header.height} pixels, more than the {max_pixels:,} allowed; "
-            "scale it down or raise --max-pixels"
-        )
+        detail = f"{header.width} × {header.height} pixels, more than the {max_pixels:,} allowed; "
+        raise ImageFault("too_large", name, detail + "scale it down or raise --max-pixels")
     return header
 
 
@@ -43,9 +40,10 @@ def decode_checked(data: bytes, header: Header, name: str = "image") -> np.ndarr
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
-        raise InputError(f"{name}: cannot be decoded ({error.err}); replace the file") from None
+        raise ImageFault("damaged", name, f"cannot be decoded ({error.err}); replace the file") from None
     if pixels is None or pixels.shape[:2] != (header.height, header.width):
-        raise InputError(f"{name}: a {header.format.upper()} file that cannot be decoded; replace it")
+        detail = f"a {header.format.upper()} file that cannot be decoded; replace it"
+        raise ImageFault("damaged", name, detail)
     if pixels.ndim == 2:
         pixels = pixels[..., np.newaxis]
     if header.format == "bmp":

@@ -2,33 +2,107 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from imgrec.data.dataset import Split
+from imgrec.data.header import SUFFIXES
 from imgrec.errors import InputError
 
-SUPPORTED = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp"})
+SUPPORTED = frozenset(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
 # Pictures that would be missed if they were passed over like a text file.
 _OTHER_PICTURES = """
 .webp .tif .tiff .gif .heic .heif .avif .jxl .jp2 .j2k .psd .svg .ico .pgm .ppm .pbm .tga .exr .hdr .raw .dng
 .cr2 .nef .arw .dcm .npy
 """
-UNSUPPORTED = frozenset(_OTHER_PICTURES.split())
+UNSUPPORTED = frozenset(_OTHER_PICTURES.split()) - SUPPORTED
 _SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 
-def scan_folder(folder: str) -> tuple[dict[str, Split], tuple[str, ...], tuple[str, ...]]:
-    """List the images of a folder: splits (in path order), class names (sorted) and notes.
+@dataclass(frozen=True)
+class Entry:
+    """One file of any kind in a class folder; `id` is its path below the root, with forward slashes."""
 
-    Ids are paths relative to the folder, with forward slashes. Files may lie in folders inside a
-    class. Names that begin with a dot or two underscores are passed over.
+    id: str
+    path: str
+    part: str
+    label: str
+
+    @property
+    def suffix(self) -> str:
+        """How the name ends, in lower case."""
+        return os.path.splitext(self.path)[1].lower()
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether the name promises a picture, of a format that is read or of another."""
+        return self.suffix in SUPPORTED or self.suffix in UNSUPPORTED
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What lies in a folder, nothing of it opened.
+
+    folders: split → its folder's id (`""` when classes lie in the root itself).
+    classes: split → names of its class folders, sorted. Without given splits all is `train`.
+    entries: files in the order of splits, classes and paths.
+    loops: ids of links that lead back to a folder they lie in, which were not followed.
+    closed: ids of folders that cannot be opened, each with the reason.
+    hidden: how many files were passed over because their names begin with a dot.
+    """
+
+    root: Path
+    folders: dict[str, str]
+    classes: dict[str, tuple[str, ...]]
+    entries: tuple[Entry, ...]
+    loops: tuple[str, ...]
+    closed: tuple[tuple[str, str], ...]
+    hidden: int
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """The classes of the training split."""
+        return self.classes["train"]
+
+    def class_id(self, part: str, label: str) -> str:
+        """The id of a class folder."""
+        return f"{self.folders[part]}/{label}" if self.folders[part] else label
+
+    def splits(self, usable: Collection[int]) -> dict[str, Split]:
+        """The splits of the entries at the positions `usable`, classes numbered as in `trained`."""
+        numbers = {label: number for number, label in enumerate(self.trained)}
+        made = {}
+        for part in self.folders:
+            rows = [self.entries[i] for i in sorted(usable) if self.entries[i].part == part]
+            made[part] = Split(
+                ids=tuple(entry.id for entry in rows),
+                labels=np.array([numbers[entry.label] for entry in rows], np.int32),
+                paths=tuple(entry.path for entry in rows),
+            )
+        return made
+
+    def passed_over(self) -> tuple[str, ...]:
+        """A note on the files that are no images, if there are any."""
+        others = (entry for entry in self.entries if not entry.is_picture)
+        kinds = Counter(entry.suffix or Path(entry.path).name for entry in others)
+        kinds.update({"hidden": self.hidden} if self.hidden else {})
+        if not kinds:
+            return ()
+        counts = ", ".join(f"{kind} ({count})" for kind, count in sorted(kinds.items()))
+        return (f"passed over {sum(kinds.values())} files that are no images: {counts}",)
+
+
+def list_folder(folder: str) -> Listing:
+    """List the files of a folder.
+
+    Files may lie in folders inside a class. Names that begin with a dot, and folders' that begin with
+    two underscores, are passed over. Links are followed, unless they lead back.
 
     Raises:
-        InputError: no such folder, nothing in it, no class folders, a class without images (named),
-            or picture files of a format that is not read (named).
+        InputError: no such folder, nothing in it, or no class folders.
     """
     root = Path(folder)
     if not root.exists():
@@ -37,97 +111,85 @@ def scan_folder(folder: str) -> tuple[dict[str, Split], tuple[str, ...], tuple[s
         )
     if not root.is_dir():
         raise InputError(f"{folder}: a file; expected a folder with one folder a class")
+    walk = _Walk(root)
+    folders, classes, entries = _parts(root), {}, []
+    for part, path in folders.items():
+        labels = [label for label in _folders(path) if not walk.leads_back(label)]
+        if not labels:
+            raise InputError(_no_classes(path))
+        classes[part] = tuple(label.name for label in labels)
+        entries += [walk.entry(file, part, label.name) for label in labels for file in walk.files(label)]
+    ids = {part: "" if path == root else path.name for part, path in folders.items()}
+    return Listing(root, ids, classes, tuple(entries), tuple(walk.loops), tuple(walk.closed), walk.hidden)
+
+
+def _parts(root: Path) -> dict[str, Path]:
+    """Split → folder; the root itself as `train` where no folder is named so."""
     named: dict[str, Path] = {}
     for path in _folders(root):
         part = _SPLIT_NAMES.get(path.name.lower())
         if part is not None:
             if part in named:
-                raise InputError(f"{folder}: {named[part].name} and {path.name} both mean {part}; keep one")
+                raise InputError(f"{root}: {named[part].name} and {path.name} both mean {part}; keep one")
             named[part] = path
-    skipped: Counter[str] = Counter()
     if "train" not in named:
-        named = {"train": root}
-    else:
-        _reject_stray(root, named)
-    listings = {part: _classes(path, root, skipped) for part, path in sorted(named.items())}
-    classes = tuple(sorted(listings["train"]))
-    for part, listing in listings.items():
-        unknown = sorted(set(listing) - set(classes))
-        if unknown:
-            raise InputError(f"{folder}: {part} has a class {unknown[0]!r} that train lacks")
-    splits = {part: _split(listing, classes, root) for part, listing in listings.items()}
-    return splits, classes, _notes(skipped)
-
-
-def _reject_stray(root: Path, named: dict[str, Path]) -> None:
+        return {"train": root}
     stray = [path.name for path in _folders(root) if path not in named.values()]
     if stray:
         raise InputError(
             f"{root}: {stray[0]!r} stands beside {named['train'].name!r}; expected train, val and test only, "
             "or class folders only"
         )
+    return dict(sorted(named.items()))
 
 
 def _folders(root: Path) -> list[Path]:
     return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith((".", "__")))
 
 
-def _classes(folder: Path, root: Path, skipped: Counter[str]) -> dict[str, list[Path]]:
-    """Return the image files of each class folder below `folder`."""
-    listing = {path.name: sorted(_images(path, root, skipped)) for path in _folders(folder)}
-    if not listing:
-        entries = list(folder.iterdir())
-        loose = any(path.suffix.lower() in SUPPORTED for path in entries)
-        state = (
-            "images but no class folders" if loose else "no class folders" if entries else "an empty folder"
-        )
-        raise InputError(
-            f"{folder}: {state}; expected one folder of images a class, such as {folder.name}/cat"
-        )
-    for name, files in listing.items():
-        if not files:
-            raise InputError(f"{folder}: class {name!r} has no images; add some or take the folder out")
-    return listing
+def _no_classes(folder: Path) -> str:
+    entries = list(folder.iterdir())
+    loose = any(path.suffix.lower() in SUPPORTED for path in entries)
+    state = "images but no class folders" if loose else "no class folders" if entries else "an empty folder"
+    return f"{folder}: {state}; expected one folder of images a class, such as {folder.name}/cat"
 
 
-def _images(folder: Path, root: Path, skipped: Counter[str]) -> Iterator[Path]:
-    for path in _files(folder):
-        suffix = path.suffix.lower()
-        if suffix in SUPPORTED:
-            yield path
-        elif suffix in UNSUPPORTED:
-            raise InputError(
-                f"{path.relative_to(root).as_posix()}: {suffix} images are not read; "
-                "convert it to PNG or JPEG, or take it out"
-            )
-        else:
-            skipped[suffix or path.name] += 1
+class _Walk:
+    """Goes through folders, links followed, none entered twice, and notes where it could not go."""
 
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self.loops: list[str] = []
+        self.closed: list[tuple[str, str]] = []
+        self.hidden = 0
 
-def _files(folder: Path) -> Iterator[Path]:
-    """Every file below `folder`, links followed, no folder entered twice (so that a loop ends)."""
-    seen: set[tuple[int, int]] = set()
-    for here, folders, files in os.walk(folder, followlinks=True):
-        status = os.stat(here)
-        if (status.st_dev, status.st_ino) in seen:
-            folders.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
-        yield from (Path(here, name) for name in sorted(files))
+    def entry(self, path: Path, part: str, label: str) -> Entry:
+        return Entry(self._id(path), str(path), part, label)
 
+    def _id(self, path: Path) -> str:
+        return path.relative_to(self._root).as_posix()
 
-def _split(listing: dict[str, list[Path]], classes: tuple[str, ...], root: Path) -> Split:
-    rows = [(path, label) for label, name in enumerate(classes) for path in listing.get(name, [])]
-    return Split(
-        ids=tuple(path.relative_to(root).as_posix() for path, _ in rows),
-        labels=np.array([label for _, label in rows], np.int32),
-        paths=tuple(str(path) for path, _ in rows),
-    )
+    def files(self, folder: Path) -> Iterator[Path]:
+        """Every file below `folder` in the order of paths."""
+        found: list[Path] = []
+        seen: set[tuple[int, int]] = set()
+        for here, folders, names in os.walk(folder, followlinks=True, onerror=self._closed):
+            status = os.stat(here)
+            if self.leads_back(Path(here)) or (status.st_dev, status.st_ino) in seen:
+                folders.clear()
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
+            self.hidden += sum(name.startswith(".") for name in names)
+            found += (Path(here, name) for name in names if not name.startswith("."))
+        yield from sorted(found)
 
+    def leads_back(self, folder: Path) -> bool:
+        """Whether a link leads to a folder that it lies in; noted if so."""
+        if not folder.is_symlink() or folder.resolve() not in folder.parent.resolve().joinpath("x").parents:
+            return False
+        self.loops.append(self._id(folder))
+        return True
 
-def _notes(skipped: Counter[str]) -> tuple[str, ...]:
-    if not skipped:
-        return ()
-    kinds = ", ".join(f"{kind} ({count})" for kind, count in sorted(skipped.items()))
-    return (f"passed over {sum(skipped.values())} files that are no images: {kinds}",)
+    def _closed(self, error: OSError) -> None:
+        self.closed.append((self._id(Path(error.filename)), str(error.strerror)))

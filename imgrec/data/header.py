@@ -1,4 +1,4 @@
-"""Size, channels and orientation of an image file, read before anything is decoded, in plain Python.
+"""What an image file says of itself, read before anything is decoded, in plain Python.
 
 Also whether the file is whole: OpenCV hands back a picture for half a JPEG and says nothing.
 """
@@ -8,7 +8,17 @@ import struct
 import zlib
 from dataclasses import dataclass, replace
 
+from imgrec.data.foreign import describe
 from imgrec.errors import InputError
+
+# The formats that are read, and the endings of their names; the one list of them.
+SUFFIXES = {
+    "jpeg": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "png": (".png",),
+    "bmp": (".bmp",),
+}
+_NAMES = [name.upper() for name in SUFFIXES]
+EXPECTED = f"expected a {', '.join(_NAMES[:-1])} or {_NAMES[-1]} file"
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
@@ -18,12 +28,24 @@ _EOI, _SOS, _APP1 = 0xD9, 0xDA, 0xE1
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
+class ImageFault(InputError):
+    """An image file that cannot be used.
+
+    code: what is wrong, a key of `imgrec.data.audit.findings.CODES`; detail: the same in words.
+    """
+
+    def __init__(self, code: str, name: str, detail: str) -> None:
+        super().__init__(f"{name}: {detail}")
+        self.code, self.detail = code, detail
+
+
 @dataclass(frozen=True)
 class Header:
     """What an image file says of itself.
 
     channels: as stored: 1 grey, 2 grey and alpha, 3 colour (palettes too), 4 with alpha or CMYK.
     orientation: EXIF's 1…8, 1 where there is none.
+    traits: what the decoder does not hand on as it is: animated, cmyk, 16_bit, alpha, palette.
     """
 
     format: str
@@ -31,6 +53,7 @@ class Header:
     width: int
     channels: int
     orientation: int = 1
+    traits: tuple[str, ...] = ()
 
     @property
     def pixels(self) -> int:
@@ -45,38 +68,49 @@ class Header:
 
 
 def read_header(data: bytes, name: str = "image") -> Header:
-    """Return the header of a JPEG, PNG or BMP file, told by content, whatever its name ends in.
+    """Return the header of a file of a format in `SUFFIXES`, told by content, whatever its name ends in.
 
     Raises:
-        InputError: no such file, or one that breaks off before its end or is damaged.
+        ImageFault: no such file, or one that breaks off before its end or is damaged.
     """
     try:
         if data.startswith(b"\xff\xd8"):
             return _jpeg(data)
         if data.startswith(_PNG):
             return _png(data)
-        if data.startswith(b"BM"):
+        if data.startswith(b"BM") and _is_bmp(data):
             return _bmp(data)
     except (struct.error, IndexError):
-        raise InputError(f"{name}: the file breaks off within its header; replace it") from None
+        detail = "the file breaks off within its header; replace it"
+        raise ImageFault("truncated", name, detail) from None
     except _DamagedError as damage:
-        raise InputError(f"{name}: {damage}; replace the file or take it out") from None
-    raise InputError(f"{name}: {_describe(data)}; expected a JPEG, PNG or BMP file")
+        code = "truncated" if "truncated" in str(damage) else "damaged"
+        raise ImageFault(code, name, f"{damage}; replace the file or take it out") from None
+    raise _foreign(data, name)
 
 
 class _DamagedError(Exception):
     """The file is of a known format and not whole."""
 
 
-def _describe(data: bytes) -> str:
-    known = {b"GIF8": "a GIF", b"II*\0": "a TIFF", b"MM\0*": "a TIFF", b"<svg": "an SVG", b"%PDF": "a PDF"}
+def sniff(data: bytes) -> str | None:
+    """Return the format that a file's first bytes announce: one of `SUFFIXES`, or in words; else None."""
+    for name, magic in (("jpeg", b"\xff\xd8\xff"), ("png", _PNG)):
+        if data.startswith(magic):
+            return name
+    if data.startswith(b"BM") and len(data) >= 18 and _is_bmp(data):
+        return "bmp"
+    return describe(data)
+
+
+def _foreign(data: bytes, name: str) -> ImageFault:
+    """The fault of a file that is of none of our formats."""
     if not data:
-        return "empty file"
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "a WebP file"
-    if data[4:8] == b"ftyp":
-        return "a HEIF, AVIF or video file"
-    return known[data[:4]] + " file" if data[:4] in known else "not an image file"
+        return ImageFault("empty", name, "empty file; replace it or take it out")
+    words = describe(data)
+    if words is None:
+        return ImageFault("not_an_image", name, f"not an image file; {EXPECTED}")
+    return ImageFault("unsupported_format", name, f"{words} file; {EXPECTED}")
 
 
 def _jpeg(data: bytes) -> Header:
@@ -96,7 +130,7 @@ def _jpeg(data: bytes) -> Header:
             (length,) = struct.unpack_from(">H", data, at + 2)
             if marker in _JPEG_FRAMES:
                 height, width, channels = struct.unpack_from(">HHB", data, at + 5)
-                header = Header("jpeg", height, width, channels)
+                header = Header("jpeg", height, width, channels, traits=("cmyk",) if channels == 4 else ())
             elif marker == _APP1 and data[at + 4 : at + 10] == b"Exif\0\0":
                 orientation = _exif_orientation(data[at + 10 : at + 2 + length])
             at += 2 + length
@@ -114,6 +148,7 @@ def _jpeg(data: bytes) -> Header:
 def _png(data: bytes) -> Header:
     """Walk the chunks to IEND and compare each one's checksum."""
     header, orientation, pixels_seen, at = None, 1, False, len(_PNG)
+    traits: set[str] = set()
     while at < len(data):
         (length,) = struct.unpack_from(">I", data, at)
         kind = data[at + 4 : at + 8]
@@ -122,10 +157,14 @@ def _png(data: bytes) -> Header:
         if zlib.crc32(body, zlib.crc32(kind)) != checksum:
             raise _DamagedError(f"damaged PNG: the checksum of its {kind.decode('latin-1')} chunk is wrong")
         if kind == b"IHDR":
-            width, height, _, colour = struct.unpack_from(">IIBB", body)
+            width, height, bits, colour = struct.unpack_from(">IIBB", body)
             header = Header("png", height, width, _PNG_CHANNELS.get(colour, 3))
+            traits |= {name for name, found in _png_traits(bits, colour).items() if found}
         elif kind == b"tRNS" and header is not None:
             header = replace(header, channels={1: 2, 3: 4}.get(header.channels, header.channels))
+            traits.add("alpha")
+        elif kind == b"acTL" and struct.unpack_from(">I", body)[0] > 1:
+            traits.add("animated")
         elif kind == b"eXIf":
             orientation = _exif_orientation(body)
         elif kind == b"IDAT":
@@ -137,7 +176,16 @@ def _png(data: bytes) -> Header:
         raise _DamagedError("truncated PNG: its IEND chunk is missing")
     if header is None or not pixels_seen or not header.pixels:
         raise _DamagedError("PNG without a picture in it")
-    return replace(header, orientation=orientation)
+    return replace(header, orientation=orientation, traits=tuple(sorted(traits)))
+
+
+def _png_traits(bits: int, colour: int) -> dict[str, bool]:
+    return {"16_bit": bits == 16, "palette": colour == 3, "alpha": colour in (4, 6)}
+
+
+def _is_bmp(data: bytes) -> bool:
+    """Whether what follows the letters BM is a bitmap's header and no text."""
+    return len(data) < 18 or struct.unpack_from("<I", data, 14)[0] in (12, 16, 40, 52, 56, 64, 108, 124)
 
 
 def _bmp(data: bytes) -> Header:
@@ -153,7 +201,7 @@ def _bmp(data: bytes) -> Header:
     row_bytes = (width * bits + 31) // 32 * 4
     if compression in (0, 3) and len(data) < offset + row_bytes * height:
         raise _DamagedError("truncated BMP")
-    return Header("bmp", height, width, 3)
+    return Header("bmp", height, width, 3, traits=("palette",) if bits <= 8 else ())
 
 
 def _exif_orientation(tiff: bytes) -> int:

@@ -2,80 +2,207 @@
 
 import dataclasses
 import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
 
 from imgrec.config import DataConfig
 from imgrec.data.arrays import load_idx, load_keras, load_npz
-from imgrec.data.check import FileFacts, check_files
+from imgrec.data.audit import compare, policy
+from imgrec.data.audit.examine import Examined, Limits
+from imgrec.data.audit.findings import Finding
+from imgrec.data.audit.scan import Scan, scan
 from imgrec.data.dataset import Colour, Source, Split, fingerprint
-from imgrec.data.folder import scan_folder
 from imgrec.data.sample import load_sample
 from imgrec.data.splits import check_classes, complete
+from imgrec.errors import InputError
 from imgrec.registry import lookup
 
-__all__ = ["Source", "Split", "load_source"]
+__all__ = ["Opened", "Source", "Split", "load_source", "open_data"]
 
-_SCHEMES: dict[str, Callable[[str], tuple[dict[str, Split], tuple[str, ...]]]] = {
+Arrays = tuple[dict[str, Split], tuple[str, ...]]
+
+
+def _load_sample(rest: str) -> Arrays:
+    source = load_sample()
+    return source.splits, source.classes
+
+
+_SCHEMES: dict[str, Callable[[str], Arrays]] = {
     "npz": load_npz,
     "idx": load_idx,
     "keras": load_keras,
 }
 
 
+@dataclass(frozen=True)
+class Opened:
+    """What a specification holds, before anything is decided about what is broken.
+
+    given: the splits there are, of usable images only; those of the quarantine list are left out.
+    examined: what came of each usable file, by path; empty for arrays.
+    scan: the folder looked through; None for arrays.
+    findings: what is wrong with files and folders, and what was left out.
+    """
+
+    given: dict[str, Split]
+    classes: tuple[str, ...]
+    examined: Mapping[str, Examined]
+    scan: Scan | None
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...]
+
+
+def open_data(data: DataConfig) -> Opened:
+    """Read what `data.data` names; examine the files of a folder, each of them once.
+
+    Raises:
+        InputError: an unknown scheme, nothing there, or a quarantine list that cannot be read.
+    """
+    scheme, colon, rest = data.data.partition(":")
+    # One letter before the colon is a Windows drive.
+    is_scheme = colon and len(scheme) > 1 and "/" not in scheme
+    root = None if is_scheme or data.data == "sample" else Path(data.data)
+    listed = policy.read_list(policy.list_path(data.quarantine, root), required=_must_exist(data))
+    if root is not None:
+        return _open_folder(data, listed)
+    load = (
+        _load_sample
+        if data.data == "sample"
+        else lookup(_SCHEMES, scheme, "scheme of --data (beside sample and folders)")
+    )
+    given, classes = load(rest)
+    kept = {part: split.take(_without(split, listed)) for part, split in given.items()} if listed else given
+    gone = {name for split in given.values() for name in split.ids} & set(listed)
+    findings = tuple(
+        Finding(name, "quarantined", "left out: the quarantine list names it") for name in sorted(gone)
+    )
+    return Opened(kept, classes, {}, None, findings, _left_out(len(gone), len(listed)))
+
+
+def _must_exist(data: DataConfig) -> bool:
+    """Whether a quarantine list that was named must be there: not if it is about to be written."""
+    return bool(data.quarantine) and data.policy != "quarantine"
+
+
+def _without(split: Split, listed: Mapping[str, str]) -> np.ndarray:
+    return np.array([place for place, name in enumerate(split.ids) if name not in listed], np.int64)
+
+
+def _open_folder(data: DataConfig, listed: Mapping[str, str]) -> Opened:
+    seen = scan(data.data, Limits(data.max_pixels, data.max_bytes), listed)
+    listing = seen.listing
+    lacking = [
+        name for part in listing.classes for name in listing.classes[part] if name not in listing.trained
+    ]
+    usable = {place for place in seen.usable if listing.entries[place].label not in lacking}
+    examined = {listing.entries[place].path: seen.examined[place] for place in usable}
+    notes = (*listing.passed_over(), *_left_out(len(seen.quarantined), len(listed)))
+    return Opened(listing.splits(usable), listing.trained, examined, seen, seen.findings, notes)
+
+
+def _left_out(gone: int, listed: int) -> tuple[str, ...]:
+    if not listed:
+        return ()
+    unknown = f"; {listed - gone} more of its lines name nothing here" if listed > gone else ""
+    return (f"left out {gone} images that the quarantine list names{unknown}",)
+
+
 def load_source(data: DataConfig, seed: int) -> Source:
     """Load the source that `data.data` names, with its three splits.
 
     Splits that are not given are made, stratified and by `seed`: see `splits.complete`. The embedded
-    sample has its own. Files of a folder are all decoded once; see `check.py`.
+    sample has its own. Files of a folder are all decoded once, and broken ones dealt with by
+    `data.policy`: see `audit/policy.py`. With `data.audit`, `Source.findings` also says which pictures
+    there are copies of.
 
     Raises:
         InputError: an unknown scheme, nothing there, one class only, a class without images or
             missing from a split, too few images to split, or a file that cannot be read (all named).
     """
-    if data.data == "sample":
-        source = load_sample()
-        return source if data.colour == "auto" else dataclasses.replace(source, colour=data.colour)
-    scheme, colon, rest = data.data.partition(":")
-    # One letter before the colon is a Windows drive.
-    if colon and len(scheme) > 1 and "/" not in scheme:
-        given, classes = lookup(_SCHEMES, scheme, "scheme of --data (beside sample and folders)")(rest)
-        return _finish(data, given, classes, seed, ())
-    given, classes, notes = scan_folder(data.data)
-    return _finish(data, given, classes, seed, notes)
+    opened = open_data(data)
+    notes = opened.notes + _apply_policy(data, opened)
+    check_classes(opened.given, opened.classes, data.data)
+    source = dataclasses.replace(to_source(data, opened, seed), findings=opened.findings)
+    if data.audit:
+        copies = compare.copies(source, opened.examined)
+        notes += compare.notes(copies)
+        source = dataclasses.replace(source, findings=opened.findings + tuple(copies))
+    return dataclasses.replace(source, notes=notes + source.notes)
 
 
-def _finish(
-    data: DataConfig, given: dict[str, Split], classes: tuple[str, ...], seed: int, notes: tuple[str, ...]
-) -> Source:
-    check_classes(given, classes, data.data)
-    splits, made = complete(given, classes, seed)
-    order = [splits[part] for part in ("train", "val", "test")]
-    facts = _check(order, data.max_pixels)
-    colour: Colour = _colour(order[0], facts) if data.colour == "auto" else data.colour
-    digest = fingerprint(classes, order, {path: fact.sha256 for path, fact in facts.items()})
-    return Source(
-        classes, colour, order[0], order[1], order[2], digest, data.data, _side(order[0], facts), notes + made
-    )
+def _apply_policy(data: DataConfig, opened: Opened) -> tuple[str, ...]:
+    """Refuse, list or pass over what is broken; return what to say about it."""
+    broken = policy.broken_files(opened.findings)
+    _check_folders(data.data, opened.scan)
+    if not broken:
+        return ()
+    if data.policy == "strict":
+        policy.refuse(broken)
+    if data.policy == "skip" or opened.scan is None:
+        return (
+            f"left out {len(broken)} broken files; python -m pipelines.audit --data {data.data} names them",
+        )
+    path = policy.list_path(data.quarantine, opened.scan.listing.root)
+    assert path is not None
+    policy.extend_list(path, broken)
+    return (f"left out {len(broken)} broken files, now listed in {path}",)
 
 
-def _check(splits: Iterable[Split], max_pixels: int) -> dict[str, FileFacts]:
-    """Decode every file; return what was found, by path."""
-    rows = [row for split in splits for row in zip(split.paths or (), split.ids, strict=False)]
-    if not rows:
+def _check_folders(name: str, seen: Scan | None) -> None:
+    """Refuse a folder whose classes are no set to learn from, broken files apart."""
+    if seen is None:
+        return
+    listing = seen.listing
+    filled = {(entry.part, entry.label) for entry in listing.entries if entry.is_picture}
+    for part, labels in listing.classes.items():
+        for label in labels:
+            if label not in listing.trained:
+                raise InputError(f"{name}: {part} has a class {label!r} that train lacks")
+            if (part, label) not in filled:
+                raise InputError(
+                    f"{listing.root / listing.folders[part]}: class {label!r} has no images; "
+                    "add some or take the folder out"
+                )
+
+
+def _contents(given: Mapping[str, Split], digests: Mapping[str, str]) -> dict[str, str]:
+    """The digest of every image by its id; nothing when no split is to be made."""
+    if len(given) == 3:
         return {}
-    paths, names = zip(*rows, strict=True)
-    return dict(zip(paths, check_files(paths, names, max_pixels), strict=True))
+    held: dict[str, str] = {}
+    for split in given.values():
+        if split.images is None:
+            held |= {name: digests[path] for name, path in zip(split.ids, split.paths or (), strict=True)}
+        else:
+            pixels = (np.ascontiguousarray(image).data for image in split.images)
+            held |= {name: sha256(data).hexdigest() for name, data in zip(split.ids, pixels, strict=True)}
+    return held
 
 
-def _colour(train: Split, facts: dict[str, FileFacts]) -> Colour:
-    """Grey only when every training image is stored as grey."""
+def to_source(data: DataConfig, opened: Opened, seed: int) -> Source:
+    """Complete the splits of what was opened.
+
+    Raises:
+        InputError: a class is too small to be divided.
+    """
+    facts = {path: one.facts for path, one in opened.examined.items() if one.facts is not None}
+    digests = {path: fact.sha256 for path, fact in facts.items()}
+    splits, made = complete(opened.given, opened.classes, seed, _contents(opened.given, digests))
+    order = [splits[part] for part in ("train", "val", "test")]
+    train = order[0]
     if train.images is not None:
-        return "grey" if train.images.shape[-1] == 1 else "rgb"
-    return "grey" if all(facts[path].grey for path in train.paths or ()) else "rgb"
-
-
-def _side(train: Split, facts: dict[str, FileFacts]) -> int:
-    """Return the median of the training images' shorter sides."""
-    if train.images is not None:
-        return min(train.images.shape[1:3])
-    return statistics.median_low(min(facts[path].height, facts[path].width) for path in train.paths or ())
+        colour: Colour = "grey" if train.images.shape[-1] == 1 else "rgb"
+        side = min(train.images.shape[1:3])
+    else:
+        held = [facts[path] for path in train.paths or ()]
+        # Grey only when every training image is stored as grey.
+        colour = "grey" if all(fact.grey for fact in held) else "rgb"
+        side = statistics.median_low(min(fact.height, fact.width) for fact in held)
+    if data.colour != "auto":
+        colour = data.colour
+    digest = fingerprint(opened.classes, order, digests)
+    return Source(opened.classes, colour, train, order[1], order[2], digest, data.data, side, made)

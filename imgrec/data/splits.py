@@ -1,52 +1,78 @@
 """Dividing a set into training, validation and test parts: stratified, and a function of the seed."""
 
 import hashlib
+from collections import defaultdict
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 
 from imgrec.data.dataset import Split
 from imgrec.errors import InputError
 
+_NONE: Mapping[str, str] = MappingProxyType({})
 
-def divide(split: Split, classes: tuple[str, ...], shares: tuple[float, ...], seed: int) -> list[Split]:
+
+def divide(
+    split: Split,
+    classes: tuple[str, ...],
+    shares: tuple[float, ...],
+    seed: int,
+    contents: Mapping[str, str] = _NONE,
+) -> list[Split]:
     """Divide `split` into parts of about the given shares of every class, each in its old order.
 
     Every part gets at least one example of each class. Within a class the examples are dealt in the
-    order of sha256(seed, id), which depends on no library's random numbers.
+    order of sha256(seed, id), which depends on no library's random numbers; copies of one picture
+    stay together, so that no part knows the answers of another.
 
     Args:
         split: the examples.
         classes: names, for messages.
         shares: of all parts but the first, which takes the rest: `(0.2, 0.1)` gives 7:2:1.
         seed: another seed gives another division.
+        contents: id → digest of what it holds; an id that is missing is like no other.
 
     Raises:
-        InputError: a class has fewer examples than there are parts (named, with its count).
+        InputError: a class has fewer examples than there are parts (named, with its count; copies count
+            once).
     """
     parts: list[list[int]] = [[] for _ in range(len(shares) + 1)]
     for label, name in enumerate(classes):
-        members = np.flatnonzero(split.labels == label).tolist()
-        if len(members) < len(parts):
+        groups = _grouped(split, np.flatnonzero(split.labels == label).tolist(), contents)
+        if len(groups) < len(parts):
             raise InputError(
-                f"class {name!r} has {_images(len(members))}, too few to divide into {len(parts)} splits; "
+                f"class {name!r} has {_images(len(groups))}, too few to divide into {len(parts)} splits; "
                 f"add images (at least {len(parts)}) or take the class out"
             )
-        members.sort(key=lambda index: hashlib.sha256(f"{seed}\n{split.ids[index]}".encode()).digest())
-        total = len(members)
-        for part, share in zip(parts[1:], shares, strict=True):
-            count = max(1, int(total * share + 0.5))
-            part += members[:count]
-            del members[:count]
-        parts[0] += members
+        groups.sort(key=lambda group: hashlib.sha256(f"{seed}\n{split.ids[group[0]]}".encode()).digest())
+        total = sum(len(group) for group in groups)
+        for number, (part, share) in enumerate(zip(parts[1:], shares, strict=True), start=2):
+            count, dealt = max(1, int(total * share + 0.5)), 0
+            # At least one group is left for each of the parts to come.
+            while dealt < count and len(groups) > len(parts) - number + 1:
+                part += groups[0]
+                dealt += len(groups.pop(0))
+        parts[0] += (member for group in groups for member in group)
     return [split.take(np.sort(np.array(part, np.int64))) for part in parts]
 
 
+def _grouped(split: Split, members: list[int], contents: Mapping[str, str]) -> list[list[int]]:
+    """Members of equal contents together, in their order."""
+    groups: dict[str, list[int]] = defaultdict(list)
+    for member in members:
+        name = split.ids[member]
+        groups[contents.get(name, f"id {name}")].append(member)
+    return list(groups.values())
+
+
 def complete(
-    given: dict[str, Split], classes: tuple[str, ...], seed: int
+    given: dict[str, Split], classes: tuple[str, ...], seed: int, contents: Mapping[str, str] = _NONE
 ) -> tuple[dict[str, Split], tuple[str, ...]]:
     """Make the missing ones of `train`, `val` and `test`; return all three and a note on what was done.
 
     Only train: 7:2:1. No val: a tenth of train. No test: val is halved, so that train stays whole.
+    `contents` as in `divide`.
 
     Raises:
         InputError: a class is too small for that.
@@ -54,16 +80,16 @@ def complete(
     if len(given) == 3:
         return given, ()
     if "val" in given:
-        val, test = divide(given["val"], classes, (0.5,), seed)
+        val, test = divide(given["val"], classes, (0.5,), seed, contents)
         return {**given, "val": val, "test": test}, (
             "no test split given: half of val was set aside as test",
         )
     if "test" in given:
-        train, val = divide(given["train"], classes, (0.1,), seed)
+        train, val = divide(given["train"], classes, (0.1,), seed, contents)
         return {**given, "train": train, "val": val}, (
             "no val split given: a tenth of train was set aside as val",
         )
-    train, val, test = divide(given["train"], classes, (0.2, 0.1), seed)
+    train, val, test = divide(given["train"], classes, (0.2, 0.1), seed, contents)
     return {"train": train, "val": val, "test": test}, ("no splits given: divided 7:2:1 by class and seed",)
 
 

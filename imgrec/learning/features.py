@@ -6,7 +6,6 @@ images of the training they stand for, so that the head learns what it would lea
 
 import hashlib
 import json
-import os
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -17,12 +16,12 @@ import numpy as np
 import tensorflow as tf
 
 from imgrec import runtime
-from imgrec.bundle import write_file
 from imgrec.data.augment.batch import Example, flipped
 from imgrec.data.dataset import Split
 from imgrec.data.pipeline import evaluation_dataset, training_order
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sampling import order_of
+from imgrec.files import cache_folder, write_file
 
 EXTRACTION_BATCH = 32
 
@@ -76,15 +75,6 @@ class Features:
         return tf.data.Dataset.from_tensor_slices((self.views[0], targets)).batch(batch_size)
 
 
-def cache_folder() -> Path:
-    """Return where features are kept: `$XDG_CACHE_HOME/imgrec/features`, by default below `~/.cache`.
-
-    Files there may be deleted at any time; the next run computes them again.
-    """
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "imgrec" / "features"
-
-
 def cached_features(
     backbone: keras.Model,
     splits: dict[str, Split],
@@ -92,7 +82,7 @@ def cached_features(
     fingerprint: str,
     mirrored: frozenset[str] = frozenset(),
 ) -> dict[str, Features]:
-    """Return the features of every split, read from `cache_folder()` or computed and written there.
+    """Return the features of every split, read from the cache folder or computed and written there.
 
     They are found again only for the same data, preprocessing, weights and precision.
 
@@ -108,7 +98,7 @@ def cached_features(
     for name, split in splits.items():
         views = []
         for view in ("plain", "mirrored")[: 2 if name in mirrored else 1]:
-            path = cache_folder() / f"{digest}-{name}-{view}.npy"
+            path = cache_folder("features") / f"{digest}-{name}-{view}.npy"
             shape = (len(split), backbone.output_shape[-1])
             held = _read(path, shape)
             if held is None:

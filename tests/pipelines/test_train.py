@@ -62,7 +62,7 @@ def test_the_run_folder_is_whole(trained: Path) -> None:
     exports = {"float32.tflite", "ptq_int8.tflite", "qat_int8.tflite", "labels.txt", "preprocess.json"}
     assert {p.name for p in (trained / "exports").iterdir()} == exports
     expected = {"run.json", "model.keras", "preprocess.json", "labels.txt", "metrics.json", "history.csv"}
-    expected |= {"predictions.csv", "report/index.html", "history_qat.csv"}
+    expected |= {"predictions.csv", "report/index.html", "history_qat.csv", "audit.json"}
     expected |= {f"exports/{name}" for name in exports}
     assert set(read.manifest) == expected
     assert read.config["optim"]["epochs"] == 6

@@ -1,0 +1,113 @@
+"""A folder of images looked through: every file examined, or known from before."""
+
+import sys
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from imgrec.data.audit.cache import FileCache, signature
+from imgrec.data.audit.classes import check_classes
+from imgrec.data.audit.examine import Examined, Limits
+from imgrec.data.audit.findings import Finding, printable
+from imgrec.data.audit.pool import examine_files
+from imgrec.data.folder import Listing, list_folder
+
+_SILENT_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A folder and what came of its files.
+
+    examined: what came of each entry of `listing`, in order.
+    findings: what is wrong with files and folders; `classes` adds what is wrong with classes.
+    quarantined: positions of entries that a list of the user names; they count as not there.
+    decoded: how many files were examined now; the others are known from before.
+    """
+
+    listing: Listing
+    examined: tuple[Examined, ...]
+    findings: tuple[Finding, ...]
+    quarantined: frozenset[int]
+    decoded: int
+
+    @property
+    def usable(self) -> set[int]:
+        """Positions of the entries that can be trained on."""
+        return {
+            place
+            for place, (entry, one) in enumerate(zip(self.listing.entries, self.examined, strict=True))
+            if one.facts is not None and place not in self.quarantined and entry.id == printable(entry.id)
+        }
+
+    @property
+    def classes(self) -> list[Finding]:
+        """What is wrong with the classes once everything unusable is left out."""
+        return check_classes(self.listing, self.usable)
+
+
+def scan(folder: str, limits: Limits, quarantine: Collection[str] = ()) -> Scan:
+    """Examine every file of a folder, in worker processes, but those that have not changed since.
+
+    Args:
+        folder: see `folder.list_folder`.
+        limits: what one file may cost.
+        quarantine: printable ids of files to leave out unopened.
+
+    Raises:
+        InputError: as `list_folder`.
+    """
+    listing = list_folder(folder)
+    ids = [printable(entry.id) for entry in listing.entries]
+    listed = set(quarantine)
+    held_back = frozenset(place for place, name in enumerate(ids) if name in listed)
+    cache = FileCache(listing.root, limits)
+    marks = [signature(entry.path) for entry in listing.entries]
+    known = [cache.find(name, mark) for name, mark in zip(ids, marks, strict=True)]
+    due = [place for place, one in enumerate(known) if one is None and place not in held_back]
+    fresh = examine_files(
+        [listing.entries[place].path for place in due], limits, progress=_Progress(len(due))
+    )
+    for place, one in zip(due, fresh, strict=True):
+        known[place] = one
+    examined = tuple(one or Examined() for one in known)
+    if due:
+        looked = (place for place in range(len(ids)) if place not in held_back)
+        cache.store((ids[place], marks[place], examined[place]) for place in looked)
+    findings = _of_folders(listing)
+    for place, (name, one) in enumerate(zip(ids, examined, strict=True)):
+        findings += _of_file(name, name == listing.entries[place].id, one, place in held_back)
+    return Scan(listing, examined, tuple(findings), held_back, len(due))
+
+
+def _of_folders(listing: Listing) -> list[Finding]:
+    loops = [
+        Finding(printable(name), "symlink_loop", "a link back to a folder it lies in; not followed")
+        for name in listing.loops
+    ]
+    closed = [Finding(printable(name), "unreadable", f"folder: {reason}") for name, reason in listing.closed]
+    return loops + closed
+
+
+def _of_file(name: str, plain: bool, one: Examined, quarantined: bool) -> list[Finding]:
+    if quarantined:
+        return [Finding(name, "quarantined", "left out: the quarantine list names it")]
+    found = [Finding(name, code, detail) for code, detail in one.found]
+    if not plain and (one.facts is not None or found):
+        detail = "the name is not valid Unicode or holds control characters; rename the file"
+        found.append(Finding(name, "unreadable_name", detail))
+    return found
+
+
+class _Progress:
+    """Says how far it is, on a terminal, once it takes its time."""
+
+    def __init__(self, total: int) -> None:
+        self._total, self._begun, self._live = total, time.monotonic(), sys.stderr.isatty()
+
+    def __call__(self, done: int) -> None:
+        seconds = time.monotonic() - self._begun
+        if self._live and seconds > _SILENT_SECONDS and (done % 64 == 0 or done == self._total):
+            end = "\n" if done == self._total else ""
+            line = f"audit: {done:,}/{self._total:,} files, {done / seconds:,.0f} a second"
+            print(f"\r\x1b[2K{line}", end=end, file=sys.stderr, flush=True)

