@@ -85,7 +85,7 @@ def training_dataset(
         batches = _map(batches, flip_left_right(seed))
     if augment.erasing:
         batches = _map(batches, random_erasing(seed, augment.erasing, (0.02, augment.erasing_area)))
-    mix = mixer(augment, seed, steps_per_epoch(len(split), batch_size))
+    mix = mixer(augment, seed, steps_per_epoch(order.size, batch))
     batches = _map(batches, _to_pair(num_classes, visibility, tf.float32 if mix is None else tf.uint8))
     if mix is not None:
         batches = _map(batches.enumerate(start_step), mix)
@@ -154,7 +154,7 @@ def _augmented(split: Split, preprocess: Preprocess, augmenter: Augmenter) -> Ca
 
     Decoding and all changes of a picture are one call: nothing of its full size goes through TensorFlow.
     """
-    # Batches are worked on side by side; threads of OpenCV's own would cost a fifth more processor time.
+    # Batches are worked on side by side: threads of OpenCV's own would only wait for each other.
     cv2.setNumThreads(1)
     picture = _whole_image(split, preprocess) if augmenter.whole else _prepared(split, preprocess)
     labels = tf.constant(split.labels)
