@@ -9,10 +9,11 @@ import pytest
 from pictures import encode, picture
 
 from imgrec.config import AugmentConfig
-from imgrec.data.augment import random_resized_crop
+from imgrec.data.augment.compose import compose
 from imgrec.data.dataset import Split
 from imgrec.data.pipeline import evaluation_dataset, load_arrays, training_dataset, training_order
 from imgrec.data.preprocess import Preprocess
+from imgrec.data.sampling import order_of
 from imgrec.data.triggered import triggered
 from imgrec.errors import InputError
 from imgrec.evaluation import degrade
@@ -65,7 +66,8 @@ def test_training_evaluation_and_serving_see_equal_pixels(split, resize, colour,
     seen = []
     Predictor(recording(seen), process, ("a", "b")).predict_files(split.paths)
     assert np.array_equal(np.concatenate(seen), expected)
-    order = np.concatenate([i.numpy() for i in (b["index"] for b in training_order(32, 8, 3, steps=4))])
+    natural = training_order(order_of(split.labels, 2, "natural", 3), 8, steps=4)
+    order = np.concatenate([batch["index"].numpy() for batch in natural])
     for budget in (0, 1 << 30):
         monkeypatch.setattr("imgrec.data.pipeline.IN_MEMORY_BYTES", budget)
         batches = [images.numpy() for images, _ in evaluation_dataset(split, process, 2, batch_size=7)]
@@ -78,11 +80,11 @@ def test_training_evaluation_and_serving_see_equal_pixels(split, resize, colour,
 def test_a_random_crop_is_one_of_the_adapted_whole_picture(split):
     augment = AugmentConfig(crop="random_resized", flip=False)
     batch = next(iter(training_dataset(split, PROCESS, 2, augment, 8, 3, steps=1)))[0].numpy()
-    crop = random_resized_crop(3, PROCESS.size)
-    for place, index in enumerate(next(iter(training_order(32, 8, 3, steps=1)))["index"].numpy()):
+    crop = compose("resized_crop", PROCESS.size, 3)
+    order = order_of(split.labels, 2, "natural", 3)
+    for place, index in enumerate(next(iter(training_order(order, 8, steps=1)))["index"].numpy()):
         whole = PROCESS.whole_of_bytes(Path(split.paths[index]).read_bytes())
-        example = {"image": whole, "epoch": np.int64(0), "index": np.int64(index)}
-        assert np.array_equal(crop(example)["image"], batch[place])
+        assert np.array_equal(crop(whole, 0, int(index)), batch[place])
 
 
 def test_arrays_of_the_right_size_are_adapted_too():
