@@ -32,14 +32,19 @@ def uniform(seed: int, epoch: Any, index: Any, stream: int, count: int = 0) -> A
     return tf.cast(tf.bitwise.right_shift(_finalise(state), _unsigned(40)), tf.float32) * 2.0**-24
 
 
-def permuted(seed: int, position: Any, epoch: Any, size: int) -> Any:
+def permuted(seed: int, position: Any, epoch: Any, size: Any) -> Any:
     """Return int64 `[...]`: the image at each position of an epoch's order, a permutation of `size`.
 
-    Every entry is computed by itself, so that a run can resume at any position.
+    `size` is a number or int64 `[...]`. Every entry is computed by itself, so that a run can resume at any position.
     """
     words = [tf.zeros_like(epoch) + (seed >> shift & 0x7FFFFFFF) for shift in (0, 31)]
     return tf.raw_ops.RandomIndexShuffle(
-        index=position, seed=tf.stack([*words, epoch], axis=-1), max_index=tf.zeros_like(position) + size - 1
+        index=position,
+        seed=tf.stack([*words, epoch], axis=-1),
+        max_index=tf.zeros_like(position) + size - 1,
+        # TensorFlow's four rounds of its cipher leave short blocks unmixed: under seed 0, 41 of 56 images
+        # stood in the first epoch where they stand in the folder.
+        rounds=4 if isinstance(size, int) and size >= 2**15 else 12,
     )
 
 

@@ -97,6 +97,23 @@ def test_orders_are_permutations_that_differ_by_epoch_and_seed(size):
     assert int(one) == orders[0][-1]
 
 
+@pytest.mark.parametrize("size", [56, 1445, 10_000, 2**15, 54_000])
+@pytest.mark.parametrize(("seed", "epoch"), [(0, 0), (0, 1), (1, 0)])
+def test_an_order_keeps_nothing_of_that_of_the_folder(size, seed, epoch):
+    position = tf.range(size, dtype=tf.int64)
+    order = permuted(seed, position, tf.zeros_like(position) + epoch, size).numpy()
+    # Of a random permutation: r ~ N(0, 1/n), and as many in their old places as Poisson's law of mean 1 has.
+    assert abs(np.corrcoef(order, np.arange(size))[0, 1]) < 4 / np.sqrt(size)
+    assert (order == np.arange(size)).sum() <= 8
+    classes = (np.arange(size) * 10 // size)[order]
+    batch = min(64, size // 4)
+    counts = [
+        np.bincount(part, minlength=10) for part in np.split(classes[: size // batch * batch], size // batch)
+    ]
+    expected = batch * 0.09 * (size - batch) / (size - 1)  # of the hypergeometric law
+    assert np.var(counts) < expected * (1 + 6 / np.sqrt(np.size(counts)))
+
+
 def test_about_half_are_mirrored_and_nothing_else():
     images = pictures(400, 8)
     flipped = both_ways(flip_left_right(seed=3), batch_of(images))
