@@ -35,7 +35,8 @@ def uniform(seed: int, epoch: Any, index: Any, stream: int, count: int = 0) -> A
 def permuted(seed: int, position: Any, epoch: Any, size: Any) -> Any:
     """Return int64 `[...]`: the image at each position of an epoch's order, a permutation of `size`.
 
-    `size` is a number or int64 `[...]`. Every entry is computed by itself, so that a run can resume at any position.
+    `size` is a number or int64 `[...]`. Every entry is computed by itself, so that a run can resume at any
+    position.
     """
     words = [tf.zeros_like(epoch) + (seed >> shift & 0x7FFFFFFF) for shift in (0, 31)]
     return tf.raw_ops.RandomIndexShuffle(
