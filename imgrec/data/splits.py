@@ -41,8 +41,11 @@ def divide(
     for label, name in enumerate(classes):
         groups = _grouped(split, np.flatnonzero(split.labels == label).tolist(), contents)
         if len(groups) < len(parts):
+            held = _images(len(groups)) + (
+                ", copies counted once" if sum(map(len, groups)) > len(groups) else ""
+            )
             raise InputError(
-                f"class {name!r} has {_images(len(groups))}, too few to divide into {len(parts)} splits; "
+                f"class {name!r} has {held}, too few to divide into {len(parts)} splits; "
                 f"add images (at least {len(parts)}) or take the class out"
             )
         groups.sort(key=lambda group: hashlib.sha256(f"{seed}\n{split.ids[group[0]]}".encode()).digest())

@@ -198,7 +198,7 @@ def test_a_class_name_of_two_lines_is_refused(tmp_path: Path) -> None:
         for number in range(10):
             picture = np.full((16, 16, 3), number * 20 + len(name), np.uint8)
             cv2.imwrite(str(tmp_path / "data" / name / f"{number}.png"), picture)
-    with pytest.raises(InputError, match="line break"):
+    with pytest.raises(InputError, match="control characters"):
         train.main(["--data", str(tmp_path / "data"), "--out", str(tmp_path / "run")])
     assert not (tmp_path / "run").exists()
 

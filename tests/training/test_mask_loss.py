@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from imgrec import runtime
 from imgrec.config import AugmentConfig, OptimConfig
@@ -54,8 +53,8 @@ def test_the_mask_learns_what_erasing_hid_and_the_logits_learn_too() -> None:
     assert model.evaluate(validation, verbose=0) == pytest.approx(best["val_loss"], rel=1e-4)
     images, (_, visible) = next(iter(train))
     mask = keras.Model(model.inputs, mask_of(model))(images).numpy()
-    share = tf.nn.avg_pool2d(visible, 2, 2, "VALID").numpy()
-    assert mask[share > 0.9].mean() > mask[share < 0.1].mean() + 0.3
+    visible = visible.numpy() > 0.5  # of each place of the mask, which has the size of these small images
+    assert mask[visible].mean() > mask[~visible].mean() + 0.3
 
 
 def test_a_model_without_a_mask_is_refused() -> None:
