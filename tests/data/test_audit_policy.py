@@ -193,5 +193,5 @@ def test_copies_alone_are_too_few_to_divide(tmp_path):
     images = np.zeros((20, 8, 8), np.uint8)
     images[10:] = np.random.default_rng(0).integers(0, 256, (10, 8, 8), np.uint8)
     np.savez(tmp_path / "set.npz", x=images, y=np.arange(20) // 10)
-    with pytest.raises(InputError, match="class '0' has 1 image, too few"):
+    with pytest.raises(InputError, match="class '0' has 1 image, copies counted once, too few"):
         load(f"npz:{tmp_path / 'set.npz'}")

@@ -122,7 +122,8 @@ def test_a_head_on_cached_features_is_the_head_behind_the_frozen_model(source: S
     for model in (cached, whole):
         for old, new in zip(before[:-2], backbone_weights(model), strict=True):
             np.testing.assert_array_equal(new, old)
-    assert np.abs(cached.get_weights()[-2] - before[-2]).max() > 0.01
+    # The head has moved by hundreds of times what the two may differ by.
+    assert np.abs(cached.get_weights()[-2] - before[-2]).max() > 3e-3
     for one, two in zip(cached.get_weights(), whole.get_weights(), strict=True):
         np.testing.assert_allclose(one, two, atol=1e-5)
     for key in ("loss", "val_loss", "val_accuracy", "learning_rate"):

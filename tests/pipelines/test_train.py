@@ -86,8 +86,9 @@ def test_the_loaded_model_and_its_files_answer_alike(trained: Path) -> None:
     pixels = np.stack([images[int(row["id"].rsplit("-", 1)[-1])] for row in rows])[..., None]
     model = Predictor.load(trained)
     probabilities = model.predict(pixels)
-    surest = [f"{p:.6f}" for p in probabilities.max(axis=1)]
-    assert surest == [row["probability"] for row in rows]
+    # Written to six digits, from batches of another size.
+    written = [float(row["probability"]) for row in rows]
+    np.testing.assert_allclose(probabilities.max(axis=1), written, rtol=0, atol=2e-6)
     shipped = Predictor.load(trained / "exports" / "float32.tflite").predict(pixels)
     np.testing.assert_allclose(shipped, probabilities, atol=1e-4)
 
