@@ -154,7 +154,7 @@ def _augmented(split: Split, preprocess: Preprocess, augmenter: Augmenter) -> Ca
 
     Decoding and all changes of a picture are one call: nothing of its full size goes through TensorFlow.
     """
-    # Batches are worked on side by side: threads of OpenCV's own would only wait for each other.
+    # Batches are worked on side by side already.
     cv2.setNumThreads(1)
     picture = _whole_image(split, preprocess) if augmenter.whole else _prepared(split, preprocess)
     labels = tf.constant(split.labels)

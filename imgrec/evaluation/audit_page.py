@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import jinja2
 import numpy as np
 
 from imgrec.data.audit.findings import CODES, Finding
 from imgrec.data.audit.scores import Scores
 from imgrec.evaluation.figures import picture
-from imgrec.evaluation.report import number, percent
+from imgrec.evaluation.page import render
 from imgrec.files import write_text
 
 SHOWN = 24
@@ -62,16 +61,9 @@ def write_page(
         notes: what else is to be said, such as what was not looked for.
         command: the command line, if known.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("imgrec.evaluation"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters |= {"percent": percent, "number": number}
     kinds = _kinds(findings, show)
-    page = environment.get_template("audit.html.j2").render(
+    page = render(
+        "audit.html.j2",
         data=data,
         images=len(pictures.ids),
         kinds=kinds,

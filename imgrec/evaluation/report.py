@@ -1,18 +1,17 @@
 """The report of a run: one HTML file that needs nothing else to be read, now or in ten years."""
 
-import math
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 from numpy.typing import NDArray
 
 from imgrec.bundle import write_text
 from imgrec.evaluation.figures import curve, heat_map, picture, row_shares
 from imgrec.evaluation.metrics import CALIBRATION_BINS, Mistake
+from imgrec.evaluation.page import number, percent, render
 
 _TABLE_CLASSES = 20  # up to here a confusion matrix is a table with figures, above it a heat map
 _OPEN_ROWS = 25  # longer tables show this many rows, the others on request
@@ -61,15 +60,8 @@ def write_report(
         command: the command line that made the run, if known.
     """
     rows = [_export(row, failures) for row in exports]
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("imgrec.evaluation"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters |= {"percent": percent, "number": number}
-    page = environment.get_template("report.html.j2").render(
+    page = render(
+        "report.html.j2",
         title=title,
         model=_model_name(config),
         metrics=metrics,
@@ -103,31 +95,6 @@ def _export(row: Mapping[str, Any], failures: Sequence[str]) -> dict[str, Any]:
     """Return a row with every column, its verdict read from the gate's failures where it has none."""
     passed = not any(str(row["name"]) in failure for failure in failures)
     return {**dict.fromkeys(_EXPORT_COLUMNS), "passed": passed, **row}
-
-
-def percent(share: float | None, digits: int = 1) -> str:
-    """Return `91.2 %` for 0.912, and a dash for None; never rounds a flaw up to 100 % or down to 0 %."""
-    if share is None or math.isnan(share):
-        return "–"
-    text = f"{100 * share:.{digits}f}"
-    if share < 1 and float(text) == 100:
-        return f">\N{NO-BREAK SPACE}{100 - 10**-digits:.{digits}f}\N{NO-BREAK SPACE}%"
-    if share > 0 and float(text) == 0:
-        return f"<\N{NO-BREAK SPACE}{10**-digits:.{digits}f}\N{NO-BREAK SPACE}%"
-    return f"{text}\N{NO-BREAK SPACE}%"
-
-
-def number(value: Any, digits: int = 3) -> str:
-    """Return a number as text: integers with thousands separators, others with `digits` significant ones."""
-    if value is None or value == "":
-        return "–"
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool) or not math.isfinite(value):
-        return str(value)
-    if float(value).is_integer() and abs(value) < 1e15:
-        return f"{int(value):,}"
-    return f"{value:,.0f}" if abs(value) >= 10**digits else f"{value:.{digits}g}"
 
 
 def _model_name(config: Mapping[str, Any]) -> str:

@@ -10,7 +10,8 @@ import pytest
 
 from imgrec.config import Config
 from imgrec.evaluation import figures, metrics
-from imgrec.evaluation.report import number, percent, write_report
+from imgrec.evaluation.page import number, percent
+from imgrec.evaluation.report import write_report
 
 EVIL = "<script>alert(\"x\")</script> & 'co'"
 
