@@ -19,9 +19,9 @@ Border = int | Literal["reflect"]
 Matrix = tuple[float, float, float, float, float, float]
 
 IDENTITY: Matrix = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
-# Source pixels for one of the result, along one side. Up to the first, one bilinear sample sees nearly all of
-# them; above it, four samples are averaged; above the second the picture is halved beforehand.
-_DENSE, _HALVED = 1.5, 2.0
+# Source pixels for one of the result, along one side: up to so many, one bilinear sample sees nearly all of
+# them; above, the picture is halved beforehand.
+_HALVED = 2.0
 _LUMA = np.array([0.299, 0.587, 0.114])
 
 
@@ -117,7 +117,7 @@ def product(first: Matrix, second: Matrix) -> Matrix:
 
 
 def _resampled(picture: np.ndarray, matrix: Matrix, size: tuple[int, int], border: Border) -> np.ndarray:
-    """Return uint8 `[*size, C]`: the picture through `matrix`, each pixel the mean of what it covers."""
+    """Return uint8 `[*size, C]`: the picture through `matrix`, bilinear, halved first where it shrinks."""
     shrink = _shrink(matrix)
     straight = _straight(picture, matrix, size) if shrink <= _HALVED else None
     if straight is not None:
@@ -126,17 +126,13 @@ def _resampled(picture: np.ndarray, matrix: Matrix, size: tuple[int, int], borde
     while shrink > _HALVED and min(picture.shape[:2]) > 1:
         picture, shrink = _halved(picture), shrink / 2
         a, b, c, d, e, f = (number / 2 for number in (a, b, c, d, e, f))
-    samples = 2 if shrink > _DENSE else 1
-    a, b, d, e = (number / samples for number in (a, b, d, e))
     # OpenCV numbers the centres of pixels by whole numbers.
     inverse = np.array([[a, b, c + (a + b - 1) / 2], [d, e, f + (d + e - 1) / 2]])
-    height, width = (side * samples for side in size)
     mode = cv2.BORDER_REFLECT_101 if border == "reflect" else cv2.BORDER_CONSTANT
     fill = (0,) * 4 if border == "reflect" else (border,) * 4
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    seen = cv2.warpAffine(picture, inverse, (width, height), flags=flags, borderMode=mode, borderValue=fill)
-    seen = _with_channels(seen, picture)
-    return seen if samples == 1 else _halved(seen)
+    seen = cv2.warpAffine(picture, inverse, size[::-1], flags=flags, borderMode=mode, borderValue=fill)
+    return _with_channels(seen, picture)
 
 
 def _shrink(matrix: Matrix) -> float:
@@ -172,10 +168,7 @@ def _resized(part: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resize uint8 `[h, w, C]` to `size`, bilinear, as `_resampled` does and in half the time."""
     if part.shape[:2] == size:
         return part
-    samples = 2 if max(have / want for have, want in zip(part.shape, size, strict=False)) > _DENSE else 1
-    seen = cv2.resize(part, (size[1] * samples, size[0] * samples), interpolation=cv2.INTER_LINEAR)
-    seen = _with_channels(seen, part)
-    return seen if samples == 1 else _halved(seen)
+    return _with_channels(cv2.resize(part, size[::-1], interpolation=cv2.INTER_LINEAR), part)
 
 
 def _halved(pixels: np.ndarray) -> np.ndarray:
