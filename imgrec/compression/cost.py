@@ -45,10 +45,9 @@ def parts(model: keras.Model, endpoints: tuple[str, ...]) -> list[Part]:
     single = _for_one_image(model)
     costs: dict[str, int] = {}
     layers = [layer.name for layer in single.layers]
-    by_name = sorted(layers, key=len, reverse=True)
+    known = frozenset(layers)
     for step in expand(single).steps:
-        # A step that was unfolded from a composite begins with the composite's name.
-        home = next((n for n in by_name if step.name == n or step.name.startswith(f"{n}_")), layers[0])
+        home = _home(step.name, known) or layers[0]
         costs[home] = costs.get(home, 0) + _macs(step)
     result, start = [], 0
     for endpoint in endpoints:
@@ -59,6 +58,13 @@ def parts(model: keras.Model, endpoints: tuple[str, ...]) -> list[Part]:
         result.append(Part(endpoint, shape, parameters, sum(costs.get(layer.name, 0) for layer in between)))
         start = max(start, stop)
     return result
+
+
+def _home(step: str, layers: frozenset[str]) -> str:
+    """The layer that a step comes from: one unfolded from a composite begins with the composite's name."""
+    while step and step not in layers:
+        step = step.rpartition("_")[0]
+    return step
 
 
 def _for_one_image(model: keras.Model) -> keras.Model:
