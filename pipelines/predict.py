@@ -181,7 +181,7 @@ def find_images(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
         else:
             raise InputError(f"{path}: no such file or folder")
     if skipped:
-        print(f"skipped, no JPEG, PNG or BMP by name: {_some(skipped)}", file=sys.stderr)
+        print(f"skipped, no image by name: {_some(skipped)}", file=sys.stderr)
     return files, skipped
 
 

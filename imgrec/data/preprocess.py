@@ -83,7 +83,7 @@ class Preprocess:
         """Decode and bring to uint8 `[H, W, C]`; `name` stands in error messages.
 
         Raises:
-            InputError: no JPEG, PNG or BMP file, a damaged one, or one with too many pixels.
+            InputError: no image file of a format that is read, a damaged one, or one with too many pixels.
         """
         return self.fit(self.whole_of_bytes(data, name))
 
