@@ -4,19 +4,22 @@ JPEG is decoded with libjpeg's accurate integer IDCT and smooth chroma upsamplin
 way), EXIF orientation is applied, transparency is laid on white (but for a grey PNG's one transparent
 shade, a grey TIFF's second channel and a BMP's fourth byte, which are ignored), 16 bits are scaled to 8
 by the nearest of v · 255 / 65535, palettes and CMYK become RGB. Of several pictures in a file (an
-animated GIF or WebP, a TIFF of pages) the first is read; what a GIF's first picture leaves free of its
+animated GIF, PNG or WebP, a TIFF of pages) the first is read; what a GIF's first picture leaves free of its
 screen has the screen's colour.
 """
 
 import cv2
 import numpy as np
 
-from imgrec.data.formats import tiff
+from imgrec.data.formats import gif, png, tiff
 from imgrec.data.formats.fields import Header
 from imgrec.data.header import TITLES, ImageFault, read_header
 
 # What OpenCV would print of a broken file is said by the fault; the audit's workers listen to it again.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+_FIRST = {"gif": gif.first_picture, "png": png.first_picture}
 
 
 def decode(data: bytes, max_pixels: int, name: str = "image") -> np.ndarray:
@@ -46,6 +49,8 @@ def decode_checked(data: bytes, header: Header, name: str = "image") -> np.ndarr
     """Decode a file whose header was read and checked; as `decode`."""
     if header.format == "tiff" and header.orientation != 1:
         data = tiff.unturned(data)
+    if "animated" in header.traits and header.format in _FIRST:
+        data = _FIRST[header.format](data)
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:

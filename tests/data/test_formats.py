@@ -9,9 +9,16 @@ from PIL import Image
 from tiffs import tiff_of, with_value
 
 from imgrec.data.decode import decode
+from imgrec.data.header import read_header
 from imgrec.errors import InputError
 
 LIMIT = 1_000_000
+
+
+def os2_bitmap() -> bytes:
+    """A BMP of two by two pixels with OS/2's short header and palette."""
+    body = bytes(range(256)) * 3 + bytes([0, 1, 0, 0, 2, 3, 0, 0])
+    return struct.pack("<2sIHHIIHHHH", b"BM", 26 + len(body), 0, 0, 26 + 768, 12, 2, 2, 1, 8) + body
 
 
 @pytest.mark.parametrize("order", "<>")
@@ -52,12 +59,18 @@ def test_16_bits_are_scaled_to_the_nearest_of_8(order):
     [
         (tiff_of(picture(), 8), "3 × 8 bits, photometric interpretation 8, is not read"),
         (tiff_of(picture()[..., :2], 2), "2 × 8 bits"),
+        (
+            with_value(with_value(tiff_of(picture()[..., 0], 3), 258, 1), 259, 1),
+            "1 × 1 bits, photometric interpretation 3, is not read",
+        ),
+        (with_value(tiff_of(picture()[..., 0], 1), 258, 4), "1 × 4 bits"),
         (with_value(tiff_of(picture()[..., 0], 1), 259, 6), "compression 6 is not read"),
         (with_value(tiff_of(picture()[..., 0], 1), 262, 1, renamed=254), "begins with a thumbnail"),
         (tiff_of(np.dstack([picture(), picture()]), 2), "6 × 8 bits"),
+        (os2_bitmap(), "BMP of OS/2 with a palette is not read"),
     ],
 )
-def test_other_forms_of_tiff_are_named(data, message):
+def test_forms_that_are_not_read_are_named(data, message):
     with pytest.raises(InputError, match=message):
         decode(data, LIMIT)
 
@@ -75,6 +88,17 @@ def test_a_chain_of_pages_that_turns_back_ends():
     at = 8 + 2 + 12 * struct.unpack_from("<H", data, 8)[0]
     looped = data[:at] + struct.pack("<I", 8) + data[at + 4 :]
     assert np.array_equal(decode(looped, LIMIT), decode(data, LIMIT))
+
+
+def test_an_animation_s_first_picture_keeps_its_transparency():
+    """Also where the pictures after it have none."""
+    clear = encode(Image.fromarray(picture()).quantize(16), "GIF", transparency=3)
+    opaque = encode(Image.fromarray(picture(phase=2.0)).quantize(16), "GIF")
+    second = opaque[opaque.index(b"\x2c\0\0\0\0") :]
+    control = b"\x21\xf9\x04\0\x05\0\0\0"
+    both = clear[:-1] + control + second
+    assert read_header(both).traits == ("alpha", "animated")
+    assert np.array_equal(decode(both, LIMIT), decode(clear, LIMIT))
 
 
 def test_what_a_gif_leaves_free_of_its_screen_has_the_screen_s_colour():

@@ -2,7 +2,7 @@
 
 import struct
 
-from imgrec.data.formats.fields import DamagedError, Header
+from imgrec.data.formats.fields import DamagedError, Header, UnreadError
 
 START = b"BM"
 
@@ -23,6 +23,8 @@ def read(data: bytes) -> Header:
     height = abs(height)
     if width <= 0 or height == 0:
         raise DamagedError("BMP without a picture in it")
+    if size == 12 and bits <= 8:
+        raise UnreadError("a BMP of OS/2 with a palette")  # OpenCV would give shades of grey
     row_bytes = (width * bits + 31) // 32 * 4
     if compression in (0, 3) and len(data) < offset + row_bytes * height:
         raise DamagedError("truncated BMP")

@@ -21,22 +21,37 @@ def read(data: bytes) -> Header:
             if not frames and not (across and down and left + across <= width and top + down <= height):
                 raise DamagedError("damaged GIF: its first picture is empty or lies outside its screen")
             frames += 1
-            at += 11 + _table(own)
+            at = _after(data, at + 11 + _table(own))
         elif data[at] == _EXTENSION:
             if not frames and data[at + 1] == _CONTROL:
                 clear = bool(data[at + 3] & 1)
-            at += 2
+            at = _after(data, at + 2)
         else:
             raise DamagedError("damaged GIF: an unknown block")
-        while data[at]:
-            at += 1 + data[at]
-        at += 1
     if not frames:
         raise DamagedError("GIF without a picture in it")
     found = {"alpha": clear, "animated": frames > 1}
     return Header(
         "gif", height, width, 4 if clear else 3, traits=tuple(n for n, is_so in found.items() if is_so)
     )
+
+
+def first_picture(data: bytes) -> bytes:
+    """Return a GIF of the first picture alone.
+
+    OpenCV takes whether there is transparency from later pictures of an animation, too.
+    """
+    at = 13 + _table(data[10])
+    while data[at] != _PICTURE:
+        at = _after(data, at + 2)
+    return data[: _after(data, at + 11 + _table(data[at + 9]))] + bytes([_END])
+
+
+def _after(data: bytes, at: int) -> int:
+    """Return where the blocks of bytes that begin at `at`, each after its length, have ended."""
+    while data[at]:
+        at += 1 + data[at]
+    return at + 1
 
 
 def _table(flags: int) -> int:

@@ -48,3 +48,19 @@ def read(data: bytes) -> Header:
 
 def _traits(bits: int, colour: int) -> dict[str, bool]:
     return {"16_bit": bits == 16, "palette": colour == 3, "alpha": colour in (4, 6)}
+
+
+def first_picture(data: bytes) -> bytes:
+    """Return the PNG less what makes it move: the picture that viewers without animation show.
+
+    OpenCV composes it with the first one of the animation, which may be another.
+    """
+    kept, at = [START], len(START)
+    while at < len(data):
+        (length,) = struct.unpack_from(">I", data, at)
+        if data[at + 4 : at + 8] not in (b"acTL", b"fcTL", b"fdAT"):
+            kept.append(data[at : at + 12 + length])
+        at += 12 + length
+        if kept[-1][4:8] == b"IEND":
+            break
+    return b"".join(kept)

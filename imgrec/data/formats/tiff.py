@@ -1,7 +1,7 @@
 """TIFF: the directory of the first page, and whether all its strips or tiles are there.
 
-Read are 1 to 8 bits of grey, palettes, and 8-bit RGB, CMYK and YCbCr; of 16 bits grey and RGB. Other
-forms (floating point, Lab, camera raw) would come out wrong or not at all.
+Read are 1 and 8 bits of grey, and of 8 bits palettes, RGB, CMYK and YCbCr; of 16 bits grey and RGB. Other
+forms (floating point, Lab, palettes of one bit, camera raw) would come out wrong or not at all.
 """
 
 import struct
@@ -19,9 +19,9 @@ _COMPRESSIONS = {_NO_COMPRESSION, 2, 3, 4, 5, 7, 8, 32773, 32946}
 _GREY, _RGB, _PALETTE, _CMYK, _YCBCR = (0, 1), 2, 3, 5, 6
 # (photometric interpretation, samples) → bits a sample.
 _READ = {
-    **{(grey, samples): {1, 2, 4, 8, 16} if samples == 1 else {8} for grey in _GREY for samples in (1, 2)},
+    **{(grey, samples): {1, 8, 16} if samples == 1 else {8} for grey in _GREY for samples in (1, 2)},
     **{(_RGB, samples): {8, 16} for samples in (3, 4)},
-    (_PALETTE, 1): {1, 2, 4, 8},
+    (_PALETTE, 1): {8},
     (_CMYK, 4): {8},
     (_YCBCR, 3): {8},
 }
