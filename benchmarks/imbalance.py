@@ -73,7 +73,7 @@ def run(name: str, seed: int, epochs: int) -> dict[str, Any]:
         optim=optim,
         steps_per_epoch=steps,
         loss=recipe.loss("cross_entropy", optim.label_smoothing, {}),
-        by_class=True,
+        score="balanced_accuracy",
     )
     return {**measure(model, source), "best_epoch": fitted.best_epoch}
 

@@ -28,8 +28,11 @@ class DataConfig:
     """What to learn from, and how a file becomes pixels."""
 
     data: str = "sample"
-    """Where the images are: sample, a folder (class/… or train/class/…, val/…, test/…), npz:FILE,
-    idx:DIR (MNIST format) or keras:NAME. Without given splits: 7:2:1, stratified, by seed."""
+    """Where the images are: sample, a folder (class/… or train/class/…, val/…, test/…), csv:FILE (columns
+    path and label, or labels joined by |), npz:FILE, idx:DIR (MNIST format), tfds:NAME[:DATA_DIR] or
+    keras:NAME. Without given splits: 7:2:1, stratified, by seed."""
+    download: bool = False
+    """Let tfds:NAME fetch and prepare a set that is not on disk; otherwise it asks no network."""
     image_size: int = 0
     """Side of the square input in pixels; 0 takes the data's own size up to 64, else the model's, and
     always the model's with --weights."""
@@ -131,7 +134,8 @@ class LossConfig:
     """What training minimises, and what is done about classes of unequal size."""
 
     loss: str = "cross_entropy"
-    """cross_entropy, focal, binary_cross_entropy or binary_focal; all with --label-smoothing."""
+    """cross_entropy, focal, binary_cross_entropy or binary_focal; all with --label-smoothing. Images with
+    several labels learn by one of the binary ones, binary_cross_entropy as a rule."""
     loss_options: tuple[str, ...] = ()
     """Options of that loss as name=value, such as gamma=2 of focal."""
     embedding_loss: str = "none"

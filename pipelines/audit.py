@@ -20,6 +20,7 @@ DESCRIPTION = """Look for broken files, copies of pictures, leaks between splits
   python -m pipelines.audit --data photos/ --out saved_models/audit
   python -m pipelines.audit --data photos/ --policy quarantine
 
+A folder of pictures without class folders is audited without its labels.
 Writes audit.json (one entry a finding), images.csv (the scores of every image), suspects.txt (a list that
 train takes by --quarantine) and index.html. Nothing of the data is changed or deleted.
 Exit code 0: nothing is broken, or the policy deals with it; 1: something is; 2: bad input, or --policy
@@ -31,8 +32,11 @@ class Arguments:
     """What to audit, and what to do about it."""
 
     data: str = "sample"
-    """Where the images are: sample, a folder (class/… or train/class/…, val/…, test/…), npz:FILE,
-    idx:DIR (MNIST format) or keras:NAME."""
+    """Where the images are: sample, a folder (class/… or train/class/…, val/…, test/…), csv:FILE (columns
+    path and label, or labels joined by |), npz:FILE, idx:DIR (MNIST format), tfds:NAME[:DATA_DIR] or
+    keras:NAME."""
+    download: bool = False
+    """Let tfds:NAME fetch and prepare a set that is not on disk; otherwise it asks no network."""
     out: Path = Path("saved_models/audit")
     """Folder of the findings; those of an earlier audit are replaced."""
     policy: Literal["report", "strict", "quarantine", "skip"] = "report"
@@ -57,6 +61,7 @@ class Arguments:
         """The same as settings of the data."""
         return DataConfig(
             data=self.data,
+            download=self.download,
             max_pixels=self.max_pixels,
             max_bytes=self.max_bytes,
             policy="skip" if self.policy == "report" else self.policy,

@@ -83,7 +83,7 @@ def fine_tune(job: Job, quantized: Any, folder: Path) -> None:
         ),
         steps_per_epoch=job.steps_per_epoch,
         loss=job.objective.loss,
-        by_class=job.objective.balance.by_class,
+        score=job.objective.score,
         strategy=job.strategy,
         history_path=folder / "history_qat.csv",
     )

@@ -54,7 +54,7 @@ def inspect(arguments: "Arguments") -> Inspection:
         InputError: nothing to audit, or `--suspects true` without what it needs.
     """
     data = arguments.data_config
-    opened = open_data(data)
+    opened = open_data(data, unlabeled=True)
     source, notes = _source(arguments, opened)
     splits = opened.given if source is None else source.splits
     pictures = compare.pictures(splits, opened.classes, opened.examined)
@@ -64,7 +64,7 @@ def inspect(arguments: "Arguments") -> Inspection:
         find_duplicates(pictures) if source is None else compare.copies(source, opened.examined, pictures)
     )
     quality = None
-    blocked = _why_no_suspects(arguments, pictures)
+    blocked = _why_no_suspects(arguments, pictures, any(split.several for split in splits.values()))
     if blocked:
         notes += (blocked,)
     else:
@@ -82,6 +82,8 @@ def inspect(arguments: "Arguments") -> Inspection:
 
 def _source(arguments: "Arguments", opened: Opened) -> tuple[Source | None, tuple[str, ...]]:
     """The set as training would have it; None and why where that is not possible."""
+    if not opened.classes:
+        return None, ("no class folders: only the pictures were looked at, no classes, splits or labels",)
     try:
         source = to_source(arguments.data_config, opened, arguments.seed)
     except InputError as error:
@@ -89,7 +91,7 @@ def _source(arguments: "Arguments", opened: Opened) -> tuple[Source | None, tupl
     return source, source.notes
 
 
-def _why_no_suspects(arguments: "Arguments", pictures: Pictures) -> str:
+def _why_no_suspects(arguments: "Arguments", pictures: Pictures, several: bool) -> str:
     """Why wrong labels are not looked for; empty when they are.
 
     Raises:
@@ -97,12 +99,14 @@ def _why_no_suspects(arguments: "Arguments", pictures: Pictures) -> str:
     """
     if arguments.suspects == "false":
         return "wrong labels were not looked for: --suspects false"
-    reason = ""
-    counts = np.unique(np.array(pictures.labels, str), return_counts=True)[1]
-    if not suspects.is_installed():
-        reason = f"wrong labels were not looked for: it {suspects.NEEDS}"
+    reason, counts = "", np.unique(np.array(pictures.labels, str), return_counts=True)[1]
+    if several:
+        reason = "expected one label an image"
+    elif not suspects.is_installed():
+        reason = f"it {suspects.NEEDS}"
     elif len(counts) < 2 or counts.min() < 2:
-        reason = "wrong labels were not looked for: expected two classes or more, of two images or more each"
+        reason = "expected two classes or more, of two images or more each"
+    reason = reason and f"wrong labels were not looked for: {reason}"
     if reason and arguments.suspects == "true":
         raise InputError(f"--suspects true: {reason}")
     return reason

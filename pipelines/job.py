@@ -82,6 +82,7 @@ def prepare(config: Config, command: str) -> Job:
         if "\n" in name:
             raise InputError(f"class name {name!r} holds a line break, and labels.txt has one name a line")
     runtime.seed_everything(config.run.seed)
+    config = objective.for_labels(config, source)
     aims = objective.decide(config, source)
     shown = order_of(source.train.labels, len(source.classes), aims.balance.sampling, config.run.seed).size
     plan = make_plan(config, source)

@@ -22,6 +22,30 @@ class Objective:
     """On class numbers and features, or None."""
     balance: Any
     """An `imgrec.learning.imbalance.Balance`."""
+    score: str = "accuracy"
+    """What the best epoch is best in, of those of `training.fit`."""
+
+
+def for_labels(config: Config, source: Source) -> Config:
+    """Return the settings that fit the labels: images with several learn by a sigmoid each.
+
+    Raises:
+        InputError: several labels, and a setting that needs one class an image.
+    """
+    settings = config.loss
+    if not source.several:
+        return config
+    if settings.imbalance != "none":
+        raise InputError(
+            f"--imbalance {settings.imbalance}: expected one label an image, and these have several"
+        )
+    if settings.embedding_loss != "none":
+        raise InputError(
+            f"--embedding-loss {settings.embedding_loss}: expected one label an image, and these have several"
+        )
+    if settings.loss == "focal":
+        raise InputError("--loss focal compares the classes, and these images have several: use binary_focal")
+    return config.replace(loss="binary_cross_entropy") if settings.loss == "cross_entropy" else config
 
 
 def decide(config: Config, source: Source) -> Objective:
@@ -33,14 +57,12 @@ def decide(config: Config, source: Source) -> Objective:
     from imgrec.learning import imbalance
     from imgrec.losses import build_embedding_loss
 
-    settings = config.loss
-    balance = imbalance.choose(
-        settings.imbalance,
-        options_of(settings.imbalance_options, "tau=1"),
-        source.train.counts(len(source.classes)),
-        source.classes,
-        settings.loss,
-    )
+    settings, counts = config.loss, source.train.counts(len(source.classes))
+    if source.several:
+        balance = imbalance.Balance("none", tuple(counts.tolist()))
+    else:
+        options = options_of(settings.imbalance_options, "tau=1")
+        balance = imbalance.choose(settings.imbalance, options, counts, source.classes, settings.loss)
     loss = balance.loss(settings.loss, config.optim.label_smoothing, _options(settings.loss_options))
     embedding = None
     if settings.embedding_loss != "none":
@@ -48,7 +70,7 @@ def decide(config: Config, source: Source) -> Objective:
         embedding = build_embedding_loss(settings.embedding_loss, _options(settings.embedding_options))
     if balance.recipe == "decoupled":
         _check_decoupled(config)
-    return Objective(loss, embedding, balance)
+    return Objective(loss, embedding, balance, "f1" if source.several else balance.score)
 
 
 def _options(pairs: tuple[str, ...]) -> Mapping[str, Any]:

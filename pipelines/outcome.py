@@ -51,21 +51,28 @@ def evaluate(job: Job, folder: Path) -> Result:
     Where the preprocessing has adaptive steps, the same model answers again without them.
     """
     from imgrec.data.pipeline import evaluation_dataset
-    from imgrec.evaluation import metrics
 
-    test, classes = job.source.test, job.source.classes
+    test, classes, figures = job.source.test, job.source.classes, _figures(job)
     data = evaluation_dataset(test, job.preprocess, len(classes), batch_size=job.batch_size)
     logits = job.model.predict(data, verbose=0)
-    metrics.write_predictions(folder / "predictions.csv", test.ids, test.labels, logits, classes)
-    counts = job.source.train.counts(len(classes)).tolist()
-    figures = metrics.summarize(logits, test.labels, classes, train_counts=counts)
-    return Result(logits, figures, _judge_steps(job, logits))
+    figures.write_predictions(folder / "predictions.csv", test.ids, test.labels, logits, classes)
+    counts = {} if test.several else {"train_counts": job.source.train.counts(len(classes)).tolist()}
+    summary = figures.summarize(logits, test.labels, classes, **counts)
+    return Result(logits, summary, _judge_steps(job, logits))
+
+
+def _figures(job: Job) -> Any:
+    """The module that measures answers about labels of this kind."""
+    from imgrec.evaluation import label_sets, metrics
+
+    return label_sets if job.source.several else metrics
 
 
 def _judge_steps(job: Job, logits: np.ndarray) -> dict[str, Any] | None:
     """Compare the answers with the model's own on the same pictures without adaptive steps."""
     if not job.preprocess.adapts:
         return None
+    from imgrec.data.labels import decide, equal
     from imgrec.data.pipeline import evaluation_dataset
     from imgrec.data.triggered import triggered
     from imgrec.evaluation import adaptation
@@ -73,7 +80,8 @@ def _judge_steps(job: Job, logits: np.ndarray) -> dict[str, Any] | None:
     test, plain = job.source.test, replace(job.preprocess, adapt="none")
     data = evaluation_dataset(test, plain, len(job.source.classes), batch_size=job.batch_size)
     right, right_off = (
-        answers.argmax(axis=1) == test.labels for answers in (logits, job.model.predict(data, verbose=0))
+        equal(decide(answers, test.labels), test.labels)
+        for answers in (logits, job.model.predict(data, verbose=0))
     )
     judged = adaptation.judge(right, right_off, triggered(test, job.preprocess))
     return {"line": job.preprocess.adapt, **judged}
@@ -83,13 +91,13 @@ def write_results(job: Job, folder: Path, fitted: Fitted, result: Result, export
     """Write metrics.json and the report."""
     from imgrec import runtime
     from imgrec.data.pipeline import load_arrays
-    from imgrec.evaluation import metrics
     from imgrec.evaluation.report import write_report
 
     test, classes = job.source.test, job.source.classes
     exports = [asdict(row) for row in exported.rows]
     best = fitted.history[fitted.best_epoch - 1]
-    validation = {"epoch": fitted.best_epoch, "accuracy": best["val_accuracy"], "loss": best["val_loss"]}
+    scores = {name[4:]: value for name, value in best.items() if name.startswith("val_")}
+    validation = {"epoch": fitted.best_epoch, **scores}
     bundle.write_json(
         folder / "metrics.json",
         {
@@ -99,7 +107,7 @@ def write_results(job: Job, folder: Path, fitted: Fitted, result: Result, export
             **({"adaptation": result.adaptation} if result.adaptation else {}),
         },
     )
-    mistakes = metrics.confident_mistakes(test.ids, test.labels, result.logits, classes)
+    mistakes = _figures(job).confident_mistakes(test.ids, test.labels, result.logits, classes)
     wrong = test.take(np.array([m.index for m in mistakes], int))
     pictures = load_arrays(wrong, job.preprocess) if len(wrong) else ()
     counts = {name: split.counts(len(classes)).tolist() for name, split in job.source.splits.items()}
@@ -113,6 +121,7 @@ def write_results(job: Job, folder: Path, fitted: Fitted, result: Result, export
         mistakes=mistakes,
         mistake_images=pictures,
         data=counts,
+        totals={name: len(split) for name, split in job.source.splits.items()},
         versions=runtime.versions(),
         failures=exported.failures,
         parity_images=exported.images,
@@ -122,13 +131,22 @@ def write_results(job: Job, folder: Path, fitted: Fitted, result: Result, export
     )
 
 
+def headline(metrics: dict[str, Any]) -> str:
+    """The figures of the test split in one line."""
+    images = f"{metrics['images']:,} images"
+    if "accuracy" in metrics:
+        return f"test accuracy {metrics['accuracy']:.4f} on {images}, macro F1 {metrics['f1_macro']:.4f}"
+    means = {"mAP": "mean_average_precision", "F1 micro": "f1_micro", "macro": "f1_macro"}
+    values = [f"{name} {metrics[key]:.4f}" for name, key in means.items() if metrics[key] is not None]
+    return f"test {', '.join(values)}; all labels right on {metrics['exact_match']:.4f} of {images}"
+
+
 def announce(out: Path, result: Result, exported: Exported) -> int:
     """Print the export table, any failure, and where everything is; return the exit code."""
     print(f"\n{exported.table}\n")
     for failure in exported.failures:
         print(f"parity gate: {failure}")
-    accuracy, images, f1 = (result.metrics[key] for key in ("accuracy", "images", "f1_macro"))
-    print(f"test accuracy {accuracy:.4f} on {images:,} images, macro F1 {f1:.4f}")
+    print(headline(result.metrics))
     if "by_frequency" in result.metrics:
         groups = [f"{row['group']} {row['accuracy']:.4f}" for row in result.metrics["by_frequency"]]
         print(f"balanced accuracy {result.metrics['balanced_accuracy']:.4f}: {', '.join(groups)}")

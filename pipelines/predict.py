@@ -55,7 +55,8 @@ class Arguments:
     top: int = 5
     """How many classes to name, the most probable first."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Print one JSON list of {"image", "predictions": [{"label", "probability"}]}, and nothing else."""
+    """Print one JSON list of {"image", "predictions": [{"label", "probability"}]}, and nothing else; with
+    "labels", those above a half, where an image may have several."""
 
 
 def run(arguments: Arguments) -> int:
@@ -181,7 +182,7 @@ def find_images(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
         else:
             raise InputError(f"{path}: no such file or folder")
     if skipped:
-        print(f"skipped, no JPEG, PNG or BMP by name: {_some(skipped)}", file=sys.stderr)
+        print(f"skipped, no image by name: {_some(skipped)}", file=sys.stderr)
     return files, skipped
 
 
@@ -191,12 +192,18 @@ def _stop(error: OSError) -> NoReturn:
 
 
 def recognise(predictor: "Predictor", files: Sequence[Path], top: int) -> list[dict[str, Any]]:
-    """Return `{"image", "predictions": [{"label", "probability"}]}` of each file, best class first."""
+    """Return `{"image", "predictions": [{"label", "probability"}]}` of each file, best class first.
+
+    Where an image may have several labels, `labels` beside them has those above a half.
+    """
     answers = []
     for file, row in zip(files, predictor.predict_files(files), strict=True):
         best = (-row).argsort(kind="stable")[:top]
         predictions = [{"label": predictor.labels[i], "probability": float(row[i])} for i in best]
-        answers.append({"image": str(file), "predictions": predictions})
+        answer: dict[str, Any] = {"image": str(file), "predictions": predictions}
+        if predictor.several:
+            answer["labels"] = [label for label, p in zip(predictor.labels, row, strict=True) if p > 0.5]
+        answers.append(answer)
     return answers
 
 
@@ -204,7 +211,8 @@ def table(answer: dict[str, Any]) -> str:
     """Return one image's answer as lines: class, percentage, bar."""
     predictions = answer["predictions"]
     width = max(len(entry["label"]) for entry in predictions)
-    lines = [answer["image"]]
+    said = f": {', '.join(answer['labels']) or 'no label above 50 %'}" if "labels" in answer else ""
+    lines = [answer["image"] + said]
     for entry in predictions:
         share = entry["probability"]
         lines.append(

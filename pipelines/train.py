@@ -69,7 +69,7 @@ def _fit(job: Any, folder: Path) -> Any:
         steps_per_epoch=job.steps_per_epoch,
         layer_decay=job.config.transfer.layer_decay,
         loss=job.objective.loss,
-        by_class=job.objective.balance.by_class,
+        score=job.objective.score,
         strategy=job.strategy,
         history_path=folder / "history.csv",
         callbacks=callbacks,

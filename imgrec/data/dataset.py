@@ -19,7 +19,8 @@ class Split:
     """Images of one purpose, in a fixed order; exactly one of `images` and `paths` is set.
 
     ids: stable names (an index in the original set, or a path below the root), `[N]`.
-    labels: int32 `[N]`, positions in `Source.classes`; or, several an image, float32 `[N, num_classes]`.
+    labels: int32 `[N]`, positions in `Source.classes`; or, several an image, 0 or 1 in float32
+        `[N, num_classes]`.
     images: uint8 `[N, H, W, C]`, C = 1 or 3, or None.
     paths: files to decode, `[N]`, or None.
     """
@@ -48,8 +49,15 @@ class Split:
             paths=None if self.paths is None else tuple(self.paths[i] for i in indices),
         )
 
+    @property
+    def several(self) -> bool:
+        """Whether an image may have several labels, or none."""
+        return self.labels.ndim == 2
+
     def counts(self, num_classes: int) -> np.ndarray:
-        """Return the number of examples of each class, int64 `[num_classes]`."""
+        """Return the number of examples of each class, int64 `[num_classes]`; one may count for several."""
+        if self.several:
+            return self.labels.sum(axis=0).astype(np.int64)
         return np.bincount(self.labels, minlength=num_classes)
 
 
@@ -76,6 +84,11 @@ class Source:
     side: int
     notes: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+
+    @property
+    def several(self) -> bool:
+        """Whether an image may have several labels."""
+        return self.train.several
 
     @property
     def splits(self) -> dict[str, Split]:

@@ -2,22 +2,32 @@
 
 JPEG is decoded with libjpeg's accurate integer IDCT and smooth chroma upsampling (OpenCV's only
 way), EXIF orientation is applied, transparency is laid on white (but for a grey PNG's one transparent
-shade and a BMP's fourth byte, which are ignored), 16 bits are rounded to 8, palettes and CMYK become
-RGB.
+shade, a grey TIFF's second channel and a BMP's fourth byte, which are ignored), 16 bits are scaled to 8
+by the nearest of v · 255 / 65535, palettes and CMYK become RGB. Of several pictures in a file (an
+animated GIF, PNG or WebP, a TIFF of pages) the first is read; what a GIF's first picture leaves free of its
+screen has the screen's colour.
 """
 
 import cv2
 import numpy as np
 
-from imgrec.data.header import Header, ImageFault, read_header
+from imgrec.data.formats import gif, png, tiff
+from imgrec.data.formats.fields import Header
+from imgrec.data.header import TITLES, ImageFault, read_header
+
+# What OpenCV would print of a broken file is said by the fault; the audit's workers listen to it again.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+_FIRST = {"gif": gif.first_picture, "png": png.first_picture}
 
 
 def decode(data: bytes, max_pixels: int, name: str = "image") -> np.ndarray:
     """Return the picture upright, uint8 `[h, w, 1]` (stored as grey) or `[h, w, 3]` (RGB).
 
     Raises:
-        ImageFault: no JPEG, PNG or BMP file, a damaged one, or more than `max_pixels` pixels; the
-            last is found from the header, before any pixel is decoded.
+        ImageFault: no image file of a format that is read (`header.SUFFIXES`), a damaged one, or more
+            than `max_pixels` pixels; the last is found from the header, before any pixel is decoded.
     """
     return decode_checked(data, checked_header(data, max_pixels, name), name)
 
@@ -26,7 +36,7 @@ def checked_header(data: bytes, max_pixels: int, name: str = "image") -> Header:
     """Return the file's header.
 
     Raises:
-        ImageFault: no JPEG, PNG or BMP file, a damaged one, or more than `max_pixels` pixels.
+        ImageFault: as `decode`, but for damage that only shows in decoding.
     """
     header = read_header(data, name)
     if header.pixels > max_pixels:
@@ -37,19 +47,29 @@ def checked_header(data: bytes, max_pixels: int, name: str = "image") -> Header:
 
 def decode_checked(data: bytes, header: Header, name: str = "image") -> np.ndarray:
     """Decode a file whose header was read and checked; as `decode`."""
+    if header.format == "tiff" and header.orientation != 1:
+        data = tiff.unturned(data)
+    if "animated" in header.traits and header.format in _FIRST:
+        data = _FIRST[header.format](data)
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
         raise ImageFault("damaged", name, f"cannot be decoded ({error.err}); replace the file") from None
-    if pixels is None or pixels.shape[:2] != (header.height, header.width):
-        detail = f"a {header.format.upper()} file that cannot be decoded; replace it"
+    if (
+        pixels is None
+        or pixels.shape[:2] != (header.height, header.width)
+        or pixels.dtype not in (np.uint8, np.uint16)
+    ):
+        detail = f"a {TITLES[header.format]} file that cannot be decoded; replace it"
         raise ImageFault("damaged", name, detail)
     if pixels.ndim == 2:
         pixels = pixels[..., np.newaxis]
-    if header.format == "bmp":
-        # The fourth byte of a 32-bit BMP is mostly unused and zero: no transparency.
+    if header.alpha == "unused":
         pixels = np.ascontiguousarray(pixels[..., :3])
-    return _upright(_opaque(_eight_bits(pixels)), header.orientation)
+    pixels = _eight_bits(pixels)
+    if header.white_is_zero:
+        pixels = 255 - pixels
+    return _upright(_opaque(pixels, header.alpha == "multiplied"), header.orientation)
 
 
 def _eight_bits(pixels: np.ndarray) -> np.ndarray:
@@ -58,13 +78,18 @@ def _eight_bits(pixels: np.ndarray) -> np.ndarray:
     return ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
 
 
-def _opaque(pixels: np.ndarray) -> np.ndarray:
-    """OpenCV's channels, BGR or BGRA, to RGB on white; grey stays."""
+def _opaque(pixels: np.ndarray, multiplied: bool) -> np.ndarray:
+    """OpenCV's channels, BGR or BGRA, to RGB on white; grey stays.
+
+    With `multiplied` the colours are multiplied by alpha already.
+    """
     if pixels.shape[-1] == 1:
         return pixels
     if pixels.shape[-1] == 3:
         return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
     colour, alpha = pixels[..., -2::-1].astype(np.uint32), pixels[..., -1:].astype(np.uint32)
+    if multiplied:
+        return np.minimum(colour + 255 - alpha, 255).astype(np.uint8)
     return ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 

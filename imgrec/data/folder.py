@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,17 +19,22 @@ _OTHER_PICTURES = """
 .cr2 .nef .arw .dcm .npy
 """
 UNSUPPORTED = frozenset(_OTHER_PICTURES.split()) - SUPPORTED
-_SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One file of any kind in a class folder; `id` is its path below the root, with forward slashes."""
+    """One file of any kind in a class folder, or one that a CSV file names in `line`.
+
+    id: its path below the root, with forward slashes.
+    labels: names of its classes, one where no image has several.
+    """
 
     id: str
     path: str
     part: str
-    label: str
+    labels: tuple[str, ...]
+    line: int = 0
 
     @property
     def suffix(self) -> str:
@@ -44,7 +49,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Listing:
-    """What lies in a folder, nothing of it opened.
+    """What lies in a folder, or what a CSV file names; nothing of it opened.
 
     folders: split → its folder's id (`""` when classes lie in the root itself).
     classes: split → names of its class folders, sorted. Without given splits all is `train`.
@@ -52,6 +57,8 @@ class Listing:
     loops: ids of links that lead back to a folder they lie in, which were not followed.
     closed: ids of folders that cannot be opened, each with the reason.
     hidden: how many files were passed over because their names begin with a dot.
+    several: whether an image may have several labels, or none.
+    origin: the folder, or the CSV file.
     """
 
     root: Path
@@ -61,6 +68,8 @@ class Listing:
     loops: tuple[str, ...]
     closed: tuple[tuple[str, str], ...]
     hidden: int
+    several: bool = False
+    origin: Path = Path()
 
     @property
     def trained(self) -> tuple[str, ...]:
@@ -73,16 +82,25 @@ class Listing:
 
     def splits(self, usable: Collection[int]) -> dict[str, Split]:
         """The splits of the entries at the positions `usable`, classes numbered as in `trained`."""
-        numbers = {label: number for number, label in enumerate(self.trained)}
         made = {}
         for part in self.folders:
             rows = [self.entries[i] for i in sorted(usable) if self.entries[i].part == part]
             made[part] = Split(
                 ids=tuple(entry.id for entry in rows),
-                labels=np.array([numbers[entry.label] for entry in rows], np.int32),
+                labels=self._numbered(rows),
                 paths=tuple(entry.path for entry in rows),
             )
         return made
+
+    def _numbered(self, rows: Sequence[Entry]) -> np.ndarray:
+        """The labels of entries as a `Split` has them."""
+        numbers = {label: number for number, label in enumerate(self.trained)}
+        if not self.several:
+            return np.array([numbers[entry.labels[0]] for entry in rows], np.int32)
+        marked = np.zeros((len(rows), len(numbers)), np.float32)
+        for place, entry in enumerate(rows):
+            marked[place, [numbers[label] for label in entry.labels]] = 1
+        return marked
 
     def passed_over(self) -> tuple[str, ...]:
         """A note on the files that are no images, if there are any."""
@@ -107,7 +125,8 @@ def list_folder(folder: str) -> Listing:
     root = Path(folder)
     if not root.exists():
         raise InputError(
-            f"{folder}: no such folder; expected class folders of images, or sample, npz:, idx:, keras:"
+            f"{folder}: no such folder; expected class folders of images, "
+            "or sample, csv:, npz:, idx:, tfds:, keras:"
         )
     if not root.is_dir():
         raise InputError(f"{folder}: a file; expected a folder with one folder a class")
@@ -118,16 +137,34 @@ def list_folder(folder: str) -> Listing:
         if not labels:
             raise InputError(_no_classes(path))
         classes[part] = tuple(label.name for label in labels)
-        entries += [walk.entry(file, part, label.name) for label in labels for file in walk.files(label)]
+        entries += [walk.entry(file, part, (label.name,)) for label in labels for file in walk.files(label)]
     ids = {part: "" if path == root else path.name for part, path in folders.items()}
-    return Listing(root, ids, classes, tuple(entries), tuple(walk.loops), tuple(walk.closed), walk.hidden)
+    loops, closed = tuple(walk.loops), tuple(walk.closed)
+    return Listing(root, ids, classes, tuple(entries), loops, closed, walk.hidden, origin=root)
+
+
+def list_unlabeled(folder: str) -> Listing | None:
+    """List the pictures that lie in a folder without class folders; None where it is no such folder.
+
+    They are of no class, and stand in one split.
+    """
+    root = Path(folder)
+    if not root.is_dir() or _folders(root):
+        return None
+    walk = _Walk(root)
+    entries = tuple(walk.entry(file, "train") for file in walk.files(root))
+    if not any(entry.is_picture for entry in entries):
+        return None
+    return Listing(
+        root, {"train": ""}, {"train": ()}, entries, (), (), walk.hidden, several=True, origin=root
+    )
 
 
 def _parts(root: Path) -> dict[str, Path]:
     """Split → folder; the root itself as `train` where no folder is named so."""
     named: dict[str, Path] = {}
     for path in _folders(root):
-        part = _SPLIT_NAMES.get(path.name.lower())
+        part = SPLIT_NAMES.get(path.name.lower())
         if part is not None:
             if part in named:
                 raise InputError(f"{root}: {named[part].name} and {path.name} both mean {part}; keep one")
@@ -151,7 +188,8 @@ def _no_classes(folder: Path) -> str:
     entries = list(folder.iterdir())
     loose = any(path.suffix.lower() in SUPPORTED for path in entries)
     state = "images but no class folders" if loose else "no class folders" if entries else "an empty folder"
-    return f"{folder}: {state}; expected one folder of images a class, such as {folder.name}/cat"
+    expected = f"{folder}: {state}; expected one folder of images a class, such as {folder.name}/cat"
+    return expected + (", or csv:FILE that names their labels" if loose else "")
 
 
 class _Walk:
@@ -163,8 +201,8 @@ class _Walk:
         self.closed: list[tuple[str, str]] = []
         self.hidden = 0
 
-    def entry(self, path: Path, part: str, label: str) -> Entry:
-        return Entry(self._id(path), str(path), part, label)
+    def entry(self, path: Path, part: str, labels: tuple[str, ...] = ()) -> Entry:
+        return Entry(self._id(path), str(path), part, labels)
 
     def _id(self, path: Path) -> str:
         return path.relative_to(self._root).as_posix()

@@ -26,10 +26,12 @@ def long_tailed(source: Source, ratio: float, seed: int) -> Source:
     fewer keeps all of its own. Which ones is a function of seed and id.
 
     Raises:
-        InputError: a ratio below 1.
+        InputError: a ratio below 1, or images with several labels.
     """
     if not ratio >= 1:
         raise InputError(f"--long-tail {ratio:g}: expected 1 or more, such as 100, or 0 to leave all images")
+    if source.several:
+        raise InputError(f"--long-tail {ratio:g}: expected one label an image, and these have several")
     train, classes = source.train, source.classes
     wanted = long_tail_counts(int(train.counts(len(classes)).max()), len(classes), ratio)
     kept = [_drawn(train, label, seed)[:count] for label, count in enumerate(wanted)]

@@ -229,11 +229,15 @@ def _to_pair(
     num_classes: int, visibility: bool = False, dtype: Any = tf.float32
 ) -> Callable[[Example], tuple[Any, Any]]:
     def pair(batch: Example) -> tuple[Any, Any]:
-        label = batch["label"]  # of one class, [B], or of several, [B, num_classes]
-        targets = tf.one_hot(label, num_classes) if label.shape.rank == 1 else tf.cast(label, tf.float32)
+        targets = as_targets(batch["label"], num_classes)
         return tf.cast(batch["image"], dtype), (targets, batch["visible"]) if visibility else targets
 
     return pair
+
+
+def as_targets(label: Any, num_classes: int) -> Any:
+    """Return float32 `[B, num_classes]` of labels of one class, `[B]`, or of several, `[B, num_classes]`."""
+    return tf.one_hot(label, num_classes) if label.shape.rank == 1 else tf.cast(label, tf.float32)
 
 
 def _map(dataset: tf.data.Dataset, function: Callable[..., Any]) -> tf.data.Dataset:

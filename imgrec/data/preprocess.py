@@ -32,6 +32,9 @@ class Preprocess:
        bars with `fill`; `stretch`: both sides on their own. A picture of the right size is untouched.
 
     `max_pixels` refuses larger images before they are decoded.
+
+    `labels` says how the model's logits are read: `one` class an image (softmax), or `several` (a sigmoid
+    each). It stands here because this description goes wherever the model goes.
     """
 
     size: tuple[int, int]
@@ -46,6 +49,7 @@ class Preprocess:
     idct: Literal["accurate"] = "accurate"
     exif_orientation: Literal["applied"] = "applied"
     adapt: str = "none"
+    labels: Literal["one", "several"] = "one"
     format: int = 1
 
     def __post_init__(self) -> None:
@@ -56,6 +60,7 @@ class Preprocess:
             ("decoder", self.decoder, ("opencv",)),
             ("idct", self.idct, ("accurate",)),
             ("exif_orientation", self.exif_orientation, ("applied",)),
+            ("labels", self.labels, ("one", "several")),
             ("format", self.format, (1,)),
         ):
             if value not in allowed:
@@ -83,7 +88,7 @@ class Preprocess:
         """Decode and bring to uint8 `[H, W, C]`; `name` stands in error messages.
 
         Raises:
-            InputError: no JPEG, PNG or BMP file, a damaged one, or one with too many pixels.
+            InputError: no image file of a format that is read, a damaged one, or one with too many pixels.
         """
         return self.fit(self.whole_of_bytes(data, name))
 

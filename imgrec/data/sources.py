@@ -5,7 +5,6 @@ import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 
 import numpy as np
 
@@ -15,9 +14,12 @@ from imgrec.data.audit import compare, policy
 from imgrec.data.audit.examine import Examined, Limits
 from imgrec.data.audit.findings import Finding
 from imgrec.data.audit.scan import Scan, scan
+from imgrec.data.csv_file import list_csv
 from imgrec.data.dataset import Colour, Source, Split, fingerprint
+from imgrec.data.folder import Listing, list_folder, list_unlabeled
 from imgrec.data.sample import load_sample
-from imgrec.data.splits import check_classes, complete
+from imgrec.data.splits import check_classes, complete, missing
+from imgrec.data.tfds_sets import load_tfds
 from imgrec.errors import InputError
 from imgrec.registry import lookup
 
@@ -26,25 +28,13 @@ __all__ = ["Opened", "Source", "Split", "load_source", "open_data"]
 Arrays = tuple[dict[str, Split], tuple[str, ...]]
 
 
-def _load_sample(rest: str) -> Arrays:
-    source = load_sample()
-    return source.splits, source.classes
-
-
-_SCHEMES: dict[str, Callable[[str], Arrays]] = {
-    "npz": load_npz,
-    "idx": load_idx,
-    "keras": load_keras,
-}
-
-
 @dataclass(frozen=True)
 class Opened:
     """What a specification holds, before anything is decided about what is broken.
 
     given: the splits there are, of usable images only; those of the quarantine list are left out.
     examined: what came of each usable file, by path; empty for arrays.
-    scan: the folder looked through; None for arrays.
+    scan: the folder or table looked through; None for arrays.
     findings: what is wrong with files and folders, and what was left out.
     """
 
@@ -56,8 +46,10 @@ class Opened:
     notes: tuple[str, ...]
 
 
-def open_data(data: DataConfig) -> Opened:
-    """Read what `data.data` names; examine the files of a folder, each of them once.
+def open_data(data: DataConfig, unlabeled: bool = False) -> Opened:
+    """Read what `data.data` names; examine the files of a folder or table, each of them once.
+
+    With `unlabeled` a folder of pictures without class folders is read too; it has no classes.
 
     Raises:
         InputError: an unknown scheme, nothing there, or a quarantine list that cannot be read.
@@ -65,22 +57,38 @@ def open_data(data: DataConfig) -> Opened:
     scheme, colon, rest = data.data.partition(":")
     # One letter before the colon is a Windows drive.
     is_scheme = colon and len(scheme) > 1 and "/" not in scheme
-    root = None if is_scheme or data.data == "sample" else Path(data.data)
-    listed = policy.read_list(policy.list_path(data.quarantine, root), required=_must_exist(data))
-    if root is not None:
-        return _open_folder(data, listed)
-    load = (
-        _load_sample
-        if data.data == "sample"
-        else lookup(_SCHEMES, scheme, "scheme of --data (beside sample and folders)")
-    )
-    given, classes = load(rest)
+    if data.data == "sample":
+        sample = load_sample()
+        return _open_arrays(data, (sample.splits, sample.classes))
+    if not is_scheme:
+        loose = list_unlabeled(data.data) if unlabeled else None
+        return _open_listed(data, loose or list_folder(data.data))
+    return lookup(_SCHEMES, scheme, "scheme of --data (beside sample and folders)")(data, rest)
+
+
+def _open_arrays(data: DataConfig, held: Arrays) -> Opened:
+    given, classes = held
+    listed = policy.read_list(policy.list_path(data.quarantine, None), required=_must_exist(data))
     kept = {part: split.take(_without(split, listed)) for part, split in given.items()} if listed else given
     gone = {name for split in given.values() for name in split.ids} & set(listed)
     findings = tuple(
         Finding(name, "quarantined", "left out: the quarantine list names it") for name in sorted(gone)
     )
     return Opened(kept, classes, {}, None, findings, _left_out(len(gone), len(listed)))
+
+
+def _open_tfds(data: DataConfig, spec: str) -> Opened:
+    held = load_tfds(spec, data.max_pixels, data.download)
+    return _open_listed(data, held) if isinstance(held, Listing) else _open_arrays(data, held)
+
+
+_SCHEMES: dict[str, Callable[[DataConfig, str], Opened]] = {
+    "csv": lambda data, rest: _open_listed(data, list_csv(rest)),
+    "npz": lambda data, rest: _open_arrays(data, load_npz(rest)),
+    "idx": lambda data, rest: _open_arrays(data, load_idx(rest)),
+    "keras": lambda data, rest: _open_arrays(data, load_keras(rest)),
+    "tfds": _open_tfds,
+}
 
 
 def _must_exist(data: DataConfig) -> bool:
@@ -92,13 +100,11 @@ def _without(split: Split, listed: Mapping[str, str]) -> np.ndarray:
     return np.array([place for place, name in enumerate(split.ids) if name not in listed], np.int64)
 
 
-def _open_folder(data: DataConfig, listed: Mapping[str, str]) -> Opened:
-    seen = scan(data.data, Limits(data.max_pixels, data.max_bytes), listed)
-    listing = seen.listing
-    lacking = [
-        name for part in listing.classes for name in listing.classes[part] if name not in listing.trained
-    ]
-    usable = {place for place in seen.usable if listing.entries[place].label not in lacking}
+def _open_listed(data: DataConfig, listing: Listing) -> Opened:
+    path = policy.list_path(data.quarantine, listing.root)
+    listed = policy.read_list(path, required=_must_exist(data))
+    seen = scan(listing, Limits(data.max_pixels, data.max_bytes), listed)
+    usable = {place for place in seen.usable if set(listing.entries[place].labels) <= set(listing.trained)}
     examined = {listing.entries[place].path: seen.examined[place] for place in usable}
     notes = (*listing.passed_over(), *_left_out(len(seen.quarantined), len(listed)))
     return Opened(listing.splits(usable), listing.trained, examined, seen, seen.findings, notes)
@@ -115,7 +121,7 @@ def load_source(data: DataConfig, seed: int) -> Source:
     """Load the source that `data.data` names, with its three splits.
 
     Splits that are not given are made, stratified and by `seed`: see `splits.complete`. The embedded
-    sample has its own. Files of a folder are all decoded once, and broken ones dealt with by
+    sample has its own. Files of a folder or table are all decoded once, and broken ones dealt with by
     `data.policy`: see `audit/policy.py`. With `data.audit`, `Source.findings` also says which pictures
     there are copies of.
 
@@ -131,7 +137,7 @@ def load_source(data: DataConfig, seed: int) -> Source:
         copies = compare.copies(source, opened.examined)
         notes += compare.notes(copies)
         source = dataclasses.replace(source, findings=opened.findings + tuple(copies))
-    return dataclasses.replace(source, notes=notes + source.notes)
+    return dataclasses.replace(source, notes=notes + source.notes + missing(source.splits, source.classes))
 
 
 def _apply_policy(data: DataConfig, opened: Opened) -> tuple[str, ...]:
@@ -153,16 +159,17 @@ def _apply_policy(data: DataConfig, opened: Opened) -> tuple[str, ...]:
 
 
 def _check_folders(name: str, seen: Scan | None) -> None:
-    """Refuse a folder whose classes are no set to learn from, broken files apart."""
+    """Refuse a folder or table whose classes are no set to learn from, broken files apart."""
     if seen is None:
         return
     listing = seen.listing
-    filled = {(entry.part, entry.label) for entry in listing.entries if entry.is_picture}
+    pictures = (entry for entry in listing.entries if entry.is_picture)
+    filled = {(entry.part, label) for entry in pictures for label in entry.labels}
     for part, labels in listing.classes.items():
         for label in labels:
             if label not in listing.trained:
                 raise InputError(f"{name}: {part} has a class {label!r} that train lacks")
-            if (part, label) not in filled:
+            if (part, label) not in filled and not listing.several:
                 raise InputError(
                     f"{listing.root / listing.folders[part]}: class {label!r} has no images; "
                     "add some or take the folder out"

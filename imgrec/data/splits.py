@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import numpy as np
@@ -24,7 +24,8 @@ def divide(
 
     Every part gets at least one example of each class. Within a class the examples are dealt in the
     order of sha256(seed, id), which depends on no library's random numbers; copies of one picture
-    stay together, so that no part knows the answers of another.
+    stay together, so that no part knows the answers of another. Where images have several labels: see
+    `_divide_several`.
 
     Args:
         split: the examples.
@@ -37,6 +38,8 @@ def divide(
         InputError: a class has fewer examples than there are parts (named, with its count; copies count
             once).
     """
+    if split.several:
+        return _divide_several(split, shares, seed, contents)
     parts: list[list[int]] = [[] for _ in range(len(shares) + 1)]
     for label, name in enumerate(classes):
         groups = _grouped(split, np.flatnonzero(split.labels == label).tolist(), contents)
@@ -48,7 +51,7 @@ def divide(
                 f"class {name!r} has {held}, too few to divide into {len(parts)} splits; "
                 f"add images (at least {len(parts)}) or take the class out"
             )
-        groups.sort(key=lambda group: hashlib.sha256(f"{seed}\n{split.ids[group[0]]}".encode()).digest())
+        groups.sort(key=_turn(split, seed))
         total = sum(len(group) for group in groups)
         for number, (part, share) in enumerate(zip(parts[1:], shares, strict=True), start=2):
             count, dealt = max(1, int(total * share + 0.5)), 0
@@ -58,6 +61,52 @@ def divide(
                 dealt += len(groups.pop(0))
         parts[0] += (member for group in groups for member in group)
     return [split.take(np.sort(np.array(part, np.int64))) for part in parts]
+
+
+def _turn(split: Split, seed: int) -> Callable[[list[int]], bytes]:
+    """Return group → its place in the order of sha256(seed, id of its first member)."""
+    return lambda group: hashlib.sha256(f"{seed}\n{split.ids[group[0]]}".encode()).digest()
+
+
+def _divide_several(
+    split: Split, shares: tuple[float, ...], seed: int, contents: Mapping[str, str]
+) -> list[Split]:
+    """Divide images with several labels so that each label has about its share in every part.
+
+    Iterative stratification: of the labels still to be dealt the rarest comes first, and each of its images
+    goes to the part that lacks most of that label, or among equals has most room. A label on fewer images
+    than there are parts goes to training first, then to the next part. Source: Sechidis, Tsoumakas and
+    Vlahavas, "On the stratification of multi-label data", 2011, algorithm 1.
+
+    Raises:
+        InputError: fewer images than parts.
+    """
+    groups = sorted(_grouped(split, list(range(len(split))), contents), key=_turn(split, seed))
+    if len(groups) <= len(shares):
+        raise InputError(f"{_images(len(groups))}, too few to divide into {len(shares) + 1} splits; add some")
+    marks = np.array([split.labels[group].sum(axis=0) for group in groups])
+    room = _wanted(np.array([float(len(split))]), shares)[:, 0]
+    lacking = _wanted(marks.sum(axis=0), shares)
+    part_of = np.full(len(groups), -1)
+    while (part_of < 0).any():
+        left = marks[part_of < 0].sum(axis=0)
+        rarest = np.where(left > 0, left, np.inf).argmin() if left.any() else None
+        for place in np.flatnonzero((part_of < 0) & (marks[:, rarest] > 0 if rarest is not None else True)):
+            need = lacking[:, rarest] if rarest is not None else room
+            part = np.lexsort((-room, -need))[0]
+            part_of[place] = part
+            lacking[part] -= marks[place]
+            room[part] -= len(groups[place])
+    members = [
+        [m for place in np.flatnonzero(part_of == part) for m in groups[place]] for part in range(len(room))
+    ]
+    return [split.take(np.sort(np.array(part, np.int64))) for part in members]
+
+
+def _wanted(counts: np.ndarray, shares: tuple[float, ...]) -> np.ndarray:
+    """How many of `counts` `[K]` each part should have, float64 `[parts, K]`, at least 1 of each."""
+    others = np.stack([np.maximum(1.0, np.floor(counts * share + 0.5)) for share in shares])
+    return np.concatenate([np.maximum(1.0, counts - others.sum(axis=0))[np.newaxis], others])
 
 
 def _grouped(split: Split, members: list[int], contents: Mapping[str, str]) -> list[list[int]]:
@@ -97,18 +146,35 @@ def complete(
 
 
 def check_classes(splits: dict[str, Split], classes: tuple[str, ...], name: str) -> None:
-    """Raise InputError when there are fewer than two classes, or a split lacks one of them (named)."""
+    """Raise InputError when there are fewer than two classes, or a split lacks one of them (named).
+
+    Of images with several labels only the training split must have them all.
+    """
     if len(classes) < 2:
         found = f"only {classes[0]!r}" if classes else "none"
         raise InputError(f"{name}: expected two classes or more, found {found}")
     for part, split in splits.items():
-        missing = [classes[i] for i in np.flatnonzero(split.counts(len(classes)) == 0)]
-        if missing:
-            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        absent = _absent(split, classes)
+        if absent and (part == "train" or not split.several):
+            more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
             raise InputError(
-                f"{name}: the {part} split has no image of class {missing[0]!r}{more}; "
+                f"{name}: the {part} split has no image of class {absent[0]!r}{more}; "
                 "add some, or leave the split out to have one made"
             )
+
+
+def missing(splits: Mapping[str, Split], classes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a note for each split that lacks classes, whose figures there can say nothing of them."""
+    found = {part: _absent(split, classes) for part, split in splits.items()}
+    return tuple(
+        f"no image of {', '.join(names[:5])}{' …' if len(names) > 5 else ''} in the {part} split"
+        for part, names in found.items()
+        if names
+    )
+
+
+def _absent(split: Split, classes: tuple[str, ...]) -> list[str]:
+    return [classes[i] for i in np.flatnonzero(split.counts(len(classes)) == 0)]
 
 
 def _images(count: int) -> str:

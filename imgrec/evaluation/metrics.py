@@ -70,7 +70,7 @@ def summarize(
         InputError: no images, shapes that do not fit, a label outside the classes, or logits that
             are not finite (a training that diverged).
     """
-    _check(logits, labels, classes)
+    check_answers(logits, labels, classes)
     count, size = logits.shape
     predicted = logits.argmax(axis=1)
     ranks = _ranks(logits, labels)
@@ -184,7 +184,7 @@ def confident_mistakes(
     Raises:
         InputError: as `summarize`, or `ids` of another length.
     """
-    _check(logits, labels, classes, ids)
+    check_answers(logits, labels, classes, ids)
     probabilities = softmax(logits)
     predicted = logits.argmax(axis=1)
     wrong = np.flatnonzero(predicted != labels)
@@ -216,7 +216,7 @@ def write_predictions(
     Raises:
         InputError: as `summarize`, or `ids` of another length.
     """
-    _check(logits, labels, classes, ids)
+    check_answers(logits, labels, classes, ids)
     probabilities = softmax(logits)
     predicted = logits.argmax(axis=1)
     text = io.StringIO(newline="")
@@ -266,9 +266,9 @@ def _per_class(
     return rows, macro
 
 
-def _check(
+def check_answers(
     logits: NDArray[np.floating],
-    labels: NDArray[np.integer],
+    labels: NDArray[Any],
     classes: Sequence[str],
     ids: Sequence[str] | None = None,
 ) -> None:

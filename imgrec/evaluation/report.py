@@ -28,6 +28,7 @@ def write_report(
     mistakes: Sequence[Mistake] = (),
     mistake_images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8] = (),
     data: Mapping[str, Sequence[int]],
+    totals: Mapping[str, int] | None = None,
     versions: Mapping[str, str],
     failures: Sequence[str] = (),
     parity_images: int | None = None,
@@ -43,7 +44,7 @@ def write_report(
     Args:
         path: the HTML file.
         title: heading of the page, such as the name of the run folder.
-        metrics: what `evaluation.metrics.summarize` returns.
+        metrics: what `evaluation.metrics.summarize` returns, or that of `label_sets`.
         history: one mapping an epoch: epoch, loss, accuracy, val_loss, val_accuracy and any others,
             as numbers or as read from history.csv.
         config: flat settings, `Config.flat()`; its `out` names the run folder in the commands shown.
@@ -52,6 +53,7 @@ def write_report(
             absent `passed` is whether no failure names the file.
         mistakes: `confident_mistakes`; mistake_images: their pictures, uint8 [H, W, 1 or 3].
         data: split → images of each class, in the order of `metrics["classes"]`.
+        totals: split → images; by default the sum over classes.
         versions: package → version.
         failures: sentences of the parity gate, each naming its file.
         parity_images: how many test images went through every file.
@@ -68,7 +70,7 @@ def write_report(
         tiles=_tiles(metrics, rows),
         epochs=_epochs(history),
         curves=_curves(history),
-        confusion=_confusion(metrics),
+        confusion=_confusion(metrics) if "confusion" in metrics else None,
         per_class=_worst_first(metrics["per_class"]),
         open_rows=_OPEN_ROWS,
         exports=rows,
@@ -76,9 +78,9 @@ def write_report(
         parity_images=parity_images,
         adaptation=adaptation,
         mistakes=[(m, picture(image)) for m, image in zip(mistakes, mistake_images, strict=True)],
-        mistake_count=metrics["images"] - round(metrics["accuracy"] * metrics["images"]),
+        mistake_count=metrics["images"] - round(_right(metrics) * metrics["images"]),
         config=config,
-        data=_data(data, metrics["classes"]),
+        data=_data(data, metrics["classes"], totals),
         facts=facts or {},
         versions=versions,
         command=command,
@@ -103,8 +105,37 @@ def _model_name(config: Mapping[str, Any]) -> str:
     return "The model" if name == "auto" else name
 
 
+def _right(metrics: Mapping[str, Any]) -> float:
+    """Return the share of images that are recognised, with all of their labels where there are several."""
+    return metrics["accuracy"] if "accuracy" in metrics else metrics["exact_match"]
+
+
 def _tiles(metrics: Mapping[str, Any], exports: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
     """Return the headline figures as (name, value, note)."""
+    tiles = _tiles_of_one(metrics) if "accuracy" in metrics else _tiles_of_several(metrics)
+    sized = [row for row in exports if row.get("kilobytes") and row.get("passed")]
+    if sized:
+        row = min(sized, key=lambda row: row["kilobytes"])
+        tiles.append(("Smallest file", f"{number(row['kilobytes'])} KB", f"{row['name']}, passed the gate"))
+    return tiles
+
+
+def _tiles_of_several(metrics: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    low, high = metrics["exact_match_interval_95"]
+    named = {"mean_average_precision": ("mAP", "mean average precision over the classes")}
+    named["f1_micro"] = ("Micro F1", "every label counts the same")
+    named["f1_macro"] = ("Macro F1", "every class counts the same")
+    tiles = [
+        (name, "–" if metrics[key] is None else f"{metrics[key]:.3f}", note)
+        for key, (name, note) in named.items()
+    ]
+    interval = f"every label right; 95 % interval {percent(low)} to {percent(high)}"
+    tiles.append(("Exact match", percent(metrics["exact_match"]), interval))
+    entropy = metrics["binary_cross_entropy"]
+    return [*tiles, ("Cross-entropy", f"{entropy:.3f}", "nats a label, without smoothing")]
+
+
+def _tiles_of_one(metrics: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     low, high = metrics["accuracy_interval_95"]
     tiles = [("Accuracy", percent(metrics["accuracy"]), f"95 % interval {percent(low)} to {percent(high)}")]
     if metrics.get("auc") is not None:
@@ -124,10 +155,6 @@ def _tiles(metrics: Mapping[str, Any], exports: Sequence[Mapping[str, Any]]) -> 
         ("Calibration error", percent(metrics["expected_calibration_error"]), "sureness against hit rate")
     )
     tiles.append(("Cross-entropy", f"{metrics['cross_entropy']:.3f}", "nats an image, without smoothing"))
-    sized = [row for row in exports if row.get("kilobytes") and row.get("passed")]
-    if sized:
-        row = min(sized, key=lambda row: row["kilobytes"])
-        tiles.append(("Smallest file", f"{number(row['kilobytes'])} KB", f"{row['name']}, passed the gate"))
     return tiles
 
 
@@ -150,13 +177,13 @@ def _epochs(history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _curves(history: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the SVGs of loss and accuracy, those that the history holds."""
+    """Return the SVGs of loss and of accuracy or F1, those that the history holds."""
     if not history:
         return []
     epochs = [_value(entry.get("epoch")) for entry in history]
     places = [float(i + 1) if epoch is None else epoch for i, epoch in enumerate(epochs)]
     figures = []
-    for name in ("loss", "accuracy"):
+    for name in ("loss", "accuracy", "f1"):
         lines = {
             label: [_value(entry.get(key)) for entry in history]
             for label, key in (("training", name), ("validation", f"val_{name}"))
@@ -198,11 +225,13 @@ def _worst_first(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return ordered + [{**row, "worst": False} for row in rows if not row["support"]]
 
 
-def _data(data: Mapping[str, Sequence[int]], classes: Sequence[str]) -> dict[str, Any]:
+def _data(
+    data: Mapping[str, Sequence[int]], classes: Sequence[str], totals: Mapping[str, int] | None
+) -> dict[str, Any]:
     """Return the images a split and class, and a split in all."""
     return {
         "splits": list(data),
-        "totals": [int(sum(counts)) for counts in data.values()],
+        "totals": [totals[name] if totals else int(sum(counts)) for name, counts in data.items()],
         "rows": list(zip(classes, zip(*data.values(), strict=True), strict=True)) if data else [],
     }
 

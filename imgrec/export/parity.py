@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from imgrec.data.labels import decide, equal
+
 MIN_AGREEMENT = 0.98
 MAX_ACCURACY_LOSS = 0.01
 SAME_COMPUTATION = ("float32", "qat")
@@ -19,7 +21,8 @@ class ParityRow:
 
     `accuracy` and `float_accuracy` (the float model's) are shares of the labels, `agreement` the share
     of images on which file and reference give the same class, `max_abs_difference` the largest
-    distance between their logits, `ms_per_image` the median on one thread.
+    distance between their logits, `ms_per_image` the median on one thread. Where an image may have several
+    labels it counts as right, or as agreed on, when all of them are.
     """
 
     name: str
@@ -44,7 +47,7 @@ def measure(
     Args:
         path: TFLite file; its name without the ending names the row.
         images: uint8 `[N, H, W, C]`, preprocessed, N ≥ 1.
-        labels: int `[N]`.
+        labels: int `[N]`, or several an image 0 or 1 in `[N, num_classes]`.
         reference_logits: float32 `[N, num_classes]` of the Keras model that the file was made from.
         float_logits: of the float model; the reference where the file was made from that.
 
@@ -57,14 +60,17 @@ def measure(
     if counts != {len(images)} or not len(images):
         raise ValueError(f"expected as many images as labels and answers, at least one; got {sorted(counts)}")
     logits, seconds = run(path, images)
+    said, reference, before = (
+        decide(answers, labels) for answers in (logits, reference_logits, float_logits)
+    )
     return ParityRow(
         name=Path(path).stem,
-        accuracy=float(np.mean(logits.argmax(1) == labels)),
-        agreement=float(np.mean(logits.argmax(1) == reference_logits.argmax(1))),
+        accuracy=float(equal(said, labels).mean()),
+        agreement=float(equal(said, reference).mean()),
         max_abs_difference=float(np.abs(logits - reference_logits).max()),
         kilobytes=Path(path).stat().st_size / 1000,
         ms_per_image=1000 * float(np.median(seconds)),
-        float_accuracy=float(np.mean(float_logits.argmax(1) == labels)),
+        float_accuracy=float(equal(before, labels).mean()),
         images=len(images),
     )
 

@@ -18,7 +18,8 @@ import tensorflow as tf
 from imgrec import runtime
 from imgrec.data.augment.batch import Example, flipped
 from imgrec.data.dataset import Split
-from imgrec.data.pipeline import evaluation_dataset, training_order
+from imgrec.data.labels import targets
+from imgrec.data.pipeline import as_targets, evaluation_dataset, training_order
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sampling import order_of
 from imgrec.files import cache_folder, write_file
@@ -31,7 +32,7 @@ class Features:
     """What a backbone says of every image of a split.
 
     views: float32 `[V, N, D]`: the images as they are and, where V is 2, mirrored.
-    labels: int32 `[N]`.
+    labels: int32 `[N]`, or several an image float32 `[N, num_classes]`.
     """
 
     views: np.ndarray
@@ -58,21 +59,21 @@ class Features:
         with tf.device("CPU"):
             # The mirrored view of an image stands `count` rows below it.
             rows = tf.constant(self.views.reshape(-1, size))
-            labels = tf.constant(self.labels, tf.int32)
+            labels = tf.constant(self.labels)
 
         def gather(place: Example) -> tuple[tf.Tensor, tf.Tensor]:
             row = place["index"]
             if len(self.views) == 2:
                 row += tf.cast(flipped(seed, place), tf.int64) * count
-            return tf.gather(rows, row), tf.one_hot(tf.gather(labels, place["index"]), num_classes)
+            return tf.gather(rows, row), as_targets(tf.gather(labels, place["index"]), num_classes)
 
         order = training_order(sequence, batch, steps=steps, start_step=start_step)
         return order.map(gather).prefetch(tf.data.AUTOTUNE)
 
     def evaluation_dataset(self, num_classes: int, batch_size: int) -> tf.data.Dataset:
         """Return every image's features once, in order, as they are, with targets as above."""
-        targets = np.eye(num_classes, dtype="float32")[self.labels]
-        return tf.data.Dataset.from_tensor_slices((self.views[0], targets)).batch(batch_size)
+        pairs = (self.views[0], targets(self.labels, num_classes))
+        return tf.data.Dataset.from_tensor_slices(pairs).batch(batch_size)
 
 
 def cached_features(

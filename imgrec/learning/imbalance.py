@@ -62,9 +62,9 @@ class Balance:
         return "balanced" if self.recipe == "decoupled" else self.sampling
 
     @property
-    def by_class(self) -> bool:
-        """Whether the best epoch is that of the best balanced accuracy: where the recipe aims at it."""
-        return self.recipe != "none"
+    def score(self) -> str:
+        """What the best epoch is best in: balanced accuracy where the recipe aims at it."""
+        return "accuracy" if self.recipe == "none" else "balanced_accuracy"
 
     def loss(self, name: str, label_smoothing: float, options: Mapping[str, Any]) -> keras.losses.Loss:
         """Return the loss `name` of `losses.LOSSES` with what the recipe does to it."""

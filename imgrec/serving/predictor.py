@@ -24,11 +24,13 @@ class Predictor:
     Attributes:
         preprocess: how a file becomes the model's pixels.
         labels: the class names, in the order of the probabilities.
+        several: whether an image may have several of them: each has a probability of its own.
     """
 
     def __init__(self, answer: Answer, preprocess: Preprocess, labels: tuple[str, ...]) -> None:
         self.preprocess = preprocess
         self.labels = labels
+        self.several = preprocess.labels == "several"
         self._answer = answer
 
     @classmethod
@@ -72,6 +74,8 @@ class Predictor:
     def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the probabilities, float32 [N, num_classes] in 0…1, of preprocessed images.
 
+        Those of an image sum to one, unless it may have several labels.
+
         Args:
             images: uint8 [N, H, W, C] as `preprocess` gives them; N may be 0.
 
@@ -86,7 +90,7 @@ class Predictor:
             )
         if not len(images):
             return np.empty((0, len(self.labels)), np.float32)
-        return softmax(self._answer(images))
+        return (sigmoid if self.several else softmax)(self._answer(images))
 
     def predict_files(self, paths: Iterable[Path | str], batch_size: int = 64) -> NDArray[np.float32]:
         """Return the probabilities, float32 [N, num_classes], of image files, in the order given.
@@ -163,6 +167,11 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
     exponentials = np.exp(shifted)
     return (exponentials / exponentials.sum(axis=-1, keepdims=True)).astype(np.float32)
+
+
+def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the probability of each label by itself, float32 [N, C], of finite logits of any size."""
+    return (0.5 * (1 + np.tanh(0.5 * logits.astype(np.float64)))).astype(np.float32)
 
 
 def _keras_answer(model: Any) -> Answer:

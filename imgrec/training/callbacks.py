@@ -72,7 +72,7 @@ class Progress(keras.callbacks.Callback):
         if step < self.steps:
             parts.append(f"step {step}/{self.steps}")
         names = {"loss": "loss", "accuracy": "acc", "val_loss": "val_loss", "val_accuracy": "val_acc"}
-        names["val_balanced_accuracy"] = "balanced"
+        names |= {"val_balanced_accuracy": "balanced", "f1": "F1", "val_f1": "val_F1"}
         parts += [f"{short} {logs[name]:.4f}" for name, short in names.items() if name in logs]
         parts += [f"{self.images_per_second:,.0f} img/s", f"{int(left) // 60}:{int(left) % 60:02d} left"]
         return "  ".join(parts)
@@ -102,11 +102,11 @@ class HistoryWriter(keras.callbacks.Callback):
 
 
 class BestWeights(keras.callbacks.Callback):
-    """Keeps the weights of the epoch with the best validation accuracy; `restore` gives them back.
+    """Keeps the weights of the epoch with the best validation score; `restore` gives them back.
 
     `patience` > 0 stops the training, or the phase of it, after that many epochs without an improvement.
-    A tie in accuracy goes to the lower validation loss. `whole` is the model whose weights are kept, where
-    only a part of it is fitted; `monitor` the kind of accuracy.
+    A tie goes to the lower validation loss. `whole` is the model whose weights are kept, where
+    only a part of it is fitted; `monitor` its name in the history.
     """
 
     def __init__(
@@ -131,7 +131,8 @@ class BestWeights(keras.callbacks.Callback):
             self.best, self.best_epoch = score, epoch
             self.waiting_since, self.weights = epoch, (self.whole or self.model).get_weights()
         elif self.patience and epoch - self.waiting_since >= self.patience:
-            print(f"no better validation accuracy for {self.patience} epochs: stopping", flush=True)
+            name = self.monitor.removeprefix("val_").replace("_", " ")
+            print(f"no better validation {name} for {self.patience} epochs: stopping", flush=True)
             self.model.stop_training = True
 
     def restore(self) -> None:

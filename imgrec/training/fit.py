@@ -14,6 +14,7 @@ from imgrec.losses import build_loss
 from imgrec.training.balanced_accuracy import BalancedAccuracy
 from imgrec.training.callbacks import BestWeights, HistoryWriter, Progress
 from imgrec.training.freezing import frozen
+from imgrec.training.label_sets import ExactMatch, MicroF1
 from imgrec.training.optimizers import build_optimizer
 
 
@@ -56,7 +57,7 @@ def fit(
     optim: OptimConfig,
     steps_per_epoch: int,
     loss: keras.losses.Loss | None = None,
-    by_class: bool = False,
+    score: str = "accuracy",
     strategy: Any = None,
     history_path: Path | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -66,8 +67,8 @@ def fit(
     `train` and `validation` are `tf.data.Dataset`s of (images float32 `[B, H, W, C]` in 0…255, targets
     float32 `[B, num_classes]`); `train` holds `optim.epochs` × `steps_per_epoch` batches. `loss` takes
     soft targets and logits; the default is cross-entropy with `optim.label_smoothing`. The best epoch is
-    that of the highest accuracy, or with `by_class` of the highest balanced accuracy, which the history
-    then holds too: the mean of the classes' recalls.
+    that of the highest `score`, which the history holds: accuracy; balanced_accuracy, the mean of the
+    classes' recalls; or, of images with several labels, f1.
 
     Raises:
         InputError: the loss is not finite.
@@ -78,7 +79,7 @@ def fit(
         optim=optim,
         steps_per_epoch=steps_per_epoch,
         loss=loss,
-        by_class=by_class,
+        score=score,
         strategy=strategy,
         history_path=history_path,
         callbacks=callbacks,
@@ -93,7 +94,7 @@ def fit_phases(
     steps_per_epoch: int,
     layer_decay: float = 1.0,
     loss: keras.losses.Loss | None = None,
-    by_class: bool = False,
+    score: str = "accuracy",
     strategy: Any = None,
     history_path: Path | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -106,8 +107,7 @@ def fit_phases(
     Raises:
         InputError: the loss is not finite.
     """
-    monitor = "balanced_accuracy" if by_class else "accuracy"
-    history, best = HistoryWriter(history_path), BestWeights(optim.patience, model, f"val_{monitor}")
+    history, best = HistoryWriter(history_path), BestWeights(optim.patience, model, f"val_{score}")
     progress = Progress(optim.epochs, steps_per_epoch, optim.batch_size)
     begin = origin = 0
     for number, phase in enumerate(phases):
@@ -123,7 +123,7 @@ def fit_phases(
                 part.compile(
                     optimizer=optimizer,
                     loss=loss or build_loss("cross_entropy", optim.label_smoothing),
-                    metrics=_metrics(model, by_class),
+                    metrics=_metrics(model, score),
                     jit_compile=runtime.wants_jit(),
                 )
             part.fit(
@@ -158,7 +158,11 @@ def _schedule_end(phases: Sequence[Phase]) -> int:
     return phases[next(restarts, len(phases)) - 1].until
 
 
-def _metrics(model: keras.Model, by_class: bool) -> list[keras.metrics.Metric]:
-    """What an epoch's line shows beside the loss."""
+def _metrics(model: keras.Model, score: str) -> list[keras.metrics.Metric]:
+    """What an epoch's line shows beside the loss; one of them is the score."""
+    if score == "f1":
+        return [ExactMatch(), MicroF1()]
     accuracy = keras.metrics.CategoricalAccuracy(name="accuracy")
-    return [accuracy, BalancedAccuracy(model.output_shape[-1])] if by_class else [accuracy]
+    return (
+        [accuracy, BalancedAccuracy(model.output_shape[-1])] if score == "balanced_accuracy" else [accuracy]
+    )

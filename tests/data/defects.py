@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from pictures import encode, picture, with_orientation
 from PIL import Image
+from tiffs import with_value
 
 PIXELS = picture(61, 83)
 GREY = PIXELS[..., 0]
@@ -17,6 +18,9 @@ JPEG = encode(PIXELS, "JPEG", quality=90)
 LARGE = encode(picture(240, 320), "JPEG", quality=90)
 PNG = encode(PIXELS, "PNG")
 BMP = encode(PIXELS, "BMP")
+GIF = encode(PIXELS, "GIF")
+TIFF = encode(PIXELS, "TIFF")
+WEBP = encode(PIXELS, "WEBP")
 WITH_RESTARTS = encode(PIXELS, "JPEG", quality=90, restart_marker_blocks=4)
 
 
@@ -163,15 +167,6 @@ def _others() -> dict[str, tuple[str, bytes, str]]:
         "JPEG named txt": (".txt", JPEG, "wrong_extension"),
         "JPEG without an ending": ("", JPEG, "wrong_extension"),
         "JPEG named webp": (".webp", JPEG, "wrong_extension"),
-        "WebP": (".webp", encode(PIXELS, "WEBP"), "unsupported_format"),
-        "WebP named jpg": (".jpg", encode(PIXELS, "WEBP"), "unsupported_format"),
-        "WebP that moves": (".webp", moving("WEBP"), "animated"),
-        "WebP that moves, named jpg": (".jpg", moving("WEBP"), "animated"),
-        "GIF": (".gif", encode(PIXELS, "GIF"), "unsupported_format"),
-        "GIF that moves": (".gif", moving("GIF"), "animated"),
-        "GIF that moves, named png": (".png", moving("GIF"), "animated"),
-        "TIFF": (".tif", encode(PIXELS, "TIFF"), "unsupported_format"),
-        "TIFF named png": (".png", encode(PIXELS, "TIFF"), "unsupported_format"),
         "AVIF named jpg": (".jpg", encode(PIXELS, "AVIF"), "unsupported_format"),
         "JPEG 2000": (".jp2", encode(PIXELS, "JPEG2000"), "unsupported_format"),
         "JPEG 2000 named jpg": (".jpg", encode(PIXELS, "JPEG2000"), "unsupported_format"),
@@ -187,7 +182,58 @@ def _others() -> dict[str, tuple[str, bytes, str]]:
     return found
 
 
-DEFECTS = {**_jpegs(), **_pngs(), **_others()}
+def _newer() -> dict[str, tuple[str, bytes, str]]:
+    """What ails files of WebP, GIF and TIFF."""
+    deep, clear = PIXELS.astype(np.uint16) * 257, np.dstack([PIXELS, GREY])
+    pages = [Image.fromarray(picture(phase=n)) for n in range(2)]
+    lzw = encode(PIXELS, "TIFF", compression="tiff_lzw")
+    indexed = Image.fromarray(PIXELS).quantize(16)
+    return {
+        "WebP named jpg": (".jpg", WEBP, "wrong_extension"),
+        "WebP that moves": (".webp", moving("WEBP"), "animated"),
+        "WebP that moves, named jpg": (".jpg", moving("WEBP"), "animated"),
+        "WebP cut in half": (".webp", WEBP[: len(WEBP) // 2], "truncated"),
+        "WebP less its last byte": (".webp", WEBP[:-1], "truncated"),
+        "WebP signature alone": (".webp", WEBP[:12], "truncated"),
+        "WebP without a start code": (".webp", patched(WEBP, 23, bytes(3)), "damaged"),
+        "WebP with alpha": (".webp", encode(clear, "WEBP"), "alpha"),
+        "WebP turned": (".webp", with_orientation(6, "WEBP"), "exif_rotated"),
+        "WebP of 16,383 squared": (".webp", patched(WEBP, 26, b"\xff\x3f\xff\x3f"), "too_large"),
+        "GIF that moves": (".gif", moving("GIF"), "animated"),
+        "GIF that moves, named png": (".png", moving("GIF"), "animated"),
+        "GIF cut in half": (".gif", GIF[: len(GIF) // 2], "truncated"),
+        "GIF without its end": (".gif", GIF[:-1], "truncated"),
+        "GIF without a picture": (".gif", GIF[:6] + bytes(7) + b";", "damaged"),
+        "GIF larger than its screen": (".gif", patched(GIF, 6, b"\x04\0\x04\0"), "damaged"),
+        "GIF of an unknown block": (".gif", patched(GIF, GIF.index(b"\x2c\0\0\0\0"), b"\x77"), "damaged"),
+        "GIF screen of 65,535": (".gif", patched(GIF, 6, b"\xff" * 4), "too_large"),
+        "GIF and one see-through": (".gif", encode(indexed, "GIF", transparency=2), "alpha"),
+        "TIFF named png": (".png", TIFF, "wrong_extension"),
+        "TIFF cut in half": (".tif", lzw[: len(lzw) // 2], "truncated"),
+        "TIFF cut in its header": (".tif", TIFF[:6], "truncated"),
+        "TIFF of damaged LZW": (".tif", patched(lzw, len(lzw) // 2, b"\xff" * 40), "damaged"),
+        "TIFF of no width": (".tif", with_value(TIFF, 256, 0), "damaged"),
+        "TIFF of few strips": (".tif", with_value(TIFF, 278, 1), "damaged"),
+        "TIFF of 60,000 squared": (
+            ".tif",
+            with_value(with_value(with_value(TIFF, 256, 60_000), 257, 60_000), 278, 60_000),
+            "too_large",
+        ),
+        "TIFF of floats": (".tif", encode(GREY.astype(np.float32), "TIFF"), "unsupported_format"),
+        "TIFF of 32 bits": (".tif", encode(GREY.astype(np.int32), "TIFF"), "unsupported_format"),
+        "TIFF in Lab": (".tif", encode(Image.fromarray(PIXELS).convert("LAB"), "TIFF"), "unsupported_format"),
+        "TIFF by LZMA": (".tif", encode(PIXELS, "TIFF", compression="lzma"), "unsupported_format"),
+        "BigTIFF": (".tif", encode(PIXELS, "TIFF", big_tiff=True), "unsupported_format"),
+        "TIFF of 16 bits": (".tif", by_opencv(deep, ".tif"), "16_bit"),
+        "TIFF of CMYK": (".tif", encode(Image.fromarray(PIXELS).convert("CMYK"), "TIFF"), "cmyk"),
+        "TIFF with a palette": (".tif", encode(indexed, "TIFF"), "palette"),
+        "TIFF with alpha": (".tif", encode(clear, "TIFF"), "alpha"),
+        "TIFF of pages": (".tif", encode(pages[0], "TIFF", save_all=True, append_images=pages), "animated"),
+        "TIFF turned": (".tif", with_orientation(6, "TIFF"), "exif_rotated"),
+    }
+
+
+DEFECTS = {**_jpegs(), **_pngs(), **_others(), **_newer()}
 """What ails a file → ending of its name, bytes, and the code (or codes, one of which is due)."""
 
 
@@ -217,6 +263,15 @@ def _clean() -> dict[str, tuple[str, bytes]]:
         "PNG in two parts": (".png", _in_parts()),
         "BMP": (".bmp", BMP),
         "BMP of 32 bits": (".bmp", by_opencv(np.dstack([PIXELS, GREY]), ".bmp")),
+        "WebP": (".webp", WEBP),
+        "WebP lossless": (".WEBP", encode(PIXELS, "WEBP", lossless=True)),
+        "GIF": (".gif", GIF),
+        "GIF grey": (".gif", encode(GREY, "GIF")),
+        "TIFF": (".tif", TIFF),
+        "TIFF grey": (".tiff", encode(GREY, "TIFF")),
+        "TIFF by OpenCV": (".tiff", by_opencv(PIXELS, ".tiff")),
+        "TIFF of one bit": (".tif", encode(grey.convert("1"), "TIFF", compression="group4")),
+        "TIFF of JPEG": (".tif", encode(PIXELS, "TIFF", compression="jpeg")),
         "one pixel": (".png", encode(np.dstack([GREY, GREY, GREY])[:1, :2], "PNG")),
         "one row": (".png", encode(PIXELS[:1], "PNG")),
         "one column": (".png", encode(PIXELS[:, :1], "PNG")),

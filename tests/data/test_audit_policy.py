@@ -10,6 +10,7 @@ from imgrec.config import DataConfig
 from imgrec.data.audit import cache, pool
 from imgrec.data.audit.examine import Limits
 from imgrec.data.audit.scan import scan
+from imgrec.data.folder import list_folder
 from imgrec.data.sources import load_source
 from imgrec.errors import InputError
 
@@ -139,32 +140,32 @@ def test_loops_are_named_and_not_followed(folder):
 
 def test_files_are_decoded_once_until_they_change(folder, monkeypatch):
     monkeypatch.setattr(cache, "_SETTLED_NS", -(10**12))
-    assert scan(str(folder), LIMITS).decoded == 80
+    assert scan(list_folder(str(folder)), LIMITS).decoded == 80
     monkeypatch.setattr(pool, "COMMAND", ("false",))  # no worker is needed
-    again = scan(str(folder), LIMITS)
+    again = scan(list_folder(str(folder)), LIMITS)
     assert again.decoded == 0
     monkeypatch.undo()
-    first = scan(str(folder), Limits(LIMITS.max_pixels, LIMITS.max_bytes, 31.0))
+    first = scan(list_folder(str(folder)), Limits(LIMITS.max_pixels, LIMITS.max_bytes, 31.0))
     assert again.examined == first.examined and again.findings == first.findings
     monkeypatch.setattr(cache, "_SETTLED_NS", -(10**12))
     (folder / "a" / "05.png").write_bytes(encode(picture(20, 24, 5), "PNG"))
     (folder / "a" / "99.png").write_bytes(b"new")
-    third = scan(str(folder), LIMITS)
+    third = scan(list_folder(str(folder)), LIMITS)
     assert third.decoded == 2 and {f.id for f in third.findings} == {*BROKEN, "a/99.png"} - {"a/05.png"}
 
 
 def test_files_changed_just_now_are_not_trusted(folder, monkeypatch):
     monkeypatch.setattr(cache, "_SETTLED_NS", 600 * 10**9)
-    assert [scan(str(folder), LIMITS).decoded for _ in range(2)] == [80, 80]
+    assert [scan(list_folder(str(folder)), LIMITS).decoded for _ in range(2)] == [80, 80]
 
 
 def test_a_damaged_cache_is_computed_again(folder, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(cache, "_SETTLED_NS", -(10**12))
-    scan(str(folder), LIMITS)
+    scan(list_folder(str(folder)), LIMITS)
     (file,) = (tmp_path / "cache" / "imgrec" / "audit").iterdir()
     file.write_bytes(file.read_bytes()[:-99])
-    assert scan(str(folder), LIMITS).decoded == 80
+    assert scan(list_folder(str(folder)), LIMITS).decoded == 80
 
 
 def test_copies_are_looked_for_unless_told_not_to(tmp_path):

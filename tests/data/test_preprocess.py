@@ -32,6 +32,8 @@ def pillow(data):
     return np.asarray(image.convert("RGB")).astype(int)
 
 
+CLEAR = np.dstack([picture(), picture(phase=2.0)[..., 1]])
+MOVING = [Image.fromarray(picture(phase=n)) for n in range(3)]
 SUBSAMPLINGS = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
 FILES = {
     **{f"jpeg q{quality} {name}{kind}":
@@ -48,8 +50,30 @@ FILES = {
     "png palette transparent": encode(Image.fromarray(picture()).quantize(16), "PNG", transparency=3),
     "png alpha": encode(np.dstack([picture(), picture(phase=2.0)[..., 1]]), "PNG"),
     "png grey alpha": encode(Image.merge("LA", [Image.fromarray(picture()[..., i]) for i in (0, 1)]), "PNG"),
+    "png moving": encode(MOVING[0], "PNG", save_all=True, append_images=MOVING[1:]),
+    "png moving, another first": encode(MOVING[0], "PNG", save_all=True, append_images=MOVING[1:],
+                                        default_image=True),
     "bmp": encode(picture(), "BMP"),
     "bmp palette": encode(Image.fromarray(picture()).quantize(16), "BMP"),
+    "webp": encode(picture(), "WEBP"),
+    "webp lossless": encode(picture(), "WEBP", lossless=True),
+    "webp alpha": encode(CLEAR, "WEBP", lossless=True, exact=True),
+    "webp moving": encode(MOVING[0], "WEBP", save_all=True, append_images=MOVING[1:]),
+    **{f"exif {o} {kind}": with_orientation(o, kind) for o in range(2, 9) for kind in ("WEBP", "TIFF")},
+    **{f"exif {o} tiff grey": with_orientation(o, "TIFF", grey=True) for o in (3, 6)},
+    "gif": encode(picture(), "GIF"),
+    "gif grey": encode(picture()[..., 0], "GIF"),
+    "gif interlaced": encode(Image.fromarray(picture()).quantize(64), "GIF", interlace=1),
+    "gif transparent": encode(Image.fromarray(picture()).quantize(16), "GIF", transparency=3),
+    "gif moving": encode(MOVING[0], "GIF", save_all=True, append_images=MOVING[1:]),
+    **{f"tiff {compression}": encode(picture(), "TIFF", compression=compression)
+       for compression in ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg")},
+    "tiff grey": encode(picture()[..., 0], "TIFF"),
+    "tiff 1 bit": encode(Image.fromarray(picture()[..., 1]).convert("1"), "TIFF", compression="group4"),
+    "tiff palette": encode(Image.fromarray(picture()).quantize(16), "TIFF"),
+    "tiff cmyk": encode(Image.fromarray(picture()).convert("CMYK"), "TIFF"),
+    "tiff alpha": encode(CLEAR, "TIFF"),
+    "tiff pages": encode(MOVING[0], "TIFF", save_all=True, append_images=MOVING[1:]),
 }  # fmt: skip
 
 
@@ -91,7 +115,7 @@ def test_headers_tell_the_size_before_decoding(name):
         decode(FILES[name], 5_062)
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF"])
 def test_every_truncation_is_noticed(kind):
     data = encode(picture(), kind)
     for length in [*range(0, 60), *range(60, len(data) - 1, max(1, len(data) // 60)), len(data) - 1]:
@@ -99,7 +123,7 @@ def test_every_truncation_is_noticed(kind):
             decode(data[:length], LIMIT, "the-name")
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF"])
 def test_random_damage_gives_a_picture_or_an_input_error(kind):
     data, rng = encode(picture(), kind), np.random.default_rng(0)
     for _ in range(200):

@@ -41,7 +41,7 @@ def test_samplings_leave_the_loss_alone_and_losses_the_sampling() -> None:
         samples = recipe in ("balanced", "sqrt", "over", "under")
         assert chosen.sampling == (recipe if samples else "natural")
         assert chosen.last_sampling == ("balanced" if recipe == "decoupled" else chosen.sampling)
-        assert chosen.by_class == (recipe != "none")
+        assert chosen.score == ("accuracy" if recipe == "none" else "balanced_accuracy")
         same = np.array_equal(values(chosen), PLAIN)
         assert same == (samples or recipe in ("none", "decoupled")), recipe
 
@@ -163,7 +163,7 @@ def trained(recipe: str) -> tuple[list[float], list[dict[str, float]], list[np.n
         optim=optim,
         steps_per_epoch=steps,
         loss=chosen.loss("cross_entropy", 0.0, {}),
-        by_class=chosen.by_class,
+        score=chosen.score,
         callbacks=[keep],
     )
     test = blurred([1000, 1000], 2)

@@ -120,6 +120,33 @@ def test_classes_are_judged(photos):
     }
 
 
+def test_pictures_without_class_folders_are_audited(tmp_path):
+    folder = tmp_path / "loose"
+    folder.mkdir()
+    for n in range(12):
+        (folder / f"{n:02d}.png").write_bytes(png(n))
+    (folder / "copy.png").write_bytes(png(3))
+    (folder / "notes.txt").write_text("x")
+    code, found, out = run(folder)
+    assert code == 0 and found["images"] == found["files"] == 13
+    assert {(f["id"], f["code"]) for f in found["issues"]} == {
+        ("03.png", "duplicate"),
+        ("copy.png", "duplicate"),
+    }
+    assert any("no class folders: only the pictures were looked at" in note for note in found["notes"])
+    rows = list(csv.DictReader((out / "images.csv").read_text().splitlines()))
+    assert len(rows) == 13 and {row["class"] for row in rows} == {""}
+    (folder / "broken.png").write_bytes(png(5)[:60])
+    assert run(folder)[0] == 1
+    with pytest.raises(
+        InputError, match=r"images but no class folders; expected one folder of images a class"
+    ):
+        train.main(["--data", str(folder), "--out", str(tmp_path / "run")])
+    with pytest.raises(InputError, match="an empty folder"):
+        (tmp_path / "empty").mkdir()
+        audit.main(["--data", str(tmp_path / "empty"), "--out", str(tmp_path / "out2")])
+
+
 def test_arrays_are_audited(tmp_path):
     draw = np.random.default_rng(0)
     images = draw.integers(0, 256, (40, 12, 12, 3), dtype=np.uint8)

@@ -41,10 +41,10 @@ def signature(path: str) -> Signature | None:
 
 
 class FileCache:
-    """The examined files of one folder under one set of limits."""
+    """The examined files of one folder, or of one CSV file, under one set of limits."""
 
-    def __init__(self, root: Path, limits: Limits) -> None:
-        facts = [str(root.resolve()), astuple(limits), sorted(SUFFIXES), cv2.__version__, FORMAT]
+    def __init__(self, origin: Path, limits: Limits) -> None:
+        facts = [str(origin.resolve()), astuple(limits), sorted(SUFFIXES), cv2.__version__, FORMAT]
         digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
         self._path = cache_folder("audit") / f"files-{digest}.npz"
         self._held: dict[str, tuple[Signature, Examined]] = {}

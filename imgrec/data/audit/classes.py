@@ -14,15 +14,17 @@ TINY = 10
 def check_classes(listing: Listing, usable: set[int]) -> list[Finding]:
     """Return what is wrong with the classes of a folder, given the positions of its usable entries.
 
-    Without given splits the class folders stand for all three, and `tiny` counts them together.
+    Without given splits the class folders stand for all three, and `tiny` counts them together. A label
+    among several may be too rare to be in every split.
     """
-    counts = Counter((listing.entries[i].part, listing.entries[i].label) for i in usable)
+    entries = (listing.entries[i] for i in usable)
+    counts = Counter((entry.part, label) for entry in entries for label in entry.labels)
     findings = []
     for part, labels in listing.classes.items():
         for label in labels:
             findings += _check(listing, part, label, counts[part, label])
         for label in listing.trained:
-            if label not in labels:
+            if label not in labels and not listing.several:
                 code, detail = "class_missing_from_split", f"{part} has no image of class {label!r}"
                 findings.append(Finding(listing.class_id(part, label), code, detail))
     return findings
@@ -50,7 +52,7 @@ def _check(listing: Listing, part: str, label: str, count: int) -> list[Finding]
         return [Finding(name, code, f"class {label!r} has no usable images in {part}")]
     # Training makes the splits that are not given out of this one.
     parts = 4 - len(listing.classes)
-    if part == "train" and count < parts:
+    if part == "train" and count < parts and not listing.several:
         detail = f"class {label!r} has {count} of at least {parts} images, one for each split"
         return [Finding(name, "too_few", detail)]
     if part == "train" and count < TINY:

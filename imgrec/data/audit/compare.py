@@ -13,6 +13,7 @@ from imgrec.data.audit.findings import Finding, printable
 from imgrec.data.audit.neighbours import THRESHOLDS
 from imgrec.data.audit.scores import THUMBNAIL_BYTES, Scores, measure
 from imgrec.data.dataset import Source, Split
+from imgrec.data.labels import worded
 
 _LEAKS = ("duplicate_across_splits", "near_duplicate_across_splits", "two_labels")
 
@@ -41,7 +42,7 @@ def pictures(
     return Pictures(
         ids=tuple(printable(name) for split in splits.values() for name in split.ids),
         splits=tuple(part for part, split in splits.items() for _ in split.ids),
-        labels=tuple(classes[label] for split in splits.values() for label in split.labels),
+        labels=tuple(text for split in splits.values() for text in worded(split.labels, classes)),
         digests=digests,
         thumbnails=np.frombuffer(b"".join(thumbnails), np.uint8).reshape(-1, THUMBNAIL_BYTES),
         scores=np.array(scores, np.float32).reshape(-1, len(Scores._fields)),

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from imgrec.data.audit.scores import Scores, measure
 from imgrec.data.decode import checked_header, decode_checked
 from imgrec.data.folder import SUPPORTED, UNSUPPORTED
-from imgrec.data.header import SUFFIXES, Header, ImageFault, sniff
+from imgrec.data.formats.fields import Header
+from imgrec.data.header import SUFFIXES, TITLES, ImageFault, sniff
 
 _HEAD = 4096
 
@@ -106,7 +107,7 @@ def _unsupported(data: bytes, suffix: str) -> Examined:
         ("unsupported_format", f"{suffix} images are not read; convert it to PNG or JPEG, or take it out")
     ]
     if words in SUFFIXES:
-        found.append(("wrong_extension", f"a {words.upper()} file named {suffix}"))
+        found.append(("wrong_extension", f"a {TITLES[words]} file named {suffix}"))
     elif words and "an animated" in words:
         found.append(("animated", f"{words} file"))
     return Examined(found=tuple(found))
@@ -119,15 +120,15 @@ def _other(path: str, suffix: str) -> Examined:
     if words not in SUFFIXES:
         return Examined()
     named = f"named {suffix}" if suffix else "without an ending to its name"
-    return fault("wrong_extension", f"a {words.upper()} file {named} is passed over; rename it to be used")
+    return fault("wrong_extension", f"a {TITLES[words]} file {named} is passed over; rename it to be used")
 
 
 _TRAITS = {
     "cmyk": "CMYK, read as RGB",
-    "16_bit": "16 bits a channel, rounded to 8",
+    "16_bit": "16 bits a channel, scaled to 8",
     "alpha": "transparency, laid on white",
     "palette": "a palette, read as its colours",
-    "animated": "an animation, of which the first picture is read",
+    "animated": "several pictures, of which the first is read",
 }
 
 
@@ -136,14 +137,14 @@ def _traits(header: Header, suffix: str) -> tuple[tuple[str, str], ...]:
     if header.orientation != 1:
         found.append(("exif_rotated", f"EXIF orientation {header.orientation}, read upright"))
     if suffix not in SUFFIXES[header.format]:
-        found.append(("wrong_extension", f"a {header.format.upper()} file named {suffix}"))
+        found.append(("wrong_extension", f"a {TITLES[header.format]} file named {suffix}"))
     return tuple(found)
 
 
 # libjpeg's warnings after which pixels are guessed, and the only sign of most damage within a JPEG.
 _GUESSED = re.compile(
     r"premature end|bad Huffman code|bad arithmetic code|found marker 0x\w+ instead of|Premature end of JPEG"
-    r"|Inconsistent progression|Not enough image data|libpng error"
+    r"|Inconsistent progression|Not enough image data|libpng error|TIFF_Error"
 )
 _LEFT_OVER = re.compile(r"(\d+) extraneous bytes before marker")
 

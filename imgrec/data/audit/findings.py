@@ -46,7 +46,7 @@ CODES = {
     "two_labels": Kind("warning", "the same picture under two labels"),
     "label_suspect": Kind("warning", "the label is probably wrong (confident learning)"),
     "cmyk": Kind("info", "four printing colours, turned into RGB"),
-    "16_bit": Kind("info", "sixteen bits a channel, rounded to eight"),
+    "16_bit": Kind("info", "sixteen bits a channel, scaled to eight"),
     "alpha": Kind("info", "transparency, laid on white"),
     "palette": Kind("info", "a palette, turned into its colours"),
     "exif_rotated": Kind("info", "stored turned or mirrored, shown upright"),

@@ -10,7 +10,7 @@ from imgrec.data.audit.classes import check_classes
 from imgrec.data.audit.examine import Examined, Limits
 from imgrec.data.audit.findings import Finding, printable
 from imgrec.data.audit.pool import examine_files
-from imgrec.data.folder import Listing, list_folder
+from imgrec.data.folder import Listing
 
 _SILENT_SECONDS = 2.0
 
@@ -46,22 +46,18 @@ class Scan:
         return check_classes(self.listing, self.usable)
 
 
-def scan(folder: str, limits: Limits, quarantine: Collection[str] = ()) -> Scan:
-    """Examine every file of a folder, in worker processes, but those that have not changed since.
+def scan(listing: Listing, limits: Limits, quarantine: Collection[str] = ()) -> Scan:
+    """Examine every file that is listed, in worker processes, but those that have not changed since.
 
     Args:
-        folder: see `folder.list_folder`.
+        listing: of `folder.list_folder` or `csv_file.list_csv`.
         limits: what one file may cost.
         quarantine: printable ids of files to leave out unopened.
-
-    Raises:
-        InputError: as `list_folder`.
     """
-    listing = list_folder(folder)
     ids = [printable(entry.id) for entry in listing.entries]
     listed = set(quarantine)
     held_back = frozenset(place for place, name in enumerate(ids) if name in listed)
-    cache = FileCache(listing.root, limits)
+    cache = FileCache(listing.origin, limits)
     marks = [signature(entry.path) for entry in listing.entries]
     known = [cache.find(name, mark) for name, mark in zip(ids, marks, strict=True)]
     due = [place for place, one in enumerate(known) if one is None and place not in held_back]
@@ -76,7 +72,9 @@ def scan(folder: str, limits: Limits, quarantine: Collection[str] = ()) -> Scan:
         cache.store((ids[place], marks[place], examined[place]) for place in looked)
     findings = _of_folders(listing)
     for place, (name, one) in enumerate(zip(ids, examined, strict=True)):
-        findings += _of_file(name, name == listing.entries[place].id, one, place in held_back)
+        entry = listing.entries[place]
+        line = f" (line {entry.line} of {listing.origin.name})" if entry.line else ""
+        findings += _of_file(name, name == entry.id, one, place in held_back, line)
     return Scan(listing, examined, tuple(findings), held_back, len(due))
 
 
@@ -89,10 +87,10 @@ def _of_folders(listing: Listing) -> list[Finding]:
     return loops + closed
 
 
-def _of_file(name: str, plain: bool, one: Examined, quarantined: bool) -> list[Finding]:
+def _of_file(name: str, plain: bool, one: Examined, quarantined: bool, line: str) -> list[Finding]:
     if quarantined:
         return [Finding(name, "quarantined", "left out: the quarantine list names it")]
-    found = [Finding(name, code, detail) for code, detail in one.found]
+    found = [Finding(name, code, detail + line) for code, detail in one.found]
     if not plain and (one.facts is not None or found):
         detail = "the name is not valid Unicode or holds control characters; rename the file"
         found.append(Finding(name, "unreadable_name", detail))

@@ -75,6 +75,8 @@ def main() -> None:
     said = Listener()
     os.dup2(2, 1)
     cv2.setNumThreads(1)
+    # What is wrong within a TIFF is said in no other way.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
     limits = Limits(**json.loads(sys.stdin.buffer.readline()))
     send(out, {"ready": True})
     out.flush()

@@ -1,0 +1,187 @@
+"""`csv:FILE`: its three forms, its mistakes, and how images with several labels are divided."""
+
+import numpy as np
+import pytest
+from pictures import picture
+from PIL import Image
+
+from imgrec.config import DataConfig
+from imgrec.data.csv_file import list_csv
+from imgrec.data.dataset import Split
+from imgrec.data.labels import decide, equal, targets, worded
+from imgrec.data.long_tail import long_tailed
+from imgrec.data.sources import load_source
+from imgrec.data.splits import divide
+from imgrec.errors import InputError
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write a table (and a small picture for every path in it that ends in .png); return its name."""
+
+    def write(text, name="set.csv", encoding="utf-8"):
+        (tmp_path / name).write_text(text, encoding=encoding)
+        for number, line in enumerate(text.splitlines()[1:]):
+            path = tmp_path / line.split(",")[0].strip('"')
+            if path.suffix == ".png" and "none" not in path.name:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(picture(12, 10, number * 3.7)).save(path)
+        return str(tmp_path / name)
+
+    return write
+
+
+def load(file, seed=0, **settings):
+    return load_source(DataConfig(data=f"csv:{file}", **settings), seed)
+
+
+def test_one_label_a_row_is_ordinary_classification(write):
+    rows = [f"photos/{n}.png,{('dog', 'cat')[n % 2]}" for n in range(30)]
+    source = load(write("path,label\n" + "\n".join(rows)))
+    assert source.classes == ("cat", "dog") and not source.several
+    assert [s.counts(2).tolist() for s in source.splits.values()] == [[10, 10], [3, 3], [2, 2]]
+    for split in source.splits.values():
+        assert split.labels.dtype == np.int32
+        assert all(path.endswith(name) for path, name in zip(split.paths, split.ids, strict=True))
+        for name, label in zip(split.ids, split.labels, strict=True):
+            assert source.classes[label] == ("dog", "cat")[int(name[7:-4]) % 2]
+
+
+def test_splits_are_taken_from_their_column(write):
+    parts = ("Train", "valid", "test")
+    rows = [f'"{n}.png",{"ab"[n // 3 % 2]},{parts[n % 3]}' for n in range(18)]
+    source = load(write("path , label,split\r\n" + "\r\n".join(rows), encoding="utf-8-sig"))
+    assert {p: s.ids for p, s in source.splits.items()} == {
+        p: tuple(f"{n}.png" for n in range(start, 18, 3)) for start, p in enumerate(("train", "val", "test"))
+    }
+
+
+def test_several_labels_a_cell_become_multi_hot(write):
+    cells = ["b|a", "a", "", "c | b", "c|c"]
+    rows = [f"{n:02d}.png,{cells[n % 5]},{('train', 'val', 'test')[n // 5]}" for n in range(15)]
+    source = load(write("path,labels,split\n" + "\n".join(rows)))
+    assert source.several and source.classes == ("a", "b", "c")
+    for split in source.splits.values():
+        assert split.labels.dtype == np.float32
+        assert split.labels.tolist() == [[1, 1, 0], [1, 0, 0], [0, 0, 0], [0, 1, 1], [0, 0, 1]]
+        assert split.counts(3).tolist() == [2, 2, 2]
+    again = load(write("path,label,split\n" + "\n".join(rows), "other.csv"))
+    assert again.fingerprint == source.fingerprint, "a | in a cell says several, whatever the column's name"
+
+
+def test_a_column_of_0_and_1_a_class(write):
+    rows = [f"{n:02d}.png,{n % 2},{int(n % 3 == 0)}" for n in range(24)]
+    source = load(write("path,striped,dotted\n" + "\n".join(rows)))
+    assert source.classes == ("striped", "dotted") and source.several
+    for split in source.splits.values():
+        numbers = np.array([int(name[:2]) for name in split.ids])
+        assert np.array_equal(split.labels, np.stack([numbers % 2, numbers % 3 == 0], axis=1))
+
+
+def test_a_label_missing_from_a_small_split_is_noted(write):
+    rows = [f"{n}.png,a|b,train" for n in range(4)] + ["8.png,a,val", "9.png,b,test"]
+    source = load(write("path,labels,split\n" + "\n".join(rows)))
+    assert "no image of b in the val split" in source.notes
+    assert "no image of a in the test split" in source.notes
+    with pytest.raises(InputError, match="expected one label an image"):
+        long_tailed(source, 10, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "the header has nothing; expected path and label"),
+        ("path,label\n", "no rows below the header"),
+        ("file,label\na.png,x\n", "the header has file, label; expected path and label"),
+        ("path;label\na.png;x\n", "separated by semicolons"),
+        ("path,split\na.png,train\n", "the header has path, split; expected"),
+        ("path,label,label\na.png,x,y\n", "the column 'label' stands in the header twice"),
+        ("path,label,labels\na.png,x,y\n", "'label' and 'labels' both say labels"),
+        ("path,label,cat\na.png,x,1\n", "'label' and 'cat' both say labels"),
+        ("path,label\na.png,x\nb.png\n", "line 3: 1 cells, the header has 2 columns"),
+        ("path,label\na.png,x\n,y\n", "line 3: no path"),
+        ("path,label\na.png,x\n\nb.png,\n", "line 4: no label"),
+        ("path,label\na.txt,x\n", "line 2: a.txt is no image by its name"),
+        ("path,label,split\na.png,x,dev\n", "line 2: split 'dev'; expected train, val or test"),
+        ("path,label,split\na.png,x,val\n", "no row is of the split train, only of val"),
+        ("path,label\na.png,x\nb.png,y\n./a.png,z\n", "line 4: a.png stands in line 2 already"),
+        ("path,cat,dog\na.png,1,yes\n", "line 2: 'yes' in the column 'dog'; expected 0 or 1"),
+        ('path,label\na.png,"x\n', "unexpected end of data"),
+    ],
+)
+def test_wrong_tables_are_named_with_the_line(write, text, message):
+    with pytest.raises(InputError, match="csv:") as raised:
+        list_csv(write(text))
+    assert message in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_other_files_and_pictures_that_are_not_there(write, tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        list_csv(str(tmp_path / "none.csv"))
+    with pytest.raises(InputError, match="not UTF-8"):
+        list_csv(write("path,label\nä.png,x\n", encoding="latin-1"))
+    rows = "\n".join(f"{n}.png,{'ab'[n % 2]}" for n in range(20))
+    file = write(f"path,label\n{rows}\nnone.png,a\n")
+    with pytest.raises(InputError, match=r"none\.png: No such file.*\(line 22 of set\.csv\)"):
+        load(file)
+    source = load(file, policy="skip")
+    assert sum(len(split) for split in source.splits.values()) == 20
+    with pytest.raises(InputError, match="two classes or more, found only 'a'"):
+        load(write("path,label\n" + "\n".join(f"{n}.png,a" for n in range(9)), "one.csv"))
+    with pytest.raises(InputError, match="no image of class 'c'"):
+        load(write("path,a,b,c\n" + "\n".join(f"{n}.png,1,{n % 2},0" for n in range(9)), "empty.csv"))
+
+
+def random_labels(count, seed=0):
+    """Six labels, from on half of the images to on five of them, and one on two; some images without."""
+    draw = np.random.default_rng(seed)
+    shares = np.array([0.5, 0.3, 0.2, 0.1, 0.05, 5 / count])
+    labels = (draw.random((count, 6)) < shares).astype(np.float32)
+    labels[:, 5] = 0
+    labels[draw.permutation(count)[:5], 5] = 1
+    rare = np.zeros((count, 1), np.float32)
+    rare[draw.permutation(count)[:2]] = 1
+    return np.concatenate([labels, rare], axis=1)
+
+
+def whole(labels):
+    ids = tuple(f"{n:04d}" for n in range(len(labels)))
+    return Split(ids, labels, np.zeros((len(labels), 2, 2, 1), np.uint8))
+
+
+def test_several_labels_are_stratified():
+    labels = random_labels(600)
+    names = tuple("abcdefg")
+    parts = divide(whole(labels), names, (0.2, 0.1), seed=3)
+    assert sorted(name for part in parts for name in part.ids) == [f"{n:04d}" for n in range(600)]
+    assert [len(part) for part in parts] == pytest.approx([420, 120, 60], abs=3)
+    counts = np.stack([part.counts(7) for part in parts])
+    for label in range(5):
+        wanted = labels[:, label].sum() * np.array([0.7, 0.2, 0.1])
+        assert np.abs(counts[:, label] - wanted).max() <= 1.5, (label, counts[:, label])
+    # Five images: at least one for each part. Two: training first, then validation.
+    assert counts[:, 5].tolist() == [3, 1, 1] and counts[:, 6].tolist() == [1, 1, 0]
+    again, other = (divide(whole(labels), names, (0.2, 0.1), seed=s) for s in (3, 4))
+    assert [p.ids for p in again] == [p.ids for p in parts] != [p.ids for p in other]
+
+
+def test_copies_with_several_labels_stay_together():
+    labels = random_labels(200)
+    split = whole(labels)
+    contents = {name: f"{n // 2}" for n, name in enumerate(split.ids)}
+    parts = divide(split, tuple("abcdefg"), (0.2, 0.1), 0, contents)
+    for part in parts:
+        assert all(f"{int(name) ^ 1:04d}" in part.ids for name in part.ids)
+    with pytest.raises(InputError, match="2 images, too few to divide into 3"):
+        divide(split.take(np.arange(2)), tuple("abcdefg"), (0.2, 0.1), 0)
+
+
+def test_what_labels_are():
+    one, several = np.array([2, 0], np.int32), np.array([[0, 1, 1], [0, 0, 0]], np.float32)
+    logits = np.array([[1.0, 2.0, 3.0], [-1.0, -2.0, -3.0]], np.float32)
+    assert decide(logits, one).tolist() == [2, 0]
+    assert decide(logits, several).tolist() == [[True, True, True], [False, False, False]]
+    assert equal(decide(logits, one), one).tolist() == [True, True]
+    assert equal(decide(logits, several), several).tolist() == [False, True]
+    assert targets(one, 3).tolist() == [[0, 0, 1], [1, 0, 0]] and targets(several, 3) is not several
+    assert worded(one, "abc") == ("c", "a") and worded(several, "abc") == ("b|c", "")
