@@ -2,6 +2,7 @@
 
 import struct
 
+import cv2
 import numpy as np
 import pytest
 from pictures import encode, picture
@@ -107,3 +108,13 @@ def test_what_a_gif_leaves_free_of_its_screen_has_the_screen_s_colour():
     pixels = decode(wide, LIMIT)
     assert pixels.shape == (61, 100, 3) and np.array_equal(pixels[:, :83], decode(small, LIMIT))
     assert (pixels[:, 83:] == np.frombuffer(small[13 + 3 * small[11] :][:3], np.uint8)).all()
+
+
+@pytest.mark.parametrize("sampling", [0x411111, 0x211111, 0x221111, 0x121111, 0x111111])
+@pytest.mark.parametrize("progressive", [0, 1])
+def test_a_colour_jpeg_is_decoded_once_to_rgb(sampling, progressive):
+    image = np.random.default_rng(0).integers(0, 256, (37, 53, 3), np.uint8)
+    settings = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling, cv2.IMWRITE_JPEG_PROGRESSIVE, progressive]
+    data = cv2.imencode(".jpg", cv2.GaussianBlur(image, (0, 0), 2), settings)[1]
+    swapped = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)[..., ::-1]
+    np.testing.assert_array_equal(decode(data.tobytes(), 10**6), swapped)
