@@ -18,6 +18,7 @@ Crop = Literal["auto", "none", "pad", "random_resized"]
 Quantize = Literal["none", "ptq", "qat"]
 Policy = Literal["strict", "quarantine", "skip"]
 Choice = Literal["auto", "true", "false"]
+Cache = Literal["auto", "memory", "none"]
 Imbalance = Literal[
     "none", "auto", "weights", "effective", "balanced", "sqrt", "over", "under", "focal", "logit", "decoupled"
 ]
@@ -49,6 +50,9 @@ class DataConfig:
     report judges them against off."""
     max_bytes: int = 200_000_000
     """Files with more bytes than this are refused before they are read."""
+    cache: Cache = "auto"
+    """Keep decoded pictures in memory: auto where they take at most half of what is free, memory always,
+    none never."""
     audit: bool = True
     """Look for copies of pictures (leaks between splits, one picture under two labels) before training;
     every file is decoded once in any case. Results are cached."""
