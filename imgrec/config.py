@@ -144,6 +144,9 @@ class LossConfig:
     """Options of that loss as name=value, such as mining=semi_hard, margin=0.2 or temperature=0.1."""
     embedding_weight: float = 0.2
     """Weight of --embedding-loss beside the loss of the logits."""
+    augmix_consistency: float = 0.0
+    """Weight of a loss that asks for equal answers for a picture and two AugMix views of it, 12 in its paper;
+    a step then costs three times as much. 0: off."""
     imbalance: Imbalance = "none"
     """auto: measure the ratio and choose; class weights by inverse frequency (weights) or effective number
     (effective); sampling (balanced, sqrt, over, under); focal loss; logit adjustment; decoupled: the

@@ -34,9 +34,14 @@ class Job:
     """What the user should hear about, one line each."""
 
     def training_dataset(
-        self, epochs: int, first_epoch: int = 0, visibility: bool = False, sampling: str = ""
+        self,
+        epochs: int,
+        first_epoch: int = 0,
+        visibility: bool = False,
+        views: bool = False,
+        sampling: str = "",
     ) -> Any:
-        """Batches of `epochs` × `steps_per_epoch` steps, augmented and mixed; `visibility` as there.
+        """Batches of `epochs` × `steps_per_epoch` steps, augmented and mixed; `visibility`, `views` as there.
 
         `sampling` is by default that of the whole training.
         """
@@ -52,6 +57,7 @@ class Job:
             start_step=first_epoch * self.steps_per_epoch,
             steps=epochs * self.steps_per_epoch,
             visibility=visibility,
+            views=views,
             sampling=sampling or self.objective.balance.sampling,
             cache=self.cache,
         )

@@ -17,6 +17,7 @@ import tensorflow as tf
 from imgrec.config import AugmentConfig
 from imgrec.data.augment.batch import Example, crop_for, flip_left_right, pad_and_crop, random_erasing
 from imgrec.data.augment.compose import Augmenter, compose
+from imgrec.data.augment.views import augmix_views
 from imgrec.data.cache import Cache, prepared_bytes, whole_bytes
 from imgrec.data.dataset import Split
 from imgrec.data.mixing import mixer
@@ -44,20 +45,22 @@ def training_dataset(
     steps: int,
     start_step: int = 0,
     visibility: bool = False,
+    views: bool = False,
     sampling: str = "natural",
     cache: Cache | None = None,
 ) -> tf.data.Dataset:
     """Return the batches of `steps` steps from `start_step` on, epochs in shuffled orders one after another.
 
-    number → load → (pad and crop) → (flip) → (erase) → one-hot → (mix) → prefetch, all on batches
+    number → load → (pad and crop) → (flip) → (erase) → (views) → one-hot → (mix) → prefetch, all on batches
 
     `augment.augment`, a line of operations, stands for crop and flip, and is run while an image is loaded;
     so is a random resized crop, which is the line "resized_crop|flip".
 
     With `visibility`, for which erasing must be on and mixing off, the targets are the pair (targets,
-    visible float32 `[B, H, W, 1]`, 0 where erasing hid the image). `sampling` is one of
-    `sampling.SAMPLINGS`. `cache` keeps decoded pictures, which changes no pixel; without it files are decoded
-    anew every epoch.
+    visible float32 `[B, H, W, 1]`, 0 where erasing hid the image). With `views`, for which mixing must be
+    off, the images are `[B, 3, H, W, C]`: each with two AugMix views of it. `sampling` is one of
+    `sampling.SAMPLINGS`. `cache` keeps decoded pictures, which changes no pixel; without it files are
+    decoded anew every epoch.
 
     Raises:
         InputError: the pictures do not fit into memory, and `cache` must keep them.
@@ -91,6 +94,8 @@ def training_dataset(
         batches = _map(batches, flip_left_right(seed))
     if augment.erasing:
         batches = _map(batches, random_erasing(seed, augment.erasing, (0.02, augment.erasing_area)))
+    if views:
+        batches = _map(batches, augmix_views(seed))
     mix = mixer(augment, seed, steps_per_epoch(order.size, batch))
     batches = _map(batches, _to_pair(num_classes, visibility, tf.float32 if mix is None else tf.uint8))
     if mix is not None:
