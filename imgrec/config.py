@@ -50,6 +50,9 @@ class DataConfig:
     report judges them against off."""
     max_bytes: int = 200_000_000
     """Files with more bytes than this are refused before they are read."""
+    extra_data: str = ""
+    """A folder with more training images, one folder a class, such as pipelines.synthesize writes; validation
+    and test have none of them."""
     cache: Cache = "auto"
     """Keep decoded pictures in memory: auto where they take at most half of what is free, memory always,
     none never."""
