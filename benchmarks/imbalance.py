@@ -29,7 +29,7 @@ from imgrec.data.pipeline import evaluation_dataset, steps_per_epoch, training_d
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sample import load_sample
 from imgrec.evaluation.metrics import summarize
-from imgrec.learning.imbalance import RECIPES, choose
+from imgrec.learning.imbalance import RECIPES, Balance, choose
 from imgrec.models import build_model
 from imgrec.training.fit import Phase, fit_phases
 
@@ -44,13 +44,24 @@ COLUMNS = ("balanced", "head", "medium", "tail")
 def run(name: str, seed: int, epochs: int) -> dict[str, Any]:
     """Train by the recipe `name`; return its accuracies on the test split."""
     keras.backend.clear_session()
-    keras.utils.set_random_seed(seed)
     source = long_tailed(load_sample(), RATIO, seed)
-    classes, counts = len(source.classes), source.train.counts(len(source.classes)).tolist()
+    counts = source.train.counts(len(source.classes)).tolist()
     recipe = choose(name.removesuffix(MIXED), {}, counts, source.classes, "cross_entropy")
-    augment = AugmentConfig(crop="pad", mixup=0.2 if name.endswith(MIXED) else 0.0)
+    model, best = trained(source, recipe, seed, epochs, mixup=0.2 if name.endswith(MIXED) else 0.0)
+    return {**measure(model, source), "best_epoch": best}
+
+
+def trained(
+    source: Source, recipe: Balance, seed: int, epochs: int, mixup: float = 0.0, steps: int = 0
+) -> tuple[keras.Model, int]:
+    """Train ResNet-8 on `source` by a recipe; return it with the weights of its best epoch, and which.
+
+    `steps` are those of an epoch; 0 takes what the images fill.
+    """
+    keras.utils.set_random_seed(seed)
+    classes, augment = len(source.classes), AugmentConfig(crop="pad", mixup=mixup)
     optim = OptimConfig(epochs=epochs, batch_size=BATCH, learning_rate=0.08, label_smoothing=0.0)
-    steps = steps_per_epoch(len(source.train), BATCH)
+    steps = steps or steps_per_epoch(len(source.train), BATCH)
 
     def training(span: int, first: int, sampling: str = "") -> Any:
         return training_dataset(
@@ -75,7 +86,7 @@ def run(name: str, seed: int, epochs: int) -> dict[str, Any]:
         loss=recipe.loss("cross_entropy", optim.label_smoothing, {}),
         score="balanced_accuracy",
     )
-    return {**measure(model, source), "best_epoch": fitted.best_epoch}
+    return model, fitted.best_epoch
 
 
 def measure(model: keras.Model, source: Source) -> dict[str, Any]:

@@ -18,6 +18,7 @@ Crop = Literal["auto", "none", "pad", "random_resized"]
 Quantize = Literal["none", "ptq", "qat"]
 Policy = Literal["strict", "quarantine", "skip"]
 Choice = Literal["auto", "true", "false"]
+Cache = Literal["auto", "memory", "none"]
 Imbalance = Literal[
     "none", "auto", "weights", "effective", "balanced", "sqrt", "over", "under", "focal", "logit", "decoupled"
 ]
@@ -52,6 +53,12 @@ class DataConfig:
     report judges them against off."""
     max_bytes: int = 200_000_000
     """Files with more bytes than this are refused before they are read."""
+    extra_data: str = ""
+    """A folder with more training images, one folder a class, such as pipelines.synthesize writes; validation
+    and test have none of them."""
+    cache: Cache = "auto"
+    """Keep decoded pictures in memory: auto where they take at most half of what is free, memory always,
+    none never."""
     audit: bool = True
     """Look for copies of pictures (leaks between splits, one picture under two labels) before training;
     every file is decoded once in any case. Results are cached."""
@@ -144,6 +151,9 @@ class LossConfig:
     """Options of that loss as name=value, such as mining=semi_hard, margin=0.2 or temperature=0.1."""
     embedding_weight: float = 0.2
     """Weight of --embedding-loss beside the loss of the logits."""
+    augmix_consistency: float = 0.0
+    """Weight of a loss that asks for equal answers for a picture and two AugMix views of it, 12 in its paper;
+    a step then costs three times as much. 0: off."""
     imbalance: Imbalance = "none"
     """auto: measure the ratio and choose; class weights by inverse frequency (weights) or effective number
     (effective); sampling (balanced, sqrt, over, under); focal loss; logit adjustment; decoupled: the

@@ -28,13 +28,20 @@ class Job:
     machine: dict[str, str]
     command: str
     objective: Objective
+    cache: Any
+    """The decoded pictures that are kept in memory, an `imgrec.data.cache.Cache`."""
     notes: tuple[str, ...] = ()
     """What the user should hear about, one line each."""
 
     def training_dataset(
-        self, epochs: int, first_epoch: int = 0, visibility: bool = False, sampling: str = ""
+        self,
+        epochs: int,
+        first_epoch: int = 0,
+        visibility: bool = False,
+        views: bool = False,
+        sampling: str = "",
     ) -> Any:
-        """Batches of `epochs` × `steps_per_epoch` steps, augmented and mixed; `visibility` as there.
+        """Batches of `epochs` × `steps_per_epoch` steps, augmented and mixed; `visibility`, `views` as there.
 
         `sampling` is by default that of the whole training.
         """
@@ -50,16 +57,17 @@ class Job:
             start_step=first_epoch * self.steps_per_epoch,
             steps=epochs * self.steps_per_epoch,
             visibility=visibility,
+            views=views,
             sampling=sampling or self.objective.balance.sampling,
+            cache=self.cache,
         )
 
     def validation_dataset(self) -> Any:
         """The validation images once, in order, as they are."""
         from imgrec.data.pipeline import evaluation_dataset
 
-        return evaluation_dataset(
-            self.source.val, self.preprocess, len(self.source.classes), batch_size=self.batch_size
-        )
+        classes = len(self.source.classes)
+        return evaluation_dataset(self.source.val, self.preprocess, classes, self.batch_size, self.cache)
 
 
 def prepare(config: Config, command: str) -> Job:
@@ -69,6 +77,7 @@ def prepare(config: Config, command: str) -> Job:
         InputError: bad settings or data, or a layer that the asked quantisation does not cover.
     """
     from imgrec import runtime
+    from imgrec.data.cache import Cache
     from imgrec.data.long_tail import long_tailed
     from imgrec.data.pipeline import steps_per_epoch
     from imgrec.data.sampling import order_of
@@ -102,6 +111,7 @@ def prepare(config: Config, command: str) -> Job:
         machine,
         command,
         aims,
+        Cache(config.data.cache),
         (*source.notes, *about_weights, *([aims.balance.note] if aims.balance.note else [])),
     )
     for note in job.notes:

@@ -68,6 +68,8 @@ def decide(config: Config, source: Source) -> Objective:
     if settings.embedding_loss != "none":
         _check_embedding(config)
         embedding = build_embedding_loss(settings.embedding_loss, _options(settings.embedding_options))
+    if settings.augmix_consistency:
+        _check_consistency(config)
     if balance.recipe == "decoupled":
         _check_decoupled(config)
     return Objective(loss, embedding, balance, "f1" if source.several else balance.score)
@@ -91,6 +93,26 @@ def _check_embedding(config: Config) -> None:
         raise InputError(f"--embedding-weight {settings.embedding_weight:g}: expected more than 0")
 
 
+def _check_consistency(config: Config) -> None:
+    """Refuse what would change the views of a picture apart, or a second loss beside this one."""
+    from imgrec.losses import BINARY
+
+    weight, augment = config.loss.augmix_consistency, config.augment
+    asked = f"--augmix-consistency {weight:g}"
+    if weight < 0:
+        raise InputError(f"{asked}: expected 0 or more, such as 12")
+    if (augment.mixup or augment.cutmix) and augment.mix_probability:
+        raise InputError(f"{asked}: compares views of one picture, and a mixed one is of two; use no mixing")
+    if "augmix" in augment.augment:
+        raise InputError(f"{asked}: makes its own AugMix views; take augmix out of --augment")
+    if config.transfer.freeze != "none":
+        raise InputError(f"{asked}: expected a network that learns as a whole: --freeze none")
+    if config.loss.loss in BINARY:
+        raise InputError(f"{asked}: compares softmax answers, and --loss {config.loss.loss} gives none")
+    if config.optim.mask_loss or config.loss.embedding_loss != "none":
+        raise InputError(f"{asked}: one loss beside that of the logits, please: leave out the other")
+
+
 def _check_decoupled(config: Config) -> None:
     """Refuse what contradicts a backbone that learns first and is then held."""
     if config.transfer.freeze != "none":
@@ -100,6 +122,8 @@ def _check_decoupled(config: Config) -> None:
         )
     if config.optim.mask_loss:
         raise InputError("--imbalance decoupled does not go with --mask-loss: use --imbalance logit")
+    if config.loss.augmix_consistency:
+        raise InputError("--imbalance decoupled does not go with --augmix-consistency: use --imbalance logit")
     if config.optim.epochs < 2:
         raise InputError(f"--imbalance decoupled: expected 2 epochs or more, got {config.optim.epochs}")
 
@@ -109,6 +133,7 @@ def phases(job: "Job") -> list[Any]:
     from imgrec import runtime
     from imgrec.learning import transfer
     from imgrec.training.beside import EmbeddingSupervised
+    from imgrec.training.consistency import Consistent
     from imgrec.training.fit import Phase
     from imgrec.training.occlusion import MaskSupervised
 
@@ -119,10 +144,12 @@ def phases(job: "Job") -> list[Any]:
             part = MaskSupervised(job.model, config.optim.mask_loss)
         if objective.embedding_loss:
             part = EmbeddingSupervised(job.model, objective.embedding_loss, config.loss.embedding_weight)
+        if config.loss.augmix_consistency:
+            part = Consistent(job.model, config.loss.augmix_consistency)
 
     def training(epochs: int, first_epoch: int, sampling: str = "") -> Any:
-        visibility = bool(config.optim.mask_loss)
-        return job.training_dataset(epochs, first_epoch, visibility=visibility, sampling=sampling)
+        visibility, views = bool(config.optim.mask_loss), bool(config.loss.augmix_consistency)
+        return job.training_dataset(epochs, first_epoch, visibility, views, sampling)
 
     def first(epochs: int) -> list[Phase]:
         if part is not None:
@@ -143,6 +170,8 @@ def summary(config: Config, objective: Objective) -> str:
             f"{settings.embedding_weight:g} × "
             + " ".join([settings.embedding_loss, *settings.embedding_options])
         )
+    if settings.augmix_consistency:
+        parts.append(f"{settings.augmix_consistency:g} × AugMix consistency")
     if balance.recipe != "none":
         values = "".join(f" {name}={value:g}" for name, value in balance.options.items())
         parts.append(f"imbalance: {balance.recipe}{values}")

@@ -6,6 +6,7 @@ import hashlib
 import numpy as np
 
 from imgrec.data.dataset import Source, Split
+from imgrec.data.extra import is_extra
 from imgrec.errors import InputError
 
 
@@ -23,7 +24,8 @@ def long_tailed(source: Source, ratio: float, seed: int) -> Source:
     """Return `source` with a long tail of its training images; validation and test stay as they are.
 
     The first class keeps as many as the largest has, the last that divided by `ratio`; a class that has
-    fewer keeps all of its own. Which ones is a function of seed and id.
+    fewer keeps all of its own. Which ones is a function of seed and id. Images of --extra-data all stay and
+    are not counted.
 
     Raises:
         InputError: a ratio below 1, or images with several labels.
@@ -32,12 +34,14 @@ def long_tailed(source: Source, ratio: float, seed: int) -> Source:
         raise InputError(f"--long-tail {ratio:g}: expected 1 or more, such as 100, or 0 to leave all images")
     if source.several:
         raise InputError(f"--long-tail {ratio:g}: expected one label an image, and these have several")
-    train, classes = source.train, source.classes
+    added = np.array([is_extra(name) for name in source.train.ids], bool)
+    train, classes = source.train.take(np.flatnonzero(~added)), source.classes
     wanted = long_tail_counts(int(train.counts(len(classes)).max()), len(classes), ratio)
     kept = [_drawn(train, label, seed)[:count] for label, count in enumerate(wanted)]
-    chosen = train.take(np.sort(np.concatenate(kept)))
+    remaining = np.flatnonzero(~added)[np.sort(np.concatenate(kept))]
+    chosen = source.train.take(np.concatenate([remaining, np.flatnonzero(added)]))
     digest = hashlib.sha256(f"{source.fingerprint}\nlong tail {ratio!r} {seed}".encode()).hexdigest()
-    note = f"--long-tail {ratio:g}: {len(chosen):,} of {len(train):,} training images left"
+    note = f"--long-tail {ratio:g}: {len(remaining):,} of {len(train):,} training images left"
     return dataclasses.replace(source, train=chosen, fingerprint=digest, notes=(*source.notes, note))
 
 

@@ -17,13 +17,12 @@ import tensorflow as tf
 from imgrec.config import AugmentConfig
 from imgrec.data.augment.batch import Example, crop_for, flip_left_right, pad_and_crop, random_erasing
 from imgrec.data.augment.compose import Augmenter, compose
+from imgrec.data.augment.views import augmix_views
+from imgrec.data.cache import Cache, prepared_bytes, whole_bytes
 from imgrec.data.dataset import Split
 from imgrec.data.mixing import mixer
 from imgrec.data.preprocess import Preprocess, read_file
 from imgrec.data.sampling import Order, order_of
-
-# Files whose prepared pixels fit into this are decoded once and kept.
-IN_MEMORY_BYTES = 1 << 30
 
 
 def steps_per_epoch(examples: int, batch_size: int) -> int:
@@ -46,19 +45,27 @@ def training_dataset(
     steps: int,
     start_step: int = 0,
     visibility: bool = False,
+    views: bool = False,
     sampling: str = "natural",
+    cache: Cache | None = None,
 ) -> tf.data.Dataset:
     """Return the batches of `steps` steps from `start_step` on, epochs in shuffled orders one after another.
 
-    number → load → (pad and crop) → (flip) → (erase) → one-hot → (mix) → prefetch, all on batches
+    number → load → (pad and crop) → (flip) → (erase) → (views) → one-hot → (mix) → prefetch, all on batches
 
     `augment.augment`, a line of operations, stands for crop and flip, and is run while an image is loaded;
     so is a random resized crop, which is the line "resized_crop|flip".
 
     With `visibility`, for which erasing must be on and mixing off, the targets are the pair (targets,
-    visible float32 `[B, H, W, 1]`, 0 where erasing hid the image). `sampling` is one of
-    `sampling.SAMPLINGS`.
+    visible float32 `[B, H, W, 1]`, 0 where erasing hid the image). With `views`, for which mixing must be
+    off, the images are `[B, 3, H, W, C]`: each with two AugMix views of it. `sampling` is one of
+    `sampling.SAMPLINGS`. `cache` keeps decoded pictures, which changes no pixel; without it files are
+    decoded anew every epoch.
+
+    Raises:
+        InputError: the pictures do not fit into memory, and `cache` must keep them.
     """
+    cache = cache or Cache("none")
     order = order_of(split.labels, num_classes, sampling, seed)
     batch = min(batch_size, order.size)
     crop = crop_for(augment.crop, preprocess.size)
@@ -66,12 +73,14 @@ def training_dataset(
     if not line and crop == "random_resized":
         line = "resized_crop|flip" if augment.flip else "resized_crop"
 
+    kept = None if line else _kept_tensor(split, preprocess, cache, "training")
     if line:
         batches = training_order(order, batch, steps=steps, start_step=start_step)
-        batches = _map(batches, _augmented(split, preprocess, compose(line, preprocess.size, seed)))
-    elif _fits_memory(split, preprocess):
+        augmenter = compose(line, preprocess.size, seed)
+        batches = _map(batches, _augmented(split, preprocess, augmenter, cache))
+    elif kept is not None:
         batches = training_order(order, batch, steps=steps, start_step=start_step)
-        batches = _map(batches, _gather(split, preprocess))
+        batches = _map(batches, _gather(kept, split.labels))
     else:
         positions = tf.data.Dataset.range(start_step * batch, (start_step + steps) * batch)
         examples = positions.map(_numbering(order, batch))
@@ -85,6 +94,8 @@ def training_dataset(
         batches = _map(batches, flip_left_right(seed))
     if augment.erasing:
         batches = _map(batches, random_erasing(seed, augment.erasing, (0.02, augment.erasing_area)))
+    if views:
+        batches = _map(batches, augmix_views(seed))
     mix = mixer(augment, seed, steps_per_epoch(order.size, batch))
     batches = _map(batches, _to_pair(num_classes, visibility, tf.float32 if mix is None else tf.uint8))
     if mix is not None:
@@ -102,15 +113,16 @@ def training_order(order: Order, batch_size: int, *, steps: int, start_step: int
 
 
 def evaluation_dataset(
-    split: Split, preprocess: Preprocess, num_classes: int, batch_size: int
+    split: Split, preprocess: Preprocess, num_classes: int, batch_size: int, cache: Cache | None = None
 ) -> tf.data.Dataset:
     """Return every image once, in the split's order, as training sees it less the augmentation.
 
-    The last batch may be smaller.
+    The last batch may be smaller. A `cache` is worth it where the images are gone through again and again.
     """
     numbered = tf.data.Dataset.range(len(split)).map(lambda index: {"index": index})
-    if _fits_memory(split, preprocess):
-        batches = _map(numbered.batch(batch_size), _gather(split, preprocess))
+    kept = _kept_tensor(split, preprocess, cache or Cache("none"))
+    if kept is not None:
+        batches = _map(numbered.batch(batch_size), _gather(kept, split.labels))
     else:
         batches = _map(numbered, _prepared_image(split, preprocess)).batch(batch_size)
     return _deterministic(_map(batches, _to_pair(num_classes)))
@@ -127,7 +139,7 @@ def load_arrays(
     if count is not None and count < len(split):
         drawn = None if seed is None else np.random.default_rng(seed).permutation(len(split))[:count]
         chosen = chosen[:count] if drawn is None else np.sort(drawn)
-    if split.images is not None and split.images.shape[1:] == preprocess.shape and not preprocess.adapts:
+    if split.images is not None and _is_prepared(split, preprocess):
         return split.images if len(chosen) == len(split) else split.images[chosen]
     read = _reader(split, preprocess)
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
@@ -149,14 +161,16 @@ def _numbering(order: Order, batch: int) -> Callable[[Any], Example]:
     return lambda position: order.place(position // length, position % length)
 
 
-def _augmented(split: Split, preprocess: Preprocess, augmenter: Augmenter) -> Callable[[Example], Example]:
+def _augmented(
+    split: Split, preprocess: Preprocess, augmenter: Augmenter, cache: Cache
+) -> Callable[[Example], Example]:
     """Add labels and augmented pictures, uint8 `[B, H, W, C]`, of a batch.
 
     Decoding and all changes of a picture are one call: nothing of its full size goes through TensorFlow.
     """
     # Batches are worked on side by side already.
     cv2.setNumThreads(1)
-    picture = _whole_image(split, preprocess) if augmenter.whole else _prepared(split, preprocess)
+    picture = (_whole_image if augmenter.whole else _prepared)(split, preprocess, cache)
     labels = tf.constant(split.labels)
 
     def read(epoch: np.ndarray, index: np.ndarray) -> np.ndarray:
@@ -173,25 +187,58 @@ def _augmented(split: Split, preprocess: Preprocess, augmenter: Augmenter) -> Ca
     return load
 
 
-def _whole_image(split: Split, preprocess: Preprocess) -> Callable[[int], np.ndarray]:
-    """Return index → the picture in its own size, adapted, uint8 `[h, w, C]`."""
+def _whole_image(split: Split, preprocess: Preprocess, cache: Cache) -> Callable[[int], np.ndarray]:
+    """Return index → the picture in its own size, adapted, uint8 `[h, w, C]`, from memory if kept."""
+    read = _whole_reader(split, preprocess)
+    if split.images is not None and not preprocess.adapts:
+        return read  # in memory as it is
+
+    def load() -> list[np.ndarray]:
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            return list(pool.map(read, range(len(split))))
+
+    kept = cache.keep(split, preprocess, "whole", lambda: whole_bytes(split, read), load, "training")
+    return read if kept is None else kept.__getitem__
+
+
+def _whole_reader(split: Split, preprocess: Preprocess) -> Callable[[int], np.ndarray]:
     if split.images is not None:
         images = split.images
         return lambda index: preprocess.whole(images[index])
     paths = split.paths or ()
-
-    def read(index: int) -> np.ndarray:
-        return preprocess.whole_of_bytes(read_file(paths[index]), paths[index])
-
-    return read
+    return lambda index: preprocess.whole_of_bytes(read_file(paths[index]), paths[index])
 
 
-def _prepared(split: Split, preprocess: Preprocess) -> Callable[[int], np.ndarray]:
-    """Return index → prepared pixels, uint8 `[H, W, C]`, from memory where they fit."""
-    if not _fits_memory(split, preprocess):
-        return _reader(split, preprocess)
-    images = load_arrays(split, preprocess)
-    return lambda index: images[index]
+def _prepared(split: Split, preprocess: Preprocess, cache: Cache) -> Callable[[int], np.ndarray]:
+    """Return index → prepared pixels, uint8 `[H, W, C]`, from memory where they are kept."""
+    kept = split.images
+    if not _is_prepared(split, preprocess):
+        kept = cache.keep(
+            split,
+            preprocess,
+            "array",
+            lambda: prepared_bytes(split, preprocess),
+            lambda: load_arrays(split, preprocess),
+            "training",
+        )
+    return _reader(split, preprocess) if kept is None else kept.__getitem__
+
+
+def _kept_tensor(split: Split, preprocess: Preprocess, cache: Cache, name: str = "") -> Any:
+    """Return all prepared pictures, a tensor uint8 `[N, H, W, C]`, or None where they are not kept."""
+
+    def load() -> Any:
+        with tf.device("CPU"):
+            return tf.constant(load_arrays(split, preprocess))
+
+    if _is_prepared(split, preprocess):
+        return load()
+    return cache.keep(split, preprocess, "tensor", lambda: prepared_bytes(split, preprocess), load, name)
+
+
+def _is_prepared(split: Split, preprocess: Preprocess) -> bool:
+    """Whether the split holds the very pixels that `preprocess` makes."""
+    return split.images is not None and split.images.shape[1:] == preprocess.shape and not preprocess.adapts
 
 
 def _prepared_image(split: Split, preprocess: Preprocess) -> Callable[[Example], Example]:
@@ -208,21 +255,16 @@ def _prepared_image(split: Split, preprocess: Preprocess) -> Callable[[Example],
     return load
 
 
-def _gather(split: Split, preprocess: Preprocess) -> Callable[[Example], Example]:
+def _gather(images: Any, labels: np.ndarray) -> Callable[[Example], Example]:
     """Add labels and prepared pictures of a batch from memory."""
     with tf.device("CPU"):
-        images = tf.constant(load_arrays(split, preprocess))
-        labels = tf.constant(split.labels)
+        held = tf.constant(labels)
 
     def gather(batch: Example) -> Example:
         index = batch["index"]
-        return {**batch, "image": tf.gather(images, index), "label": tf.gather(labels, index)}
+        return {**batch, "image": tf.gather(images, index), "label": tf.gather(held, index)}
 
     return gather
-
-
-def _fits_memory(split: Split, preprocess: Preprocess) -> bool:
-    return split.images is not None or len(split) * int(np.prod(preprocess.shape)) <= IN_MEMORY_BYTES
 
 
 def _to_pair(

@@ -16,6 +16,7 @@ from imgrec.data.audit.findings import Finding
 from imgrec.data.audit.scan import Scan, scan
 from imgrec.data.csv_file import list_csv
 from imgrec.data.dataset import Colour, Source, Split, fingerprint
+from imgrec.data.extra import with_extra
 from imgrec.data.folder import Listing, list_folder, list_unlabeled
 from imgrec.data.sample import load_sample
 from imgrec.data.splits import check_classes, complete, missing
@@ -122,8 +123,8 @@ def load_source(data: DataConfig, seed: int) -> Source:
 
     Splits that are not given are made, stratified and by `seed`: see `splits.complete`. The embedded
     sample has its own. Files of a folder or table are all decoded once, and broken ones dealt with by
-    `data.policy`: see `audit/policy.py`. With `data.audit`, `Source.findings` also says which pictures
-    there are copies of.
+    `data.policy`: see `audit/policy.py`. Those of `data.extra_data` are added to the training split, see
+    `extra.py`. With `data.audit`, `Source.findings` also says which pictures there are copies of.
 
     Raises:
         InputError: an unknown scheme, nothing there, one class only, a class without images or
@@ -133,10 +134,16 @@ def load_source(data: DataConfig, seed: int) -> Source:
     notes = opened.notes + _apply_policy(data, opened)
     check_classes(opened.given, opened.classes, data.data)
     source = dataclasses.replace(to_source(data, opened, seed), findings=opened.findings)
+    examined = opened.examined
+    if data.extra_data:
+        elsewhere = dataclasses.replace(data, data=data.extra_data, quarantine="")
+        more = open_data(elsewhere)
+        notes += _apply_policy(elsewhere, more)
+        source, examined = with_extra(source, more, data), {**examined, **more.examined}
     if data.audit:
-        copies = compare.copies(source, opened.examined)
+        copies = compare.copies(source, examined)
         notes += compare.notes(copies)
-        source = dataclasses.replace(source, findings=opened.findings + tuple(copies))
+        source = dataclasses.replace(source, findings=source.findings + tuple(copies))
     return dataclasses.replace(source, notes=notes + source.notes + missing(source.splits, source.classes))
 
 

@@ -14,6 +14,7 @@ from imgrec.losses import build_loss
 from imgrec.training.balanced_accuracy import BalancedAccuracy
 from imgrec.training.callbacks import BestWeights, HistoryWriter, Progress
 from imgrec.training.freezing import frozen
+from imgrec.training.input_wait import InputWait
 from imgrec.training.label_sets import ExactMatch, MicroF1
 from imgrec.training.optimizers import build_optimizer
 
@@ -23,7 +24,8 @@ class Fitted:
     """What came of a training."""
 
     history: list[dict[str, float]]
-    """One row an epoch: epoch, learning_rate, loss, accuracy, val_loss, val_accuracy, images_per_second …
+    """One row an epoch: epoch, learning_rate, loss, accuracy, val_loss, val_accuracy, images_per_second,
+    input_wait …
 
     The losses are what training minimises, class weights and logit adjustment included.
     """
@@ -108,7 +110,7 @@ def fit_phases(
         InputError: the loss is not finite.
     """
     history, best = HistoryWriter(history_path), BestWeights(optim.patience, model, f"val_{score}")
-    progress = Progress(optim.epochs, steps_per_epoch, optim.batch_size)
+    progress, waiting = Progress(optim.epochs, steps_per_epoch, optim.batch_size), InputWait()
     begin = origin = 0
     for number, phase in enumerate(phases):
         part = phase.part or model
@@ -127,14 +129,14 @@ def fit_phases(
                     jit_compile=runtime.wants_jit(),
                 )
             part.fit(
-                phase.train,
+                waiting.watch(phase.train, strategy),
                 validation_data=phase.validation,
                 initial_epoch=begin,
                 epochs=phase.until,
                 steps_per_epoch=steps_per_epoch,
                 shuffle=False,
                 verbose=0,
-                callbacks=[progress, history, best, *callbacks],
+                callbacks=[progress, waiting, history, best, *callbacks],
             )
         begin = phase.until
     best.restore()

@@ -10,6 +10,7 @@ from pictures import encode, picture
 
 from imgrec.config import AugmentConfig
 from imgrec.data.augment.compose import compose
+from imgrec.data.cache import Cache
 from imgrec.data.dataset import Split
 from imgrec.data.pipeline import evaluation_dataset, load_arrays, training_dataset, training_order
 from imgrec.data.preprocess import Preprocess
@@ -57,7 +58,7 @@ def recording(seen):
 
 
 @pytest.mark.parametrize(("resize", "colour"), [("crop", "rgb"), ("letterbox", "grey")])
-def test_training_evaluation_and_serving_see_equal_pixels(split, resize, colour, monkeypatch):
+def test_training_evaluation_and_serving_see_equal_pixels(split, resize, colour):
     process = replace(PROCESS, resize=resize, colour=colour)
     plain = replace(process, adapt="none")
     expected = np.stack([process.on_bytes(Path(path).read_bytes()) for path in split.paths])
@@ -68,13 +69,12 @@ def test_training_evaluation_and_serving_see_equal_pixels(split, resize, colour,
     assert np.array_equal(np.concatenate(seen), expected)
     natural = training_order(order_of(split.labels, 2, "natural", 3), 8, steps=4)
     order = np.concatenate([batch["index"].numpy() for batch in natural])
-    for budget in (0, 1 << 30):
-        monkeypatch.setattr("imgrec.data.pipeline.IN_MEMORY_BYTES", budget)
-        batches = [images.numpy() for images, _ in evaluation_dataset(split, process, 2, batch_size=7)]
+    for cache in (Cache("none"), Cache("memory")):
+        batches = [x.numpy() for x, _ in evaluation_dataset(split, process, 2, batch_size=7, cache=cache)]
         assert np.array_equal(np.concatenate(batches), expected.astype(np.float32))
         augment = AugmentConfig(crop="none", flip=False)
-        batches = [b[0].numpy() for b in training_dataset(split, process, 2, augment, 8, 3, steps=4)]
-        assert np.array_equal(np.concatenate(batches), expected[order].astype(np.float32))
+        dataset = training_dataset(split, process, 2, augment, 8, 3, steps=4, cache=cache)
+        assert np.array_equal(np.concatenate([b[0] for b in dataset]), expected[order].astype(np.float32))
 
 
 def test_a_random_crop_is_one_of_the_adapted_whole_picture(split):

@@ -5,6 +5,7 @@ from pictures import picture, write_classes
 from imgrec.config import AugmentConfig, DataConfig
 from imgrec.data import pipeline
 from imgrec.data.augment.compose import compose
+from imgrec.data.cache import Cache
 from imgrec.data.dataset import Split
 from imgrec.data.pipeline import (
     evaluation_dataset,
@@ -36,10 +37,11 @@ def files(tmp_path_factory):
     return load_source(DataConfig(data=str(root)), 0).train
 
 
-def batches(split, augment, steps, start_step=0, seed=0, size=(12, 12), classes=5, batch_size=8):
-    dataset = training_dataset(
-        split, Preprocess(size), classes, augment, batch_size, seed, steps=steps, start_step=start_step
-    )
+def batches(
+    split, augment, steps, start_step=0, seed=0, size=(12, 12), classes=5, batch_size=8, cache="none"
+):
+    place = {"steps": steps, "start_step": start_step, "cache": Cache(cache)}
+    dataset = training_dataset(split, Preprocess(size), classes, augment, batch_size, seed, **place)
     return [(images.numpy(), targets.numpy()) for images, targets in dataset]
 
 
@@ -95,11 +97,9 @@ def test_a_set_smaller_than_a_batch_is_one_batch(split):
 
 
 @pytest.mark.parametrize("augment", [PLAIN, FULL])
-def test_files_in_memory_and_from_disk_give_equal_batches(files, augment, monkeypatch):
-    kept = batches(files, augment, 12, size=(16, 16), classes=3)
-    monkeypatch.setattr(pipeline, "IN_MEMORY_BYTES", 0)
-    read = batches(files, augment, 12, size=(16, 16), classes=3)
-    assert equal(kept, read)
+def test_files_in_memory_and_from_disk_give_equal_batches(files, augment):
+    kept = batches(files, augment, 12, size=(16, 16), classes=3, cache="memory")
+    assert equal(kept, batches(files, augment, 12, size=(16, 16), classes=3))
 
 
 def test_files_and_arrays_give_equal_crops(files):
@@ -129,13 +129,12 @@ def test_a_line_is_applied_to_each_image_by_its_epoch_and_number(split):
 @pytest.mark.parametrize("line", [LINE, "resized_crop|trivialaugment"])
 def test_lines_give_the_same_for_any_number_of_workers_and_any_start(files, line, monkeypatch):
     augment = AugmentConfig(augment=line)
-    whole = batches(files, augment, 12, size=(16, 16), classes=3)
+    whole = batches(files, augment, 12, size=(16, 16), classes=3, cache="memory")
     assert equal(whole[9:], batches(files, augment, 3, start_step=9, size=(16, 16), classes=3))
     mapped = pipeline._map
     monkeypatch.setattr(
         pipeline, "_map", lambda data, function: data.map(function, num_parallel_calls=7, deterministic=True)
     )
-    monkeypatch.setattr(pipeline, "IN_MEMORY_BYTES", 0)
     assert equal(whole, batches(files, augment, 12, size=(16, 16), classes=3))
     monkeypatch.setattr(pipeline, "_map", lambda data, function: data.map(function))
     assert equal(whole, batches(files, augment, 12, size=(16, 16), classes=3))
@@ -187,10 +186,9 @@ def test_load_arrays_takes_all_the_first_or_a_drawn_sample(split):
     assert load_arrays(split, Preprocess((6, 6), "grey"), 4).shape == (4, 6, 6, 1)
 
 
-def test_a_file_that_breaks_after_the_check_is_named(files, monkeypatch, tmp_path):
+def test_a_file_that_breaks_after_the_check_is_named(tmp_path):
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"?")
     split = Split(("broken.png",), np.zeros(1, np.int32), paths=(str(broken),))
-    monkeypatch.setattr(pipeline, "IN_MEMORY_BYTES", 0)
     with pytest.raises(Exception, match=r"broken\.png"):
         list(evaluation_dataset(split, Preprocess((8, 8)), 2, 1))

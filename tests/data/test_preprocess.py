@@ -10,6 +10,7 @@ import tensorflow as tf
 from pictures import encode, picture, with_orientation
 from PIL import Image, ImageOps
 
+from imgrec.data.cache import Cache
 from imgrec.data.dataset import Split
 from imgrec.data.decode import decode
 from imgrec.data.header import read_header
@@ -255,7 +256,7 @@ def test_grey_is_pillows_luma_and_rgb_repeats():
     [Preprocess((48, 32)), Preprocess((40, 40), "grey", "letterbox"), Preprocess((33, 20), "rgb", "stretch"),
      Preprocess((32, 32), crop_fraction=0.875)],
 )  # fmt: skip
-def test_every_path_gives_equal_pixels(tmp_path, process, monkeypatch):
+def test_every_path_gives_equal_pixels(tmp_path, process):
     """Bytes, files and the tf.data path, over all kinds of file."""
     paths = []
     for number, data in enumerate(FILES.values()):
@@ -266,9 +267,8 @@ def test_every_path_gives_equal_pixels(tmp_path, process, monkeypatch):
     assert np.array_equal([process.on_file(path) for path in paths], expected)
     split = Split(tuple(paths), np.zeros(len(paths), np.int32), paths=tuple(paths))
     assert np.array_equal(load_arrays(split, process), expected)
-    for budget in (0, 1 << 30):
-        monkeypatch.setattr("imgrec.data.pipeline.IN_MEMORY_BYTES", budget)
-        batches = [images.numpy() for images, _ in evaluation_dataset(split, process, 2, batch_size=7)]
+    for cache in (Cache("none"), Cache("memory")):
+        batches = [x.numpy() for x, _ in evaluation_dataset(split, process, 2, batch_size=7, cache=cache)]
         assert np.array_equal(np.concatenate(batches), expected.astype(np.float32))
 
 

@@ -1,0 +1,57 @@
+"""How much of an epoch training waits for its next batch, and a word where that is much."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from imgrec.data.waiting import Stopwatch
+
+NOTEWORTHY = 0.2
+"""Share of an epoch from which on waiting is worth a warning."""
+
+
+class InputWait(keras.callbacks.Callback):
+    """Hands the share of an epoch that was spent waiting for batches to the history: `input_wait`, 0…1.
+
+    The first time it is `NOTEWORTHY`, one line says so and what may help. An epoch's first step is left out,
+    for it compiles and finds the buffers empty; an epoch of one step has nothing else, and waits for nothing.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stopwatch: Stopwatch | None = None
+        self._warned = False
+        self._begun = self._waited = self._ended = 0.0
+
+    def watch(self, dataset: Any, strategy: Any = None) -> Any:
+        """Return a `tf.data.Dataset` so that it can be measured.
+
+        With a strategy it is as it was, and nothing is measured: the strategy asks ahead for its devices, and
+        what it waits for is not what training waits for.
+        """
+        self._stopwatch = None if strategy is not None else Stopwatch()
+        return dataset if self._stopwatch is None else self._stopwatch.watch(dataset)
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Read the clock, and after an epoch's first step what was waited until then."""
+        self._ended = time.perf_counter()
+        if batch == 0 and self._stopwatch is not None:
+            self._begun, self._waited = self._ended, self._stopwatch.seconds
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Hand the share on, and warn the first time that it is much."""
+        if self._stopwatch is None:
+            return
+        share = (self._stopwatch.seconds - self._waited) / max(self._ended - self._begun, 1e-9)
+        share = min(share, 1.0) if self._ended > self._begun else 0.0
+        if logs is not None:
+            logs["input_wait"] = round(share, 4)
+        if share >= NOTEWORTHY and not self._warned:
+            self._warned = True
+            print(
+                f"warning: training waited for its pictures in {share:.0%} of epoch {epoch + 1}: try --cache "
+                "memory if they are not kept yet, a smaller --image-size or less in --augment",
+                flush=True,
+            )
