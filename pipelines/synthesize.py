@@ -39,7 +39,7 @@ class Arguments:
     out: Path = Path("saved_models/synthesis")
     """Folder of the pictures; replaced only when it is one of an earlier synthesis, or empty."""
     steps: int = Settings.steps
-    """Steps of training, of either network; 2,500 take up to 5 minutes of 2 cores at 28 pixels."""
+    """Steps of training, of either network; 2,500 take 5 minutes of one core at 28 pixels."""
     batch_size: int = Settings.batch_size
     """True pictures, and made ones, a step."""
     learning_rate: float = Settings.discriminator_rate

@@ -110,9 +110,10 @@ def test_each_player_changes_its_own_network_and_the_generator_is_averaged(
     monkeypatch.setattr(_Player, "compile", lambda self, **o: compile_(self, **{**o, "run_eagerly": True}))
     monkeypatch.setattr(_Player, "train_on_batch", recorded)
     settings = dataclasses.replace(SMALL, steps=3, ema=0.75)
-    made = gan.train(stripes((20, 10, 4)), PREPROCESS, 3, settings).generator
-    assert len(seen) == 7
-    for before, judged, played in zip(seen[::2], seen[1::2], seen[2::2], strict=False):
+    made, again = (gan.train(stripes((20, 10, 4)), PREPROCESS, 3, settings).generator for _ in range(2))
+    assert len(seen) == 13
+    assert all(map(np.array_equal, made.get_weights(), again.get_weights()))
+    for before, judged, played in zip(seen[0:5:2], seen[1:6:2], seen[2:7:2], strict=True):
         assert all(map(np.array_equal, before[0], judged[0]))
         assert not all(map(np.allclose, before[1], judged[1]))
         assert not all(map(np.array_equal, judged[0], played[0]))
