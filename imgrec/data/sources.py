@@ -16,6 +16,7 @@ from imgrec.data.audit.examine import Examined, Limits
 from imgrec.data.audit.findings import Finding
 from imgrec.data.audit.scan import Scan, scan
 from imgrec.data.dataset import Colour, Source, Split, fingerprint
+from imgrec.data.folds import in_fold
 from imgrec.data.sample import load_sample
 from imgrec.data.splits import check_classes, complete
 from imgrec.errors import InputError
@@ -115,9 +116,9 @@ def load_source(data: DataConfig, seed: int) -> Source:
     """Load the source that `data.data` names, with its three splits.
 
     Splits that are not given are made, stratified and by `seed`: see `splits.complete`. The embedded
-    sample has its own. Files of a folder are all decoded once, and broken ones dealt with by
-    `data.policy`: see `audit/policy.py`. With `data.audit`, `Source.findings` also says which pictures
-    there are copies of.
+    sample has its own. With `data.fold` they are those of one fold: see `folds.py`. Files of a folder are
+    all decoded once, and broken ones dealt with by `data.policy`: see `audit/policy.py`. With `data.audit`,
+    `Source.findings` also says which pictures there are copies of.
 
     Raises:
         InputError: an unknown scheme, nothing there, one class only, a class without images or
@@ -127,6 +128,8 @@ def load_source(data: DataConfig, seed: int) -> Source:
     notes = opened.notes + _apply_policy(data, opened)
     check_classes(opened.given, opened.classes, data.data)
     source = dataclasses.replace(to_source(data, opened, seed), findings=opened.findings)
+    if data.fold:
+        source = in_fold(source, data.fold, data.fold_over, seed, _contents(source.splits, _digests(opened)))
     if data.audit:
         copies = compare.copies(source, opened.examined)
         notes += compare.notes(copies)
@@ -169,10 +172,13 @@ def _check_folders(name: str, seen: Scan | None) -> None:
                 )
 
 
+def _digests(opened: Opened) -> dict[str, str]:
+    """The sha256 of every usable file by its path; empty for arrays."""
+    return {path: one.facts.sha256 for path, one in opened.examined.items() if one.facts is not None}
+
+
 def _contents(given: Mapping[str, Split], digests: Mapping[str, str]) -> dict[str, str]:
-    """The digest of every image by its id; nothing when no split is to be made."""
-    if len(given) == 3:
-        return {}
+    """The digest of every image by its id."""
     held: dict[str, str] = {}
     for split in given.values():
         if split.images is None:
@@ -190,8 +196,9 @@ def to_source(data: DataConfig, opened: Opened, seed: int) -> Source:
         InputError: a class is too small to be divided.
     """
     facts = {path: one.facts for path, one in opened.examined.items() if one.facts is not None}
-    digests = {path: fact.sha256 for path, fact in facts.items()}
-    splits, made = complete(opened.given, opened.classes, seed, _contents(opened.given, digests))
+    digests = _digests(opened)
+    contents = {} if len(opened.given) == 3 else _contents(opened.given, digests)
+    splits, made = complete(opened.given, opened.classes, seed, contents)
     order = [splits[part] for part in ("train", "val", "test")]
     train = order[0]
     if train.images is not None:
