@@ -80,7 +80,7 @@ def put_back(study: "optuna.Study", number: int) -> None:
     if values:
         default = {"default": True} if trial.user_attrs.get("default") else {}
         study.enqueue_trial(values, user_attrs={**default, "again": number})
-    study.tell(number, state=TrialState.FAIL)
+    study.tell(number, state=TrialState.FAIL, skip_if_finished=True)  # another machine may see it too
 
 
 def _is_alive(trial: "optuna.trial.FrozenTrial") -> bool:
