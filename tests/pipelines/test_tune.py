@@ -259,6 +259,7 @@ def test_two_real_trials(npz: Path, tmp_path: Path) -> None:  # noqa: F811
     study = optuna.load_study(study_name="imgrec", storage=f"sqlite:///{out / 'study.db'}")
     assert [trial.state.name for trial in study.trials] == ["COMPLETE", "COMPLETE"]
     for trial in study.trials:
-        rows = list(csv.DictReader((out / "trials" / f"{trial.number:04d}" / "history.csv").open()))
+        history = out / "trials" / f"{trial.number:04d}" / "history.csv"
+        rows = list(csv.DictReader(history.read_text().splitlines()))
         assert trial.value == pytest.approx(float(rows[0]["val_accuracy"]))
     assert read_recipe(str(out / "best.yaml")).model.model == "lenet5"
