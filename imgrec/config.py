@@ -19,6 +19,7 @@ Quantize = Literal["none", "ptq", "qat"]
 Policy = Literal["strict", "quarantine", "skip"]
 Choice = Literal["auto", "true", "false"]
 Cache = Literal["auto", "memory", "none"]
+FoldOver = Literal["train", "all"]
 Imbalance = Literal[
     "none", "auto", "weights", "effective", "balanced", "sqrt", "over", "under", "focal", "logit", "decoupled"
 ]
@@ -68,6 +69,12 @@ class DataConfig:
     quarantine: str = ""
     """List of images to leave out, one id a line; by default quarantine.txt in the data folder, if it is
     there."""
+    fold: str = ""
+    """Train for one fold of a cross-validation, such as 1/5, and judge what it holds out in out_of_fold.csv;
+    python -m pipelines.crossval does that for every fold. Empty: no folds."""
+    fold_over: FoldOver = "train"
+    """What the folds divide: the training and validation images, while the test split stays apart (train), or
+    all images."""
 
 
 @dataclass(frozen=True)

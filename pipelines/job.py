@@ -1,5 +1,6 @@
 """From settings to everything a training needs: data, model, devices; and the overview of it."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -213,7 +214,7 @@ def overview(job: Job) -> str:
     config, source = job.config, job.source
     optim, augment, height = config.optim, config.augment, job.preprocess.size[0]
     names = ", ".join([*source.classes[:6], *(["…"] if len(source.classes) > 6 else [])])
-    parameters = sum(v.shape.num_elements() for v in job.model.trainable_variables)
+    parameters = sum(math.prod(v.shape) for v in job.model.trainable_variables)
     mixing = [f"{k} α={v:g}" for k, v in (("Mixup", augment.mixup), ("CutMix", augment.cutmix)) if v]
     erasing = [f"erasing {augment.erasing:g}"] if augment.erasing else []
     flags = [f"crop: {augment.crop}", *(["flip"] if augment.flip else [])]

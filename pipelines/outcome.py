@@ -48,14 +48,21 @@ def write_inputs(job: Job, folder: Path) -> None:
 def evaluate(job: Job, folder: Path) -> Result:
     """Answer for every test image, write predictions.csv and return the figures.
 
-    Where the preprocessing has adaptive steps, the same model answers again without them.
+    Where the preprocessing has adaptive steps, the same model answers again without them. What a fold of a
+    cross-validation holds out goes to out_of_fold.csv, with every class's probability.
     """
     from imgrec.data.pipeline import evaluation_dataset
+    from imgrec.evaluation import cross_validation
 
     test, classes, figures = job.source.test, job.source.classes, _figures(job)
     data = evaluation_dataset(test, job.preprocess, len(classes), batch_size=job.batch_size)
     logits = job.model.predict(data, verbose=0)
     figures.write_predictions(folder / "predictions.csv", test.ids, test.labels, logits, classes)
+    held_out = job.source.held_out
+    if held_out is not None:
+        unseen = evaluation_dataset(held_out, job.preprocess, len(classes), batch_size=job.batch_size)
+        answers = logits if held_out is test else job.model.predict(unseen, verbose=0)
+        cross_validation.write_answers(folder / cross_validation.FILE, held_out, answers, classes)
     counts = {} if test.several else {"train_counts": job.source.train.counts(len(classes)).tolist()}
     summary = figures.summarize(logits, test.labels, classes, **counts)
     return Result(logits, summary, _judge_steps(job, logits))

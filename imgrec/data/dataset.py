@@ -72,6 +72,7 @@ class Source:
     side: median of the training images' shorter sides, in pixels.
     notes: what the user should hear about, one line each, such as files that were passed over.
     findings: what the audit found, see `audit/findings.py`.
+    held_out: in one fold of a cross-validation, the images that are judged unseen; else None. See `folds.py`.
     """
 
     classes: tuple[str, ...]
@@ -84,6 +85,7 @@ class Source:
     side: int
     notes: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    held_out: Split | None = None
 
     @property
     def several(self) -> bool:

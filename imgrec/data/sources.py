@@ -18,6 +18,7 @@ from imgrec.data.csv_file import list_csv
 from imgrec.data.dataset import Colour, Source, Split, fingerprint
 from imgrec.data.extra import with_extra
 from imgrec.data.folder import Listing, list_folder, list_unlabeled
+from imgrec.data.folds import in_fold
 from imgrec.data.sample import load_sample
 from imgrec.data.splits import check_classes, complete, missing
 from imgrec.data.tfds_sets import load_tfds
@@ -122,9 +123,10 @@ def load_source(data: DataConfig, seed: int) -> Source:
     """Load the source that `data.data` names, with its three splits.
 
     Splits that are not given are made, stratified and by `seed`: see `splits.complete`. The embedded
-    sample has its own. Files of a folder or table are all decoded once, and broken ones dealt with by
-    `data.policy`: see `audit/policy.py`. Those of `data.extra_data` are added to the training split, see
-    `extra.py`. With `data.audit`, `Source.findings` also says which pictures there are copies of.
+    sample has its own. With `data.fold` they are those of one fold: see `folds.py`. Files of a folder or
+    table are all decoded once, and broken ones dealt with by `data.policy`: see `audit/policy.py`. Those of
+    `data.extra_data` are added to the training split, see `extra.py`. With `data.audit`, `Source.findings`
+    also says which pictures there are copies of.
 
     Raises:
         InputError: an unknown scheme, nothing there, one class only, a class without images or
@@ -135,6 +137,8 @@ def load_source(data: DataConfig, seed: int) -> Source:
     check_classes(opened.given, opened.classes, data.data)
     source = dataclasses.replace(to_source(data, opened, seed), findings=opened.findings)
     examined = opened.examined
+    if data.fold:
+        source = in_fold(source, data.fold, data.fold_over, seed, _contents(source.splits, _digests(opened)))
     if data.extra_data:
         elsewhere = dataclasses.replace(data, data=data.extra_data, quarantine="")
         more = open_data(elsewhere)
@@ -183,10 +187,13 @@ def _check_folders(name: str, seen: Scan | None) -> None:
                 )
 
 
+def _digests(opened: Opened) -> dict[str, str]:
+    """The sha256 of every usable file by its path; empty for arrays."""
+    return {path: one.facts.sha256 for path, one in opened.examined.items() if one.facts is not None}
+
+
 def _contents(given: Mapping[str, Split], digests: Mapping[str, str]) -> dict[str, str]:
-    """The digest of every image by its id; nothing when no split is to be made."""
-    if len(given) == 3:
-        return {}
+    """The digest of every image by its id."""
     held: dict[str, str] = {}
     for split in given.values():
         if split.images is None:
@@ -204,8 +211,9 @@ def to_source(data: DataConfig, opened: Opened, seed: int) -> Source:
         InputError: a class is too small to be divided.
     """
     facts = {path: one.facts for path, one in opened.examined.items() if one.facts is not None}
-    digests = {path: fact.sha256 for path, fact in facts.items()}
-    splits, made = complete(opened.given, opened.classes, seed, _contents(opened.given, digests))
+    digests = _digests(opened)
+    contents = {} if len(opened.given) == 3 else _contents(opened.given, digests)
+    splits, made = complete(opened.given, opened.classes, seed, contents)
     order = [splits[part] for part in ("train", "val", "test")]
     train = order[0]
     if train.images is not None:

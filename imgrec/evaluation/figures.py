@@ -32,6 +32,7 @@ def curve(
     lines: Mapping[str, Sequence[float | None]],
     *,
     best: float | None = None,
+    across: str = "epoch",
 ) -> str:
     """Return an SVG of up to two lines over epochs; gaps where a value is None.
 
@@ -40,6 +41,7 @@ def curve(
         epochs: the horizontal positions.
         lines: label → values, training first, validation second.
         best: epoch to mark with a vertical line, if any.
+        across: what the horizontal positions are, where they are no epochs.
     """
     style: dict[Any, Any] = {
         "svg.fonttype": "none",  # text stays text: selectable, and in the page's font
@@ -68,13 +70,13 @@ def curve(
             axes.plot(
                 epochs, heights, dash, color=colour, label=label, linewidth=2, marker=marker, markersize=3.5
             )
-        axes.set_xlabel("epoch")
+        axes.set_xlabel(across)
         axes.set_ylabel(name)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.legend(frameon=False, fontsize=10)
         stream = io.StringIO()
         figure.savefig(stream, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator")))
-    return _inline(stream.getvalue(), f"{name} over {len(epochs)} epochs: {', '.join(lines)}")
+    return _inline(stream.getvalue(), f"{name} over {len(epochs)} {across}s: {', '.join(lines)}")
 
 
 def _inline(document: str, label: str) -> str:

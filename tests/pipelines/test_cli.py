@@ -63,14 +63,14 @@ def test_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
     assert stop.value.code == 0
 
 
-@pytest.mark.parametrize("job", ["train", "predict"])
+@pytest.mark.parametrize("job", ["train", "predict", "crossval", "tune"])
 def test_help_needs_no_framework(job: str) -> None:
     """`--help` answers without TensorFlow, Keras, OpenCV or scikit-learn: that is what makes it quick."""
     code = (
         f"import sys, pipelines.{job} as job\n"
         "try: job.main(['--help'])\n"
         "except SystemExit as stop: assert stop.code == 0\n"
-        "heavy = {'tensorflow', 'keras', 'cv2', 'sklearn', 'matplotlib'} & set(sys.modules)\n"
+        "heavy = {'tensorflow', 'keras', 'cv2', 'sklearn', 'matplotlib', 'optuna'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
