@@ -3,7 +3,6 @@
 `read` needs neither TensorFlow nor Keras, so that a `.tflite` is served without them; `load` imports them.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgrec.data.preprocess import Preprocess
 from imgrec.errors import InputError
+from imgrec.files import sha256_of
 from imgrec.files import write_file as write_file  # those who write into a run folder find all of it here
 from imgrec.files import write_json as write_json
 from imgrec.files import write_text as write_text
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import keras
 
 MANIFEST = "manifest.json"
+CHECKPOINTS = "checkpoints"
+"""Folder of an unfinished run from which it can go on; a finished run has none."""
 FORMAT = 1
 
 
@@ -52,7 +54,8 @@ class LoadedBundle:
 def begin(out: Path) -> Path:
     """Return an empty folder beside `out` in which a run is written; `finish` renames it to `out`.
 
-    An older unfinished folder of the same name is removed; a finished run in `out` stays until then.
+    An older unfinished folder of the same name is removed (`unfinished` finds it, to go on with); a finished
+    run in `out` stays until then.
 
     Raises:
         InputError: `out` is a file, or a folder that holds something that is no run of ours.
@@ -63,6 +66,14 @@ def begin(out: Path) -> Path:
         shutil.rmtree(staging)
     staging.mkdir(parents=True)
     return staging
+
+
+def unfinished(out: Path) -> tuple[Path, dict[str, Any]] | None:
+    """Return the folder of a run to `out` that did not finish but left checkpoints, and its run.json."""
+    staging = _staging(out)
+    if not (_is_run(staging) and any((staging / CHECKPOINTS).glob("*/*"))):
+        return None
+    return staging, json.loads((staging / "run.json").read_text(encoding="utf-8"))
 
 
 def check_out(out: Path) -> None:
@@ -96,11 +107,11 @@ def _is_run(folder: Path) -> bool:
 
 
 def _only_ours(folder: Path) -> bool:
-    return all(entry.name in {"tensorboard", "exports", "report"} for entry in folder.iterdir())
+    return all(entry.name in {"tensorboard", "exports", "report", CHECKPOINTS} for entry in folder.iterdir())
 
 
 def finish(staging: Path, out: Path) -> None:
-    """Write the manifest of `staging` and put it in the place of `out`."""
+    """Write the manifest of `staging`, put it in the place of `out`, and drop what it went on from."""
     write_manifest(staging)
     retired = out.absolute().with_name(out.name + ".replaced")
     if out.exists():
@@ -108,6 +119,7 @@ def finish(staging: Path, out: Path) -> None:
             shutil.rmtree(retired)
         os.replace(out, retired)
     os.replace(staging, out)
+    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)  # last: until now the run could go on from them
     if retired.exists():
         shutil.rmtree(retired)
 
@@ -123,14 +135,10 @@ def read_labels(path: Path) -> tuple[str, ...]:
 
 
 def write_manifest(folder: Path) -> None:
-    """Write the sha256 of every file of `folder`, by relative path; the last act of writing a run."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p != folder / MANIFEST)
-    write_json(folder / MANIFEST, {p.relative_to(folder).as_posix(): _sha256(p) for p in files})
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    """Write the sha256 of every file of `folder` but checkpoints, by relative path; last of all."""
+    listed = (p for p in folder.rglob("*") if p.is_file() and folder / CHECKPOINTS not in p.parents)
+    files = sorted(p for p in listed if p != folder / MANIFEST)
+    write_json(folder / MANIFEST, {p.relative_to(folder).as_posix(): sha256_of(p) for p in files})
 
 
 def verify(folder: Path) -> dict[str, str]:
@@ -156,7 +164,7 @@ def verify(folder: Path) -> dict[str, str]:
             raise InputError(f"{path}: names {name!r}, outside the run folder")
         if not file.is_file():
             raise InputError(f"{folder}: {name} is missing, the manifest lists it; restore the folder")
-        if _sha256(file) != digest:
+        if sha256_of(file) != digest:
             raise InputError(f"{folder}: {name} is not the file the manifest lists (sha256 differs)")
     missing = {"run.json", "model.keras", "preprocess.json", "labels.txt"} - set(manifest)
     if missing:

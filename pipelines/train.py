@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from imgrec.config import Config
+from pipelines import resume
 from pipelines.cli import guarded, import_frameworks, parse, recipe_names, take_recipe
 
 DESCRIPTION = f"""Train on a folder of images (or the embedded sample), report, and export TFLite files.
@@ -20,6 +21,8 @@ Recipes that come with the program: {", ".join(recipe_names())}."""
 def run(config: Config, command: str = "imgrec") -> int:
     """Train, evaluate, export and report as `config` says; return the exit code.
 
+    An unfinished run of the same settings and data goes on where it was saved last.
+
     0: done. 1: an exported file does not answer as the model does (it stays, for inspection).
 
     Raises:
@@ -29,18 +32,20 @@ def run(config: Config, command: str = "imgrec") -> int:
 
     out = Path(config.run.out)
     bundle.check_out(out)
+    before = resume.find(out, config)
     import_frameworks()
     from pipelines import outcome
     from pipelines.exports import export
     from pipelines.job import prepare
 
-    job = prepare(config, command)
+    job = prepare(config, command, before.precision if before else "")
     if config.run.preview:
         from pipelines.preview import preview
 
         return preview(job, out)
-    folder = bundle.begin(out)
-    outcome.write_inputs(job, folder)
+    folder = resume.take_up(job, before) if before else bundle.begin(out)
+    if not before:
+        outcome.write_inputs(job, folder)
     fitted = _fit(job, folder)
     print(f"\nbest epoch: {fitted.best_epoch}; measuring on {len(job.source.test):,} test images", flush=True)
     bundle.write_file(folder / "model.keras", lambda path: job.model.save(path))
@@ -73,6 +78,7 @@ def _fit(job: Any, folder: Path) -> Any:
         strategy=job.strategy,
         history_path=folder / "history.csv",
         callbacks=callbacks,
+        keep=resume.keep(job, folder, "train"),
     )
 
 
