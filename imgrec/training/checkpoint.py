@@ -181,7 +181,9 @@ def _verify(folder: Path) -> None:
         wrong = [name for name in sorted(FILES) if listed.get(name) != sha256_of(folder / name)]
     except (OSError, ValueError, AttributeError) as why:
         raise Damaged(f"cannot be read ({why})") from None
-    raise Damaged(f"{', '.join(wrong) or 'manifest.json'} is not what was written (sha256 differs)")
+    if wrong:
+        raise Damaged(f"{', '.join(wrong)}: not what manifest.json lists (sha256 differs)")
+    raise Damaged("manifest.json is not what was written")
 
 
 def _read_arrays(path: Path) -> list[np.ndarray]:

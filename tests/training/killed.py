@@ -3,11 +3,12 @@
 It imports TensorFlow once and forks for every start of the trainer: TensorFlow has no threads and no runtime
 before its first operation, so a child is a process like any other, but for the six seconds of the import.
 
-    python -m tests.training.killed FOLDER term|kill NUMBER SEED
+    python -m tests.training.killed FOLDER EPOCHS KILLS TERMS SEED [SETTING=VALUE …]
 
-writes FOLDER/outcome.json. Every child runs `pipelines.train.run` on the same settings until the training is
-done, and notes what it trains on in FOLDER/NAME.log, from within the step: `ids …` as the model sees the batch,
-`done PHASE EPOCH STEP` after it.
+trains once as a whole, once with KILLS times SIGKILL, once with TERMS times SIGTERM, and writes
+FOLDER/outcome.json. Every child runs `pipelines.train.run` on the same settings until the training is done,
+and notes in FOLDER/NAME.log what it trains on, from within the step: `ids …` as the model sees the batch,
+`done PHASE EPOCH STEP` after it. What came of it stays as FOLDER/NAME.unfinished.
 """
 
 import json
@@ -24,19 +25,24 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from imgrec import bundle, files, models
+from imgrec import files, models
 from imgrec.config import Config
+from imgrec.data import pipeline as pipeline  # these here so that no child has to import them
+from imgrec.data.augment import compose as compose
 from imgrec.layers.normalization import BatchNormalization
 from imgrec.layers.stochastic_depth import StochasticDepth
+from imgrec.learning import imbalance as imbalance
+from imgrec.learning import transfer as transfer
+from imgrec.training import beside as beside
 from imgrec.training import checkpoint, fit, keeper
-from pipelines import exports, job, outcome, train
+from imgrec.training import occlusion as occlusion
+from pipelines import outcome, train
 
-IMAGES, SIDE, EPOCHS, BATCH = 120, 8, 5, 6
+IMAGES, SIDE, BATCH = 120, 8, 6
 PAUSE = 0.02
 """Seconds to sleep after a step, so that there is time to be killed in, without using the processor."""
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "model": "lenet5",
-    "epochs": EPOCHS,
     "batch_size": BATCH,
     "learning_rate": 0.05,
     "warmup_epochs": 0.5,
@@ -51,6 +57,8 @@ SETTINGS = {
     "deterministic": True,
 }
 log: int = -1
+waits: list[float] = []
+"""Seconds from each SIGTERM to the end of the process."""
 
 
 class Tap(keras.layers.Layer):
@@ -161,7 +169,7 @@ def ended(child: int) -> int:
 
 
 def stopped(folder: Path, name: str, data: Path, kind: str, number: int, draw: random.Random) -> list[int]:
-    """Run one training in as many processes as it takes, `number` of them stopped; return their exit codes."""
+    """Run one training in as many processes as it takes, `number` of them stopped; return the exit codes."""
     codes = []
     for attempt in range(number):
         if kind == "kill" and attempt % 4 == 3:  # at one of the writes, flushes and renames of checkpoints
@@ -175,7 +183,9 @@ def stopped(folder: Path, name: str, data: Path, kind: str, number: int, draw: r
             while steps_noted(folder, name) < wanted and not has_ended(child):
                 time.sleep(0.003)
             kill(child, signal.SIGKILL if kind == "kill" else signal.SIGTERM, draw.uniform(0, PAUSE))
+        begun = time.monotonic()
         codes.append(ended(child))
+        waits.append(time.monotonic() - begun)
         if codes[-1] == 0:
             return codes
     return [*codes, ended(start(folder, name, data))]
@@ -196,15 +206,20 @@ def steps_noted(folder: Path, name: str) -> int:
 
 
 def main() -> None:
-    folder, kind, number, seed = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    folder, (epochs, kills, terms, seed) = Path(sys.argv[1]), map(int, sys.argv[2:6])
+    SETTINGS["epochs"] = epochs
+    SETTINGS.update(setting.split("=") for setting in sys.argv[6:])
     draw = np.random.default_rng(0)
     images = draw.integers(0, 256, (IMAGES, SIDE, SIDE), np.uint8)
     images[:, 0, 0], images[:, 0, 1] = np.arange(IMAGES) // 256, np.arange(IMAGES) % 256
     data = folder / "data.npz"
     np.savez(data, images=images, labels=np.arange(IMAGES) % 3)
-    codes = [ended(start(folder, "whole", data))]
-    codes += stopped(folder, kind, data, kind, number, random.Random(seed))
-    (folder / "outcome.json").write_text(json.dumps({"codes": codes, "cpu": sum(os.times()[:4])}))
+    codes = {"whole": [ended(start(folder, "whole", data))]}
+    for kind, number in (("kill", kills), ("term", terms)):
+        waits.clear()
+        codes[kind] = stopped(folder, kind, data, kind, number, random.Random(seed)) if number else []
+    found = {"codes": codes, "waits": waits, "cpu": sum(os.times()[:4])}
+    (folder / "outcome.json").write_text(json.dumps(found))
 
 
 if __name__ == "__main__":
