@@ -3,6 +3,7 @@
 `read` needs neither TensorFlow nor Keras, so that a `.tflite` is served without them; `load` imports them.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -24,6 +25,8 @@ MANIFEST = "manifest.json"
 CHECKPOINTS = "checkpoints"
 """Folder of an unfinished run from which it can go on; a finished run has none."""
 FORMAT = 1
+_claims: dict[Path, int] = {}
+"""Open lock files of the runs that this process writes."""
 
 
 @dataclass(frozen=True)
@@ -61,16 +64,51 @@ def begin(out: Path) -> Path:
         InputError: `out` is a file, or a folder that holds something that is no run of ours.
     """
     check_out(out)
-    staging = _staging(out)
+    staging = staging_of(out)
     if staging.exists():
+        claim(staging)  # not from under the hands of another process
         shutil.rmtree(staging)
-    staging.mkdir(parents=True)
+    claim(staging)
     return staging
+
+
+def claim(staging: Path) -> None:
+    """Make sure that no other process writes to an unfinished run, as long as this one lives.
+
+    Raises:
+        InputError: another does.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        staging.mkdir(parents=True, exist_ok=True)
+        return
+    (staging / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+    _release(staging)
+    descriptor = os.open(staging / CHECKPOINTS / ".lock", os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise InputError(
+            f"{staging}: another process is writing this run; wait, or name another --out"
+        ) from None
+    except OSError as error:
+        os.close(descriptor)
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+            raise
+        return  # a file system without locks
+    _claims[staging] = descriptor
+
+
+def _release(staging: Path) -> None:
+    if staging in _claims:
+        os.close(_claims.pop(staging))
 
 
 def unfinished(out: Path) -> tuple[Path, dict[str, Any]] | None:
     """Return the folder of a run to `out` that did not finish but left checkpoints, and its run.json."""
-    staging = _staging(out)
+    staging = staging_of(out)
     if not (_is_run(staging) and any((staging / CHECKPOINTS).glob("*/*"))):
         return None
     return staging, json.loads((staging / "run.json").read_text(encoding="utf-8"))
@@ -84,7 +122,7 @@ def check_out(out: Path) -> None:
         raise InputError(
             f"--out {out}: the folder holds files that are not an imgrec run; name a new or empty folder"
         )
-    staging = _staging(out)
+    staging = staging_of(out)
     if staging.exists() and not (staging.is_dir() and (_is_run(staging) or _only_ours(staging))):
         raise InputError(
             f"{staging}: in the way, and not an unfinished imgrec run; move it or name another --out"
@@ -94,7 +132,8 @@ def check_out(out: Path) -> None:
         raise InputError(f"--out {out}: {parent} is not writable")
 
 
-def _staging(out: Path) -> Path:
+def staging_of(out: Path) -> Path:
+    """Return the folder in which a run to `out` is written until it is whole."""
     return out.absolute().with_name(out.name + ".unfinished")
 
 
@@ -119,6 +158,7 @@ def finish(staging: Path, out: Path) -> None:
             shutil.rmtree(retired)
         os.replace(out, retired)
     os.replace(staging, out)
+    _release(staging)
     shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)  # last: until now the run could go on from them
     if retired.exists():
         shutil.rmtree(retired)

@@ -46,9 +46,13 @@ def find(out: Path, config: Config) -> Unfinished | None:
         raise InputError(
             "--resume goes on with an unfinished run, --restart throws it away: name one of them"
         )
-    found = None if settings.restart else bundle.unfinished(out)
+    if settings.restart:
+        return None
+    found = bundle.unfinished(out)
     if found is None and settings.resume:
         raise InputError(f"--resume: no unfinished run with a checkpoint beside {out}; leave out --resume")
+    if found is None and bundle.staging_of(out).exists():
+        print(f"note: {bundle.staging_of(out)} had not come to a first checkpoint: it begins anew")
     return Unfinished(*found) if found else None
 
 
@@ -66,6 +70,7 @@ def take_up(job: "Job", before: Unfinished) -> Path:
             f"{before.folder}: an unfinished run that differs: {'; '.join(changed)}. Ask for the same, name "
             "another --out, or throw it away by --restart"
         )
+    bundle.claim(before.folder)
     versions = runtime.versions()
     old = before.run["versions"]
     moved = [

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from imgrec.config import Config
-from pipelines import resume
 from pipelines.cli import guarded, import_frameworks, parse, recipe_names, take_recipe
 
 DESCRIPTION = f"""Train on a folder of images (or the embedded sample), report, and export TFLite files.
@@ -29,6 +28,7 @@ def run(config: Config, command: str = "imgrec") -> int:
         InputError: bad settings or data; `config.run.out` is then as it was.
     """
     from imgrec import bundle
+    from pipelines import resume
 
     out = Path(config.run.out)
     bundle.check_out(out)
@@ -61,6 +61,7 @@ def _fit(job: Any, folder: Path) -> Any:
     import keras
 
     from imgrec.training.fit import fit_phases
+    from pipelines import resume
     from pipelines.objective import phases
 
     optim = job.config.optim

@@ -141,7 +141,8 @@ class _Course:
         with self.interruption.installed():
             start, last = self.keep.checkpoints.newest(), None
             if start:
-                print(f"going on at {start.place}", flush=True)
+                done = start.place.phase == len(self.phases)
+                print("trained already" if done else f"going on at {start.place}", flush=True)
             terms = Terms.of(start)
             while True:
                 try:
