@@ -134,8 +134,8 @@ def phases(job: "Job") -> list[Any]:
     from imgrec.learning import transfer
     from imgrec.training.beside import EmbeddingSupervised
     from imgrec.training.consistency import Consistent
-    from imgrec.training.fit import Phase
     from imgrec.training.occlusion import MaskSupervised
+    from imgrec.training.phase import Phase
 
     config, objective = job.config, job.objective
     part = None
@@ -149,7 +149,7 @@ def phases(job: "Job") -> list[Any]:
 
     def training(epochs: int, first_epoch: int, sampling: str = "") -> Any:
         visibility, views = bool(config.optim.mask_loss), bool(config.loss.augmix_consistency)
-        return job.training_dataset(epochs, first_epoch, visibility, views, sampling)
+        return job.training_stream(epochs, first_epoch, visibility, views, sampling)
 
     def first(epochs: int) -> list[Phase]:
         if part is not None:
