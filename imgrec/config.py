@@ -18,6 +18,7 @@ Crop = Literal["auto", "none", "pad", "random_resized"]
 Quantize = Literal["none", "ptq", "qat"]
 Policy = Literal["strict", "quarantine", "skip"]
 Choice = Literal["auto", "true", "false"]
+Optimizer = Literal["sgd", "adamw", "adam", "rmsprop", "lion", "lamb", "muon"]
 Imbalance = Literal[
     "none", "auto", "weights", "effective", "balanced", "sqrt", "over", "under", "focal", "logit", "decoupled"
 ]
@@ -108,16 +109,40 @@ class OptimConfig:
     """Passes over the training images."""
     batch_size: int = 128
     """Images a step, over all devices together."""
-    optimizer: Literal["sgd", "adamw"] = "sgd"
-    """SGD with Nesterov momentum, or AdamW."""
+    optimizer: Optimizer = "sgd"
+    """sgd (with Nesterov momentum), adamw or adam (one and the same, for all decay is decoupled), rmsprop,
+    lion, lamb, or muon (AdamW for all but the kernels before the head)."""
     learning_rate: float = 0.1
-    """Peak of the rate, reached after the warm-up; AdamW wants about 0.001."""
+    """Peak of the rate, reached after the warm-up; about 0.001 for all but SGD, 0.0001 for Lion."""
     momentum: float = 0.9
-    """Momentum of SGD."""
+    """Momentum of SGD, RMSprop and Muon."""
     weight_decay: float = 5e-4
     """Decoupled decay a step, times the rate; spares biases, normalisation and embeddings."""
+    l1: float = 0.0
+    """Times the sum of the kernels' absolute values, added to the loss, validation's too."""
+    l2: float = 0.0
+    """Times the sum of the kernels' squares, added to the loss, validation's too."""
+    clip_norm: float = 0.0
+    """Shorten the whole gradient to this norm where it is longer; 0 never."""
+    schedule: str = "cosine"
+    """How the rate moves after the warm-up: cosine, restarts (SGDR), step, polynomial, one_cycle, plateau (of
+    the validation loss) or constant."""
+    schedule_options: tuple[str, ...] = ()
+    """Options of the schedule as name=value, such as at=[30,60] of step; an unknown one lists the known."""
     warmup_epochs: float = 1.0
-    """Epochs of linear warm-up before the cosine decay to zero."""
+    """Epochs of linear warm-up, a fifth of the training at most."""
+    accumulate: int = 1
+    """Batches whose gradients are averaged before each update: as a batch this many times as large."""
+    ema: float = 0.0
+    """Validate, keep and export a moving average of the weights with this share of the old at each update,
+    such as 0.999; 0: the weights themselves."""
+    swa_epochs: int = 0
+    """In this many last epochs, validate and keep the average of the weights since they began (SWA), with the
+    statistics of batch normalisation measured anew."""
+    sam: float = 0.0
+    """Radius of sharpness-aware minimisation, such as 0.05: twice the computation; 0: none."""
+    sam_adaptive: bool = False
+    """Measure that radius in shares of each weight (ASAM); wants about ten times the radius."""
     label_smoothing: float = 0.1
     """Share of the target spread evenly over all classes."""
     mask_loss: float = 0.0
@@ -195,6 +220,12 @@ class RunConfig:
     """Devices; auto takes one device, or mirrors over all GPUs where there are several."""
     preview: int = 0
     """Write a contact sheet of this many training pictures to OUT.preview.png and stop; 0 trains."""
+    lr_find: bool = False
+    """Raise the rate step by step over a hundred steps, write the losses to OUT.lr_find.png, suggest a rate,
+    and stop."""
+    monitor_every: int = 0
+    """Every so many steps, note norms of gradients, weights and updates by depth, for history.csv and
+    TensorBoard, and warn of those that vanish or explode; 0 never."""
     tensorboard: bool = True
     """Write TensorBoard logs to the run folder's tensorboard/."""
 

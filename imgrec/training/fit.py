@@ -11,10 +11,14 @@ import keras
 from imgrec import runtime
 from imgrec.config import OptimConfig
 from imgrec.losses import build_loss
+from imgrec.training.averaging import averaging, reserve
 from imgrec.training.balanced_accuracy import BalancedAccuracy
 from imgrec.training.callbacks import BestWeights, HistoryWriter, Progress
 from imgrec.training.freezing import frozen
-from imgrec.training.optimizers import build_optimizer
+from imgrec.training.optimizers import build_optimizer, go_to_step
+from imgrec.training.plateau import plateau
+from imgrec.training.regularize import regularized
+from imgrec.training.sam import sharpness_aware
 
 
 @dataclass(frozen=True)
@@ -117,8 +121,12 @@ def fit_phases(
             with runtime.scope(strategy):
                 stretch = dataclasses.replace(optim, epochs=end - begin)
                 optimizer = _optimizer(model, stretch, steps_per_epoch, layer_decay)
-        optimizer.iterations.assign((begin - origin) * steps_per_epoch)
-        with frozen(model, phase.frozen):
+        go_to_step(optimizer, (begin - origin) * steps_per_epoch)
+        followers = [
+            *plateau(optimizer),
+            *averaging(optimizer, model, part, optim, phases[-1].until, phase.train.take),
+        ]
+        with frozen(model, phase.frozen), regularized(part, optim), sharpness_aware(part, optim):
             with runtime.scope(strategy):
                 part.compile(
                     optimizer=optimizer,
@@ -134,7 +142,7 @@ def fit_phases(
                 steps_per_epoch=steps_per_epoch,
                 shuffle=False,
                 verbose=0,
-                callbacks=[progress, history, best, *callbacks],
+                callbacks=[progress, *callbacks, history, best, *followers],
             )
         begin = phase.until
     best.restore()
@@ -149,6 +157,7 @@ def _optimizer(
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     # Over all variables: those that are frozen now find their slots when they are not any more.
     optimizer.build(model.trainable_variables)
+    reserve(optimizer, model, optim)
     return optimizer
 
 
