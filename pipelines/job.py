@@ -163,6 +163,8 @@ def _check(config: Config) -> None:
             raise InputError(f"--{name.replace('_', '-')} {share}: expected a share from 0 to 1")
     if not 0 <= config.run.preview <= 1000:
         raise InputError(f"--preview {config.run.preview}: expected 1 to 1000 pictures, or 0 to train")
+    if config.run.monitor_every < 0:
+        raise InputError(f"--monitor-every {config.run.monitor_every}: expected a number of steps, or 0")
     augment = config.augment
     if min(augment.mixup, augment.cutmix, augment.mix_epochs, optim.weight_decay, optim.warmup_epochs) < 0:
         raise InputError(

@@ -56,8 +56,11 @@ class Rule:
         """Note the norm of each group's gradients, before clipping, in `gradient_norms` at every step.
 
         `groups` hold variables that the optimiser is built with. The norms, float32 `[groups]`, are no
-        variable of the optimiser: they are not saved with it. Call before the first step is traced.
+        variable of the optimiser: they are not saved with it. Call before the first step is traced; a second
+        call changes nothing.
         """
+        if self.watched:
+            return
         self.watched = [{self._get_variable_index(v) for v in group} for group in groups]
         self.gradient_norms = keras.Variable(
             ops.zeros(len(groups)), trainable=False, aggregation="mean", name="gradient_norms"
