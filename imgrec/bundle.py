@@ -3,7 +3,7 @@
 `read` needs neither TensorFlow nor Keras, so that a `.tflite` is served without them; `load` imports them.
 """
 
-import hashlib
+import errno
 import json
 import os
 import shutil
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgrec.data.preprocess import Preprocess
 from imgrec.errors import InputError
+from imgrec.files import sha256_of
 from imgrec.files import write_file as write_file  # those who write into a run folder find all of it here
 from imgrec.files import write_json as write_json
 from imgrec.files import write_text as write_text
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
     import keras
 
 MANIFEST = "manifest.json"
+CHECKPOINTS = "checkpoints"
+"""Folder of an unfinished run from which it can go on; a finished run has none."""
 FORMAT = 1
+_claims: dict[Path, int] = {}
+"""Open lock files of the runs that this process writes."""
 
 
 @dataclass(frozen=True)
@@ -52,17 +57,61 @@ class LoadedBundle:
 def begin(out: Path) -> Path:
     """Return an empty folder beside `out` in which a run is written; `finish` renames it to `out`.
 
-    An older unfinished folder of the same name is removed; a finished run in `out` stays until then.
+    An older unfinished folder of the same name is removed (`unfinished` finds it, to go on with); a finished
+    run in `out` stays until then.
 
     Raises:
         InputError: `out` is a file, or a folder that holds something that is no run of ours.
     """
     check_out(out)
-    staging = _staging(out)
+    staging = staging_of(out)
     if staging.exists():
+        claim(staging)  # not from under the hands of another process
         shutil.rmtree(staging)
-    staging.mkdir(parents=True)
+    claim(staging)
     return staging
+
+
+def claim(staging: Path) -> None:
+    """Make sure that no other process writes to an unfinished run, as long as this one lives.
+
+    Raises:
+        InputError: another does.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        staging.mkdir(parents=True, exist_ok=True)
+        return
+    (staging / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+    _release(staging)
+    descriptor = os.open(staging / CHECKPOINTS / ".lock", os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise InputError(
+            f"{staging}: another process is writing this run; wait, or name another --out"
+        ) from None
+    except OSError as error:
+        os.close(descriptor)
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+            raise
+        return  # a file system without locks
+    _claims[staging] = descriptor
+
+
+def _release(staging: Path) -> None:
+    if staging in _claims:
+        os.close(_claims.pop(staging))
+
+
+def unfinished(out: Path) -> tuple[Path, dict[str, Any]] | None:
+    """Return the folder of a run to `out` that did not finish but left checkpoints, and its run.json."""
+    staging = staging_of(out)
+    if not (_is_run(staging) and any((staging / CHECKPOINTS).glob("*/*"))):
+        return None
+    return staging, json.loads((staging / "run.json").read_text(encoding="utf-8"))
 
 
 def check_out(out: Path) -> None:
@@ -73,7 +122,7 @@ def check_out(out: Path) -> None:
         raise InputError(
             f"--out {out}: the folder holds files that are not an imgrec run; name a new or empty folder"
         )
-    staging = _staging(out)
+    staging = staging_of(out)
     if staging.exists() and not (staging.is_dir() and (_is_run(staging) or _only_ours(staging))):
         raise InputError(
             f"{staging}: in the way, and not an unfinished imgrec run; move it or name another --out"
@@ -83,7 +132,8 @@ def check_out(out: Path) -> None:
         raise InputError(f"--out {out}: {parent} is not writable")
 
 
-def _staging(out: Path) -> Path:
+def staging_of(out: Path) -> Path:
+    """Return the folder in which a run to `out` is written until it is whole."""
     return out.absolute().with_name(out.name + ".unfinished")
 
 
@@ -96,11 +146,11 @@ def _is_run(folder: Path) -> bool:
 
 
 def _only_ours(folder: Path) -> bool:
-    return all(entry.name in {"tensorboard", "exports", "report"} for entry in folder.iterdir())
+    return all(entry.name in {"tensorboard", "exports", "report", CHECKPOINTS} for entry in folder.iterdir())
 
 
 def finish(staging: Path, out: Path) -> None:
-    """Write the manifest of `staging` and put it in the place of `out`."""
+    """Write the manifest of `staging`, put it in the place of `out`, and drop what it went on from."""
     write_manifest(staging)
     retired = out.absolute().with_name(out.name + ".replaced")
     if out.exists():
@@ -108,6 +158,8 @@ def finish(staging: Path, out: Path) -> None:
             shutil.rmtree(retired)
         os.replace(out, retired)
     os.replace(staging, out)
+    _release(staging)
+    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)  # last: until now the run could go on from them
     if retired.exists():
         shutil.rmtree(retired)
 
@@ -123,14 +175,10 @@ def read_labels(path: Path) -> tuple[str, ...]:
 
 
 def write_manifest(folder: Path) -> None:
-    """Write the sha256 of every file of `folder`, by relative path; the last act of writing a run."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p != folder / MANIFEST)
-    write_json(folder / MANIFEST, {p.relative_to(folder).as_posix(): _sha256(p) for p in files})
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    """Write the sha256 of every file of `folder` but checkpoints, by relative path; last of all."""
+    listed = (p for p in folder.rglob("*") if p.is_file() and folder / CHECKPOINTS not in p.parents)
+    files = sorted(p for p in listed if p != folder / MANIFEST)
+    write_json(folder / MANIFEST, {p.relative_to(folder).as_posix(): sha256_of(p) for p in files})
 
 
 def verify(folder: Path) -> dict[str, str]:
@@ -156,7 +204,7 @@ def verify(folder: Path) -> dict[str, str]:
             raise InputError(f"{path}: names {name!r}, outside the run folder")
         if not file.is_file():
             raise InputError(f"{folder}: {name} is missing, the manifest lists it; restore the folder")
-        if _sha256(file) != digest:
+        if sha256_of(file) != digest:
             raise InputError(f"{folder}: {name} is not the file the manifest lists (sha256 differs)")
     missing = {"run.json", "model.keras", "preprocess.json", "labels.txt"} - set(manifest)
     if missing:

@@ -149,6 +149,9 @@ class OptimConfig:
     """Weight of the loss that teaches the mask of attention=occlusion what --erasing hid."""
     patience: int = 0
     """Stop after this many epochs without a better validation accuracy; 0 never stops early."""
+    on_nan: Literal["stop", "rollback"] = "stop"
+    """When the loss or a weight is no number any more: stop, or return to the last checkpoint with half the
+    rate (rollback, three times at most). mixed_float16 skips such steps by itself, and counts them."""
 
 
 @dataclass(frozen=True)
@@ -226,6 +229,16 @@ class RunConfig:
     monitor_every: int = 0
     """Every so many steps, note norms of gradients, weights and updates by depth, for history.csv and
     TensorBoard, and warn of those that vanish or explode; 0 never."""
+    resume: bool = False
+    """Insist on going on with an unfinished run of --out. That happens by itself where settings and data are
+    the same, and is refused where they are not."""
+    restart: bool = False
+    """Throw an unfinished run of --out away and begin anew."""
+    checkpoint_every: str = "10m"
+    """How often training is saved, beside the end of each phase: 25 (steps), 10m (minutes) or 1e (epochs)."""
+    deterministic: bool = False
+    """Only operations that give the same bits each time, so that a resumed run equals one that never stopped
+    bit for bit; slower. Order, draws and step count are exact without it too."""
     tensorboard: bool = True
     """Write TensorBoard logs to the run folder's tensorboard/."""
 

@@ -17,6 +17,16 @@ def seed_everything(seed: int) -> None:
     keras.utils.set_random_seed(seed)
 
 
+def use_deterministic_operations() -> None:
+    """Let TensorFlow choose only operations that give the same bits each time, for the rest of the process.
+
+    Everything must be seeded by then. Some operations get slower, and a few on a GPU raise an error.
+    """
+    import tensorflow as tf
+
+    tf.config.experimental.enable_op_determinism()
+
+
 def bfloat16_gain() -> float:
     """Measure how many times faster a convolution runs in bfloat16 than in float32 on this machine.
 

@@ -1,6 +1,7 @@
 """What every command shares: flags from dataclasses, recipes, exit codes."""
 
 import contextlib
+import errno
 import io
 import os
 import re
@@ -20,7 +21,7 @@ RECIPES = Path(__file__).parent / "recipes"
 
 
 def guarded(command: Callable[[], int | None]) -> NoReturn:
-    """Run `command` and exit: its return value or 0; 2 on bad input; 130 or 143 when interrupted.
+    """Run `command` and exit: its return value or 0; 2 on bad input or a full disk; 130, 143 interrupted.
 
     An `InputError` is printed as one line on standard error. Any other exception keeps its traceback
     and exits with 1: it is our own bug.
@@ -38,6 +39,11 @@ def guarded(command: Callable[[], int | None]) -> NoReturn:
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print(f"error: {error}: make room, then give the same command again", file=sys.stderr)
+        code = 2
     sys.exit(code)
 
 

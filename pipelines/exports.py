@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pipelines import resume
 from pipelines.job import Job
 
 PARITY_IMAGES = 2000
@@ -31,7 +32,7 @@ def export(job: Job, folder: Path, logits: np.ndarray) -> Exported:
     from imgrec.compression import qat
     from imgrec.data.pipeline import load_arrays
     from imgrec.export import litert, parity
-    from imgrec.runtime import scope
+    from imgrec.runtime import scope, seed_everything
 
     chosen = spread(len(job.source.test), PARITY_IMAGES)
     test = job.source.test.take(chosen)
@@ -47,6 +48,8 @@ def export(job: Job, folder: Path, logits: np.ndarray) -> Exported:
     measured("float32", logits)
     if quantize != "none":
         print("exporting ptq_int8.tflite", flush=True)
+        # What was drawn before depends on how often the training was interrupted.
+        seed_everything(job.config.run.seed)
         with scope(job.strategy):
             quantized = qat.prepare(job.model, calibration_images(job))
         litert.to_int8(quantized, target / "ptq_int8.tflite")
@@ -68,7 +71,7 @@ def fine_tune(job: Job, quantized: Any, folder: Path) -> None:
     print(f"quantisation-aware fine-tuning, {settings.qat_epochs} epochs", flush=True)
     fit(
         quantized,
-        job.training_dataset(
+        job.training_stream(
             settings.qat_epochs, first_epoch=optim.epochs, sampling=job.objective.balance.last_sampling
         ),
         job.validation_dataset(),
@@ -93,6 +96,7 @@ def fine_tune(job: Job, quantized: Any, folder: Path) -> None:
         by_class=job.objective.balance.by_class,
         strategy=job.strategy,
         history_path=folder / "history_qat.csv",
+        keep=resume.keep(job, folder, "qat"),
     )
 
 

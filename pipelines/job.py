@@ -8,6 +8,7 @@ from imgrec.data import adapt
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources import Source
 from imgrec.errors import InputError
+from imgrec.training.every import Every
 from pipelines import objective
 from pipelines.objective import Objective
 from pipelines.plan import Plan, make_plan
@@ -31,27 +32,39 @@ class Job:
     notes: tuple[str, ...] = ()
     """What the user should hear about, one line each."""
 
-    def training_dataset(
+    def training_stream(
         self, epochs: int, first_epoch: int = 0, visibility: bool = False, sampling: str = ""
     ) -> Any:
-        """Batches of `epochs` × `steps_per_epoch` steps, augmented and mixed; `visibility` as there.
+        """Batches of `epochs` × `steps_per_epoch` steps, augmented and mixed, as a `Stream`.
 
-        `sampling` is by default that of the whole training.
+        `visibility` is that of `data.pipeline.training_dataset`; `sampling` by default that of the whole
+        training.
         """
-        from imgrec.data.pipeline import training_dataset
+        from imgrec.data.pipeline import images_of_step, training_dataset
+        from imgrec.training.phase import Stream
 
-        return training_dataset(
-            self.source.train,
-            self.preprocess,
-            len(self.source.classes),
-            self.config.augment,
-            batch_size=self.batch_size,
-            seed=self.config.run.seed,
-            start_step=first_epoch * self.steps_per_epoch,
-            steps=epochs * self.steps_per_epoch,
-            visibility=visibility,
-            sampling=sampling or self.objective.balance.sampling,
-        )
+        split, classes, seed = self.source.train, len(self.source.classes), self.config.run.seed
+        kind = sampling or self.objective.balance.sampling
+        first, steps = first_epoch * self.steps_per_epoch, epochs * self.steps_per_epoch
+
+        def batches(done: int) -> Any:
+            return training_dataset(
+                split,
+                self.preprocess,
+                classes,
+                self.config.augment,
+                batch_size=self.batch_size,
+                seed=seed,
+                start_step=first + done,
+                steps=steps - done,
+                visibility=visibility,
+                sampling=kind,
+            )
+
+        def images(step: int) -> list[str]:
+            return images_of_step(split, classes, self.batch_size, seed, kind, first + step)
+
+        return Stream(batches, images)
 
     def validation_dataset(self) -> Any:
         """The validation images once, in order, as they are."""
@@ -62,8 +75,10 @@ class Job:
         )
 
 
-def prepare(config: Config, command: str) -> Job:
+def prepare(config: Config, command: str, precision: str = "") -> Job:
     """Read and check the data, build the model, print the overview.
+
+    `precision` stands for `config.run.precision` where a run that goes on had decided `auto`.
 
     Raises:
         InputError: bad settings or data, or a layer that the asked quantisation does not cover.
@@ -84,12 +99,15 @@ def prepare(config: Config, command: str) -> Job:
         if "\n" in name:
             raise InputError(f"class name {name!r} holds a line break, and labels.txt has one name a line")
     runtime.seed_everything(config.run.seed)
+    if config.run.deterministic:
+        runtime.use_deterministic_operations()
     aims = objective.decide(config, source)
     shown = order_of(source.train.labels, len(source.classes), aims.balance.sampling, config.run.seed).size
     plan = make_plan(config, source)
     strategy, devices = runtime.choose_strategy(config.run.strategy)
     optimizers.check(config.optim, strategy)
-    machine = {"precision": runtime.set_precision(config.run.precision), "devices": devices}
+    chosen = runtime.set_precision(precision or config.run.precision)
+    machine = {"precision": chosen, "devices": devices}
     model, about_weights = _build(config, plan, strategy)
     batch_size = min(config.optim.batch_size, shown)
     job = Job(
@@ -143,6 +161,7 @@ def _build(config: Config, plan: Plan, strategy: Any) -> tuple[Any, tuple[str, .
 def _check(config: Config) -> None:
     """Refuse numbers that cannot be meant, and unknown adaptive steps, before any data is read."""
     adapt.parse(config.data.adapt)
+    Every.parse(config.run.checkpoint_every)
     optim, quantize = config.optim, config.quantize
     positive = {"epochs": optim.epochs, "batch_size": optim.batch_size, "learning_rate": optim.learning_rate}
     positive["calibration_images"] = quantize.calibration_images

@@ -21,7 +21,7 @@ def lr_find(job: Job, out: Path) -> int:
     found = sweep(
         job.model,
         phase.part or job.model,
-        phase.train,
+        phase.batches(0),
         optim=replace(optim, batch_size=job.batch_size),
         loss=job.objective.loss,
         steps=min(STEPS, phase.until * job.steps_per_epoch),

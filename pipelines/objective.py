@@ -87,8 +87,8 @@ def phases(job: "Job") -> list[Any]:
     from imgrec import runtime
     from imgrec.learning import transfer
     from imgrec.training.beside import EmbeddingSupervised
-    from imgrec.training.fit import Phase
     from imgrec.training.occlusion import MaskSupervised
+    from imgrec.training.phase import Phase
 
     config, objective = job.config, job.objective
     part = None
@@ -100,7 +100,7 @@ def phases(job: "Job") -> list[Any]:
 
     def training(epochs: int, first_epoch: int, sampling: str = "") -> Any:
         visibility = bool(config.optim.mask_loss)
-        return job.training_dataset(epochs, first_epoch, visibility=visibility, sampling=sampling)
+        return job.training_stream(epochs, first_epoch, visibility=visibility, sampling=sampling)
 
     def first(epochs: int) -> list[Phase]:
         if part is not None:

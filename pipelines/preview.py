@@ -28,7 +28,7 @@ def training_pictures(job: Job, count: int) -> tuple[np.ndarray, list[str]]:
     epochs = math.ceil(count / (job.batch_size * job.steps_per_epoch))
     pictures: list[np.ndarray] = []
     titles: list[str] = []
-    for images, targets in job.training_dataset(epochs):
+    for images, targets in job.training_stream(epochs).batches(0):
         pictures += list(np.clip(np.rint(images), 0, 255).astype(np.uint8))
         titles += [title_of(target, job.source.classes) for target in targets.numpy()]
         if len(pictures) >= count:

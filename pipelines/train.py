@@ -20,21 +20,25 @@ Recipes that come with the program: {", ".join(recipe_names())}."""
 def run(config: Config, command: str = "imgrec") -> int:
     """Train, evaluate, export and report as `config` says; return the exit code.
 
+    An unfinished run of the same settings and data goes on where it was saved last.
+
     0: done. 1: an exported file does not answer as the model does (it stays, for inspection).
 
     Raises:
         InputError: bad settings or data; `config.run.out` is then as it was.
     """
     from imgrec import bundle
+    from pipelines import resume
 
     out = Path(config.run.out)
     bundle.check_out(out)
+    before = resume.find(out, config)
     import_frameworks()
     from pipelines import outcome
     from pipelines.exports import export
     from pipelines.job import prepare
 
-    job = prepare(config, command)
+    job = prepare(config, command, before.precision if before else "")
     if config.run.preview:
         from pipelines.preview import preview
 
@@ -43,8 +47,9 @@ def run(config: Config, command: str = "imgrec") -> int:
         from pipelines.lr_find import lr_find
 
         return lr_find(job, out)
-    folder = bundle.begin(out)
-    outcome.write_inputs(job, folder)
+    folder = resume.take_up(job, before) if before else bundle.begin(out)
+    if not before:
+        outcome.write_inputs(job, folder)
     fitted = _fit(job, folder)
     print(f"\nbest epoch: {fitted.best_epoch}; measuring on {len(job.source.test):,} test images", flush=True)
     bundle.write_file(folder / "model.keras", lambda path: job.model.save(path))
@@ -60,6 +65,7 @@ def _fit(job: Any, folder: Path) -> Any:
     import keras
 
     from imgrec.training.fit import fit_phases
+    from pipelines import resume
     from pipelines.monitor import monitor
     from pipelines.objective import phases
 
@@ -80,6 +86,7 @@ def _fit(job: Any, folder: Path) -> Any:
         strategy=job.strategy,
         history_path=folder / "history.csv",
         callbacks=callbacks,
+        keep=resume.keep(job, folder, "train"),
     )
 
 

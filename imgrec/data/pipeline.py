@@ -101,6 +101,15 @@ def training_order(order: Order, batch_size: int, *, steps: int, start_step: int
     return positions.batch(batch_size, drop_remainder=True).map(_numbering(order, batch_size))
 
 
+def images_of_step(
+    split: Split, num_classes: int, batch_size: int, seed: int, sampling: str, step: int
+) -> list[str]:
+    """Return the ids of the images that `training_dataset` shows in a step, counted from the run's first."""
+    order = order_of(split.labels, num_classes, sampling, seed)
+    batch = next(iter(training_order(order, min(batch_size, order.size), steps=1, start_step=step)))
+    return [split.ids[index] for index in batch["index"].numpy()]
+
+
 def evaluation_dataset(
     split: Split, preprocess: Preprocess, num_classes: int, batch_size: int
 ) -> tf.data.Dataset:

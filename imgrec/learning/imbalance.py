@@ -13,7 +13,7 @@ from imgrec.losses import BINARY, build_loss
 from imgrec.losses.balance import ClassWeighted, LogitAdjusted, effective_number, inverse_frequency, log_prior
 from imgrec.losses.options import number_option
 from imgrec.registry import lookup
-from imgrec.training.fit import Phase
+from imgrec.training.phase import Phase
 
 RECIPES: dict[str, dict[str, float]] = {
     "none": {},
@@ -94,7 +94,7 @@ class Balance:
         Args:
             epochs: of the whole training.
             first: last epoch → phases up to it.
-            training: (epochs, first epoch, sampling) → batches of these epochs.
+            training: (epochs, first epoch, sampling) → what a `Phase` trains on, for these epochs.
         """
         until = self.first_epochs(epochs)
         phases = first(until)

@@ -9,7 +9,7 @@ import numpy as np
 
 from imgrec.config import AugmentConfig, Config
 from imgrec.data.dataset import Source
-from imgrec.data.pipeline import steps_per_epoch
+from imgrec.data.pipeline import images_of_step, steps_per_epoch
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sampling import order_of
 from imgrec.errors import InputError
@@ -17,7 +17,7 @@ from imgrec.learning.features import cached_features
 from imgrec.models import info
 from imgrec.models.pretrained import load_pretrained
 from imgrec.registry import lookup
-from imgrec.training.fit import Phase
+from imgrec.training.phase import Phase, Stream
 
 BACKBONE = "features"
 """The endpoint that ends the backbone."""
@@ -27,7 +27,7 @@ BACKBONE = "features"
 class Batches:
     """Where a training's whole images come from; nothing is read before it is asked for.
 
-    training: (epochs, first epoch) → batches of (images, targets) for these epochs.
+    training: (epochs, first epoch) → what a `Phase` trains on: batches of (images, targets) for these epochs.
     validation: the validation images once, with targets.
     sampling: the order of the training images, one of `data.sampling.SAMPLINGS`.
     """
@@ -158,9 +158,18 @@ def _on_features(
     )
     classes, seed, batch_size = len(source.classes), config.run.seed, batches.batch_size
     shown = order_of(source.train.labels, classes, batches.sampling, seed).size
-    steps = until * steps_per_epoch(shown, batch_size)
+    steps, sampling = until * steps_per_epoch(shown, batch_size), batches.sampling
+
+    def left(done: int) -> Any:
+        return features["train"].training_dataset(
+            classes, batch_size, seed, steps=steps - done, start_step=done, sampling=sampling
+        )
+
+    def images(step: int) -> list[str]:
+        return images_of_step(source.train, classes, batch_size, seed, sampling, step)
+
     return Phase(
-        features["train"].training_dataset(classes, batch_size, seed, steps=steps, sampling=batches.sampling),
+        Stream(left, images),
         features["val"].evaluation_dataset(classes, batch_size),
         until,
         part=head,

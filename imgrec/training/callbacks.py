@@ -5,7 +5,7 @@ import io
 import math
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ import keras
 import numpy as np
 
 from imgrec.bundle import write_text
-from imgrec.errors import InputError
 
 
 class Progress(keras.callbacks.Callback):
@@ -26,7 +25,18 @@ class Progress(keras.callbacks.Callback):
         super().__init__()
         self.epochs, self.steps, self.batch_size = epochs, steps, batch_size
         self.live = sys.stdout.isatty()
-        self.images_per_second = 0.0
+        self.images_per_second = self.seconds = 0.0
+        self.epoch_begun = time.perf_counter()
+        self.first_step = 0
+        """Steps of the first epoch that an earlier process took."""
+
+    def state(self) -> dict[str, float]:
+        """How long the epoch has taken so far."""
+        return {"seconds": round(self.seconds + time.perf_counter() - self.epoch_begun, 3)}
+
+    def put(self, state: Mapping[str, float]) -> None:
+        """Go on from a `state`, in the middle of an epoch."""
+        self.seconds = state["seconds"]
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         """Start the clock; each phase of a training has its own pace."""
@@ -41,13 +51,7 @@ class Progress(keras.callbacks.Callback):
         self.epoch_begun = self.first_step_done = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Stop at once when the loss is no number, and rewrite the live line ten times a second."""
-        loss = (logs or {}).get("loss", 0.0)
-        if not math.isfinite(loss):
-            raise InputError(
-                f"the loss became {loss} in epoch {self.epoch + 1}, step {batch + 1}: "
-                "lower --learning-rate, or lengthen --warmup-epochs"
-            )
+        """Rewrite the live line ten times a second."""
         now = time.perf_counter()
         if batch == 0:
             self.first_step_done = now
@@ -55,19 +59,23 @@ class Progress(keras.callbacks.Callback):
             self.images_per_second = batch * self.batch_size / max(now - self.first_step_done, 1e-9)
         if self.live and now - self.shown >= 0.1:
             self.shown = now
-            print(f"\r\x1b[2K{self._line(batch + 1, logs or {})}", end="", flush=True)
+            print(f"\r\x1b[2K{self._line(self._skipped() + batch + 1, logs or {})}", end="", flush=True)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Print the epoch's line and hand the rate to the history."""
         if logs is not None:
             logs["images_per_second"] = round(self.images_per_second, 1)
-            logs["seconds"] = round(time.perf_counter() - self.epoch_begun, 2)
+            logs["seconds"] = round(self.seconds + time.perf_counter() - self.epoch_begun, 2)
+        self.seconds, self.epoch_begun = 0.0, time.perf_counter()
         print(("\r\x1b[2K" if self.live else "") + self._line(self.steps, logs or {}), flush=True)
 
+    def _skipped(self) -> int:
+        return self.first_step if self.epoch == self.first_epoch else 0
+
     def _line(self, step: int, logs: Mapping[str, float]) -> str:
-        done = (self.epoch - (self.first_epoch or 0)) * self.steps + step
+        done = (self.epoch - (self.first_epoch or 0)) * self.steps + step - self.first_step
         to_do = (self.epochs - self.epoch) * self.steps - step
-        left = (time.perf_counter() - self.begun) / done * to_do
+        left = (time.perf_counter() - self.begun) / max(done, 1) * to_do
         parts = [f"epoch {self.epoch + 1}/{self.epochs}"]
         if step < self.steps:
             parts.append(f"step {step}/{self.steps}")
@@ -86,13 +94,25 @@ class HistoryWriter(keras.callbacks.Callback):
         self.path = path
         self.rows: list[dict[str, float]] = []
 
+    def state(self) -> list[dict[str, float]]:
+        """The rows so far."""
+        return self.rows
+
+    def put(self, state: Sequence[Mapping[str, float]]) -> None:
+        """Go on from a `state`; later rows leave the file too."""
+        self.rows = [dict(row) for row in state]
+        self._write()
+
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Add the epoch and write the file."""
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         row = {"epoch": epoch + 1, "learning_rate": rate}
         row.update({key: float(value) for key, value in (logs or {}).items()})
         self.rows.append(row)
-        if self.path is None:
+        self._write()
+
+    def _write(self) -> None:
+        if self.path is None or not self.rows:
             return
         text = io.StringIO()
         writer = csv.DictWriter(text, fieldnames=list(self.rows[0]), lineterminator="\n")
@@ -118,9 +138,19 @@ class BestWeights(keras.callbacks.Callback):
         self.best_epoch = self.waiting_since = -1
         self.weights: list[np.ndarray] = []
 
-    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
+    def begin_phase(self) -> None:
         """Give each phase its own patience."""
         self.waiting_since = -1
+
+    def state(self) -> dict[str, Any]:
+        """All but the weights."""
+        return {"best": self.best, "best_epoch": self.best_epoch, "waiting_since": self.waiting_since}
+
+    def put(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state`; `weights` are set by whoever has them."""
+        score, loss = state["best"]
+        self.best = (score, loss)
+        self.best_epoch, self.waiting_since = state["best_epoch"], state["waiting_since"]
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Compare the epoch with the best so far."""

@@ -53,6 +53,17 @@ class Monitor(keras.callbacks.Callback):
         self.log = log
         self.told: set[tuple[str, str]] = set()
         self.writer: Any = None
+        self.looks: list[np.ndarray] = []
+        self.before: list[list[Any]] | None = None
+
+    def state(self) -> dict[str, Any]:
+        """The looks of the epoch so far, and what was told."""
+        return {"looks": [look.tolist() for look in self.looks], "told": sorted(self.told)}
+
+    def put(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state`."""
+        self.looks = [np.array(look) for look in state["looks"]]
+        self.told = {(name, wrong) for name, wrong in state["told"]}
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         """Let the optimiser note the gradients' norms, from the first step that is traced on."""
@@ -67,22 +78,22 @@ class Monitor(keras.callbacks.Callback):
         self.writer = tf.summary.create_file_writer(str(self.log / "steps")) if self.log else None
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Begin the epoch's means."""
-        self.epoch = epoch
-        self.looks: list[np.ndarray] = []
-        self.before: list[list[Any]] | None = None
+        """Start the clock; the looks of an epoch that goes on are there already."""
+        self.epoch, self.before = epoch, None
         self.since, self.counted = time.perf_counter(), 0
 
     def on_train_batch_begin(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         """Keep the weights where a look begins."""
-        if batch % self.every == 0:
-            self.begun = batch
+        # Not `batch`, which begins with 0 where an epoch goes on that another process began.
+        self.step = int(ops.convert_to_numpy(self.rule._iterations)) % self.params["steps"]
+        if self.before is None and self.step % self.every == 0:
+            self.begun = self.step
             self.before = [[ops.copy(v) for v in variables] for variables in self.groups.values()]
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         """Look, where one began."""
         self.counted += 1
-        if self.before is None or batch < self.begun + self.accumulate - 1:
+        if self.before is None or self.step < self.begun + self.accumulate - 1:
             return
         weights, updates = (np.array(n) for n in self.norms(self.before))
         self.before = None
@@ -90,7 +101,7 @@ class Monitor(keras.callbacks.Callback):
         ratios = updates / np.maximum(weights, 1e-30)
         look = np.stack([gradients, weights, ratios]).astype("float64")
         self.looks.append(look)
-        self._warn(batch, look)
+        self._warn(look)
         if self.writer:
             self._write(look)
         self.since, self.counted = time.perf_counter(), 0
@@ -101,6 +112,7 @@ class Monitor(keras.callbacks.Callback):
             none = np.full((3, len(self.groups)), np.nan)
             logs.update(self._named(np.mean(self.looks, axis=0) if self.looks else none))
             logs.update(memory())
+        self.looks = []
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
         """Close the log."""
@@ -137,7 +149,7 @@ class Monitor(keras.callbacks.Callback):
             for name, value in values.items():
                 tf.summary.scalar(name, value, step=step)
 
-    def _warn(self, batch: int, look: np.ndarray) -> None:
+    def _warn(self, look: np.ndarray) -> None:
         """Say what is wrong with a group that learns, once for each kind of wrong."""
         for name, (gradient, weight, ratio) in zip(self.groups, look.T, strict=True):
             if name not in self.learning:
@@ -151,7 +163,7 @@ class Monitor(keras.callbacks.Callback):
                 wrong = ("is thrown far", f"{gradient:.1e}: lower --learning-rate, or lengthen the warm-up")
             if wrong and (name, wrong[0]) not in self.told:
                 self.told.add((name, wrong[0]))
-                where = f"epoch {self.epoch + 1}, step {batch + 1}"
+                where = f"epoch {self.epoch + 1}, step {self.step + 1}"
                 sizes = f"weights' norm {weight:.1e}, update {ratio:.1e} of it, gradient {wrong[1]}"
                 print(f"\nwarning: {where}: {name} {wrong[0]}: {sizes}", flush=True)
 

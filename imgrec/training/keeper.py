@@ -1,0 +1,199 @@
+"""When a training is saved, and how an epoch goes on that an earlier process began."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import keras
+
+from imgrec.errors import InputError
+from imgrec.training.bad_steps import BadStep, named
+from imgrec.training.checkpoint import Checkpoints, Place, Snapshot
+from imgrec.training.every import Every
+from imgrec.training.interruption import Interruption
+from imgrec.training.live import LOWER, Live
+
+MOST_RETURNS = 3
+"""How often a training goes back to a checkpoint because of a bad step."""
+
+
+@dataclass(frozen=True)
+class Keep:
+    """Where, how often and for what a training is saved."""
+
+    checkpoints: Checkpoints
+    every: Every
+    on_nan: Literal["stop", "rollback"] = "stop"
+
+    def save(self, snapshot: Snapshot) -> bool:
+        """Write a checkpoint; where that fails, say why and which one stays. Return whether it worked."""
+        try:
+            self.checkpoints.save(snapshot)
+        except OSError as why:
+            names = self.checkpoints.names()
+            stays = f"{names[-1]} stays the newest" if names else "there is none yet"
+            print(f"\nno checkpoint at {snapshot.place}: {why}; {stays}", flush=True)
+            return False
+        return True
+
+    def give_up_or_return(self, bad: BadStep, returns: int, last: Place | None) -> Snapshot:
+        """Return the checkpoint to go back to after a bad step; `last` is where the return before went.
+
+        One that has led to a bad step twice is set aside where there is another behind it.
+
+        Raises:
+            InputError: the settings say stop, or it was tried often enough, or there is no checkpoint.
+        """
+        about = f"{bad.advice}{named(bad.images)}"
+        if bad.images:
+            about += f" (all: {self._list(bad)})"
+        newest = self.checkpoints.newest()
+        if newest is None:
+            raise InputError(f"{about}; no checkpoint had been saved") from None
+        if self.on_nan == "stop":
+            raise InputError(
+                f"{about}; the checkpoint at {newest.place} is kept, and --on-nan rollback goes back to it "
+                "with a lower rate"
+            ) from None
+        if returns >= MOST_RETURNS:
+            raise InputError(
+                f"{about}; after {returns} returns with lower rates; the checkpoint at {newest.place} is kept"
+            ) from None
+        names = self.checkpoints.names()
+        if newest.place == last and len(names) > 1:
+            self.checkpoints.set_aside(names[-1], "bad")
+            newest = self.checkpoints.newest() or newest
+        print(f"\n{bad}{named(bad.images)}: back to {newest.place}, rate × {LOWER:g}", flush=True)
+        return newest
+
+    def _list(self, bad: BadStep) -> Path:
+        path = self.checkpoints.folder / "bad_step.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(
+            "".join(f"{image}\n" for image in bad.images), encoding="utf-8", errors="surrogateescape"
+        )
+        return path
+
+
+class Position(keras.callbacks.Callback):
+    """Counts the steps of an epoch, also of one that begins in the middle; stands first of all callbacks.
+
+    Keras cannot begin an epoch in the middle: that epoch is ended when its last step is done, and what its
+    metrics had counted is put back after Keras has cleared them.
+
+    Args:
+        phase: number of the phase.
+        steps: of an epoch.
+    """
+
+    def __init__(self, phase: int, steps: int) -> None:
+        super().__init__()
+        self.phase, self.steps = phase, steps
+        self.epoch = self.step = 0
+        self.begun: tuple[Live, Snapshot] | None = None
+
+    @property
+    def place(self) -> Place:
+        """Where the training stands."""
+        return Place(self.phase, self.epoch, self.step)
+
+    @property
+    def last_step(self) -> tuple[int, int]:
+        """Epoch, from 0, and step, from 1, of the step that was taken last."""
+        return self.epoch, self.step
+
+    def taken(self, begin: int) -> int:
+        """Return the number of steps since the beginning of epoch `begin`."""
+        return (self.epoch - begin) * self.steps + self.step
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Begin at the first step, or where the process before stopped."""
+        self.epoch, self.step = epoch, 0
+        if self.begun is not None:
+            live, snapshot = self.begun
+            self.step = snapshot.place.step
+            live.put_metrics(snapshot)
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Count the step; Keras would go on for as many as a whole epoch has."""
+        self.step += 1
+        if self.begun is not None and self.step == self.steps:
+            self.model.stop_training = True
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """The next epoch is a whole one."""
+        if self.begun is not None:
+            self.begun, self.model.stop_training = None, False
+
+
+class Keeper(keras.callbacks.Callback):
+    """Saves when it is time, and when the process is asked to end; stands last of all callbacks.
+
+    What would be saved after the last step of an epoch is saved when the epoch is judged.
+    """
+
+    def __init__(
+        self, keep: Keep, live: Live, position: Position, interruption: Interruption, until: int
+    ) -> None:
+        super().__init__()
+        self.keep, self.live, self.position = keep, live, position
+        self.interruption, self.until = interruption, until
+        self.logs: Mapping[str, float] = {}
+        self._saved()
+
+    def on_train_batch_begin(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        """From now on there is something to lose."""
+        self.interruption.idle = False
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Save if it is time and the epoch has more steps, or if asked to end."""
+        self.logs = dict(logs or {})
+        self.steps += 1
+        if self.interruption.asked:
+            self._save_and_leave(self.position.place)
+        elif self.position.step < self.position.steps and self._is_due():
+            self.save(self.position.place)
+
+    def on_test_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Do not wait for the end of validation, which will be run again."""
+        if self.interruption.asked:
+            self._save_and_leave(self.position.place)
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Save between two epochs; after a phase's last, whoever runs the phases does."""
+        self.epochs += 1
+        if epoch + 1 >= self.until or self.model.stop_training:
+            return
+        place = Place(self.position.phase, epoch + 1, 0)
+        if self.interruption.asked:
+            self._save_and_leave(place)
+        elif self._is_due():
+            self.save(place)
+
+    def save(self, place: Place) -> bool:
+        """Save now; return whether it worked."""
+        worked = self.keep.save(self.live.take(place, self.logs))
+        self._saved()
+        self.interruption.idle = worked
+        if self.interruption.asked:
+            self._leave(place, worked)
+        return worked
+
+    def _save_and_leave(self, place: Place) -> None:
+        if self.interruption.idle:  # saved a moment ago, at this very place
+            self._leave(place, True)
+        self.save(place)
+
+    def _leave(self, place: Place, worked: bool) -> None:
+        if worked:
+            print(f"\nsaved at {place}; the same command goes on from there", flush=True)
+        self.interruption.leave()
+
+    def _is_due(self) -> bool:
+        return self.keep.every.is_due(self.steps, time.monotonic() - self.since, self.epochs)
+
+    def _saved(self) -> None:
+        self.steps = self.epochs = 0
+        self.since = time.monotonic()

@@ -1,0 +1,55 @@
+"""What a training consists of: phases, and streams of batches that can begin anywhere."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The training batches of a phase, without those that an earlier process has trained on.
+
+    Both functions take a number of steps of the phase, from 0.
+    """
+
+    batches: Callable[[int], Any]
+    """→ the `tf.data.Dataset` of what is left after that many steps; nothing before is loaded."""
+    images: Callable[[int], Sequence[str]]
+    """→ ids of the images that the next step trains on."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Some epochs of a training, in which other layers learn, or from other inputs, than in the next."""
+
+    train: Any
+    """`tf.data.Dataset` of (inputs of `part`, targets float32 `[B, num_classes]`), a batch a step; or a
+    `Stream` of such."""
+    validation: Any
+    """The same, each example once."""
+    until: int
+    """The training's epoch, from 1, that is the last of this phase."""
+    frozen: str = ""
+    """Endpoint of the model up to which nothing changes; empty: everything learns."""
+    part: keras.Model | None = None
+    """What is fitted in place of the whole model: some of its layers as a model of their own."""
+    restart: bool = False
+    """Whether the schedule, ended by the phase before, begins anew with a fresh optimiser."""
+
+    def batches(self, done: int) -> Any:
+        """Return the batches after `done` steps of the phase; a plain dataset runs through those before."""
+        if isinstance(self.train, Stream):
+            return self.train.batches(done)
+        return self.train.skip(done) if done else self.train
+
+    def images(self, step: int) -> tuple[str, ...]:
+        """Return the ids of the images of a step, from 0; empty where they are not known."""
+        return tuple(self.train.images(step)) if isinstance(self.train, Stream) else ()
+
+
+def schedule_end(phases: Sequence[Phase]) -> int:
+    """Return the last epoch of the phases from the first on, up to the next with a schedule of its own."""
+    restarts = (number for number, phase in enumerate(phases) if number and phase.restart)
+    return phases[next(restarts, len(phases)) - 1].until
