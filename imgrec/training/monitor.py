@@ -28,7 +28,8 @@ class Monitor(keras.callbacks.Callback):
     TensorBoard gets each look; an epoch's logs get the means of its looks as `gradient_norm/NAME`,
     `weight_norm/NAME` and `update_ratio/NAME` (the norm of what the step changed over that of the weights),
     and the memory at its end. A norm that vanishes or explodes is told once for each group. Stands before
-    those who write the logs. TensorFlow only.
+    those who write the logs. TensorFlow only. A look that an interruption cuts in two, under accumulation, is
+    lost.
 
     Args:
         groups: name → variables that the optimiser is built with.

@@ -28,8 +28,7 @@ class Rule:
     def __init__(self, *args: Any, factors: Sequence[float] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.factors = None if factors is None else tuple(factors)
-        self.watched: list[set[int]] = []
-        self.gradient_norms: Any = None
+        self._watch: _Watch | None = None
 
     def _factor(self, variable: Any) -> float:
         return 1.0 if self.factors is None else self.factors[self._get_variable_index(variable)]
@@ -59,21 +58,22 @@ class Rule:
         variable of the optimiser: they are not saved with it. Call before the first step is traced; a second
         call changes nothing.
         """
-        if self.watched:
-            return
-        self.watched = [{self._get_variable_index(v) for v in group} for group in groups]
-        self.gradient_norms = keras.Variable(
-            ops.zeros(len(groups)), trainable=False, aggregation="mean", name="gradient_norms"
-        )
+        if self._watch is None:
+            self._watch = _Watch([{self._get_variable_index(v) for v in group} for group in groups])
+
+    @property
+    def gradient_norms(self) -> Any:
+        """Those of the last step, float32 `[groups]`; None where nothing is watched."""
+        return self._watch and self._watch.norms
 
     def apply(self, grads: Sequence[Any], trainable_variables: Sequence[Any] | None = None) -> Any:
         """Take a step, and note the gradients' norms where they are watched."""
-        if self.watched and trainable_variables is not None:
+        if self._watch and trainable_variables is not None:
             pairs = zip(grads, trainable_variables, strict=True)
             squares = {self._get_variable_index(v): _square(g) for g, v in pairs if g is not None}
             zero = ops.zeros(())
-            sums = [sum((squares.get(i, zero) for i in sorted(group)), zero) for group in self.watched]
-            self.gradient_norms.assign(ops.sqrt(ops.stack(sums)))
+            sums = [sum((squares.get(i, zero) for i in sorted(group)), zero) for group in self._watch.groups]
+            self._watch.norms.assign(ops.sqrt(ops.stack(sums)))
         return super().apply(grads, trainable_variables)  # type: ignore[misc]
 
     def _update_model_variables_moving_average(self, trainable_variables: Sequence[Any]) -> None:
@@ -91,6 +91,18 @@ class Rule:
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {**super().get_config(), "factors": self.factors}  # type: ignore[misc]
+
+
+class _Watch:
+    """Groups of variables by their places in the optimiser, and the norms of their gradients.
+
+    An object of its own: what is an attribute of an optimiser is saved with it.
+    """
+
+    def __init__(self, groups: list[set[int]]) -> None:
+        self.groups = groups
+        zeros = ops.zeros(len(groups))
+        self.norms = keras.Variable(zeros, trainable=False, aggregation="mean", name="gradient_norms")
 
 
 def _square(gradient: Any) -> Any:
