@@ -82,13 +82,20 @@ def test_ten_kills_and_two_terminations_change_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("imbalance", ["none", "decoupled"])
-def test_sixty_kills_and_five_terminations_change_nothing(tmp_path: Path, imbalance: str) -> None:
-    """Also with a second phase, in which the classifier alone learns, from a schedule of its own."""
+def test_sixty_kills_and_five_terminations_change_nothing(tmp_path: Path) -> None:
     epochs = 16
-    outcome = run(tmp_path, epochs, 60, 5, f"imbalance={imbalance}")
+    outcome = run(tmp_path, epochs, 60, 5)
     assert outcome["codes"] == {"whole": [0], "kill": [-9] * 60 + [0], "term": [143] * 5 + [0]}
     assert_as_if_never_stopped(tmp_path, "kill", epochs)
     assert_as_if_never_stopped(tmp_path, "term", epochs)
     assert sum(map(len, taken(tmp_path / "term.log"))) == epochs * STEPS
     assert max(outcome["waits"][:5]) < 10
+
+
+@pytest.mark.slow
+def test_kills_in_two_phases_change_nothing(tmp_path: Path) -> None:
+    """In the second the classifier alone learns, on balanced classes, from a schedule of its own."""
+    outcome = run(tmp_path, 4, 12, 0, "imbalance=decoupled")
+    assert outcome["codes"] == {"whole": [0], "kill": [-9] * 12 + [0], "term": []}
+    assert_as_if_never_stopped(tmp_path, "kill", 4)
+    assert {phase for (phase, _, _), _ in taken(tmp_path / "whole.log")[0]} == {0, 1}
