@@ -98,7 +98,9 @@ def prepare(config: Config, command: str, precision: str = "") -> Job:
     from imgrec.data.pipeline import steps_per_epoch
     from imgrec.data.sampling import order_of
     from imgrec.data.sources import load_source
+    from imgrec.training import optimizers
 
+    optimizers.check(config.optim)
     _check(config)
     source = load_source(config.data, config.run.seed)
     if config.data.long_tail:
@@ -114,6 +116,7 @@ def prepare(config: Config, command: str, precision: str = "") -> Job:
     shown = order_of(source.train.labels, len(source.classes), aims.balance.sampling, config.run.seed).size
     plan = make_plan(config, source)
     strategy, devices = runtime.choose_strategy(config.run.strategy)
+    optimizers.check(config.optim, strategy)
     chosen = runtime.set_precision(precision or config.run.precision)
     machine = {"precision": chosen, "devices": devices}
     model, about_weights = _build(config, plan, strategy)
@@ -191,6 +194,8 @@ def _check(config: Config) -> None:
             raise InputError(f"--{name.replace('_', '-')} {share}: expected a share from 0 to 1")
     if not 0 <= config.run.preview <= 1000:
         raise InputError(f"--preview {config.run.preview}: expected 1 to 1000 pictures, or 0 to train")
+    if config.run.monitor_every < 0:
+        raise InputError(f"--monitor-every {config.run.monitor_every}: expected a number of steps, or 0")
     augment = config.augment
     if min(augment.mixup, augment.cutmix, augment.mix_epochs, optim.weight_decay, optim.warmup_epochs) < 0:
         raise InputError(
@@ -229,6 +234,7 @@ def _check_mask_loss(config: Config) -> None:
 def overview(job: Job) -> str:
     """What is about to happen, on one screen: data, model and settings."""
     from imgrec.learning import transfer
+    from imgrec.training import optimizers
 
     config, source = job.config, job.source
     optim, augment, height = config.optim, config.augment, job.preprocess.size[0]
@@ -249,10 +255,7 @@ def overview(job: Job) -> str:
         **({"transfer": transfer.summary(config)} if config.transfer != TransferConfig() else {}),
         **({"loss": objective.summary(config, job.objective)} if config.loss != LossConfig() else {}),
         "training": f"{optim.epochs} epochs × {job.steps_per_epoch} steps of {job.batch_size} images",
-        "optimiser": f"{optim.optimizer}, peak rate {optim.learning_rate:g}, cosine after "
-        f"{optim.warmup_epochs:g} epochs of warm-up, decay {optim.weight_decay:g}, "
-        f"label smoothing {optim.label_smoothing:g}"
-        + (f", mask loss {optim.mask_loss:g}" if optim.mask_loss else ""),
+        "optimiser": optimizers.summary(optim),
         "augmentation": ", ".join(changes),
         "precision": job.machine["precision"],
         "devices": job.machine["devices"],

@@ -11,9 +11,20 @@ from pipelines.job import Job
 def preview(job: Job, out: Path) -> int:
     """Write `OUT.preview.png` with the first pictures of training, augmented and mixed; return 0."""
     from imgrec.bundle import write_file
-    from imgrec.data.augment.sheet import contact_sheet, title_of
+    from imgrec.data.augment.sheet import contact_sheet
 
     count = job.config.run.preview
+    sheet = contact_sheet(*training_pictures(job, count))
+    path = out.with_name(f"{out.name}.preview.png")
+    write_file(path, lambda temporary: sheet.savefig(temporary, format="png"))
+    print(f"{count} training pictures: {path}")
+    return 0
+
+
+def training_pictures(job: Job, count: int) -> tuple[np.ndarray, list[str]]:
+    """Return the first pictures that training sees, uint8 `[count, H, W, C]`, and what each shows."""
+    from imgrec.data.augment.sheet import title_of
+
     epochs = math.ceil(count / (job.batch_size * job.steps_per_epoch))
     pictures: list[np.ndarray] = []
     titles: list[str] = []
@@ -22,8 +33,4 @@ def preview(job: Job, out: Path) -> int:
         titles += [title_of(target, job.source.classes) for target in targets.numpy()]
         if len(pictures) >= count:
             break
-    sheet = contact_sheet(np.stack(pictures[:count]), titles[:count])
-    path = out.with_name(f"{out.name}.preview.png")
-    write_file(path, lambda temporary: sheet.savefig(temporary, format="png"))
-    print(f"{count} training pictures: {path}")
-    return 0
+    return np.stack(pictures[:count]), titles[:count]

@@ -43,6 +43,10 @@ def run(config: Config, command: str = "imgrec") -> int:
         from pipelines.preview import preview
 
         return preview(job, out)
+    if config.run.lr_find:
+        from pipelines.lr_find import lr_find
+
+        return lr_find(job, out)
     folder = resume.take_up(job, before) if before else bundle.begin(out)
     if not before:
         outcome.write_inputs(job, folder)
@@ -62,10 +66,13 @@ def _fit(job: Any, folder: Path) -> Any:
 
     from imgrec.training.fit import fit_phases
     from pipelines import resume
+    from pipelines.monitor import monitor
     from pipelines.objective import phases
 
     optim = job.config.optim
-    callbacks = []
+    callbacks: list[Any] = []
+    if job.config.run.monitor_every:
+        callbacks.append(monitor(job, folder))
     if job.config.run.tensorboard:
         callbacks.append(keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False))
     return fit_phases(

@@ -167,8 +167,8 @@ def _value(text: Any) -> float | None:
 
 
 def _epochs(history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the history as columns and rows of text."""
-    columns = list(history[0]) if history else []
+    """Return the history as columns and rows of text, without those of parts (`gradient_norm/stage1`)."""
+    columns = [name for name in history[0] if "/" not in name] if history else []
     rows = []
     for entry in history:
         values = [(entry.get(name), _value(entry.get(name))) for name in columns]

@@ -1,13 +1,13 @@
 """Batch normalisation adapted to the pictures at hand, which need no labels."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import keras
 import numpy as np
 
 from imgrec.errors import InputError
 from imgrec.layers.normalization import BatchNormalization
+from imgrec.training.batch_statistics import Moments, estimate, moments_of, normalizations, put_statistics
 
 
 def adapt_batch_norm(
@@ -35,49 +35,23 @@ def adapt_batch_norm(
     Raises:
         InputError: no picture, a negative prior, or a model without batch normalisation.
     """
-    layers = [layer for layer in model.layers if isinstance(layer, BatchNormalization)]
+    layers = normalizations(model)
     if not layers:
         raise InputError(f"{model.name} has no batch normalisation, so there are no statistics to adapt")
     if not len(images) or prior < 0:
         raise InputError(
             f"batch statistics of {len(images)} images with a prior of {prior:g}: expected 1 and 0 or more"
         )
-    old = [_statistics(layer) for layer in layers]
-    means = [np.zeros_like(mean) for mean, _ in old]
-    squares = [np.zeros_like(mean) for mean, _ in old]
-    try:
-        with _noting_batches(layers):
-            for batch in _batches(images, batch_size):
-                model(batch.astype("float32"), training=False)
-                for place, layer in enumerate(layers):
-                    mean, variance = _statistics(layer)
-                    means[place] += mean * (len(batch) / len(images))
-                    squares[place] += (variance + mean**2) * (len(batch) / len(images))
-    finally:
-        _put(layers, old)
+    old = {layer: moments_of(layer) for layer in layers}
+    new = estimate(model, (batch.astype("float32") for batch in _batches(images, batch_size)), layers)
     share = len(images) / (len(images) + prior)
-    new = [(mean, square - mean**2) for mean, square in zip(means, squares, strict=True)]
-    _put(
-        layers,
-        [
-            (share * mean + (1 - share) * before[0], share * variance + (1 - share) * before[1])
-            for (mean, variance), before in zip(new, old, strict=True)
-        ],
-    )
+
+    def mixed(layer: BatchNormalization) -> Moments:
+        mean, variance = (share * n + (1 - share) * o for n, o in zip(new[layer], old[layer], strict=True))
+        return mean, variance
+
+    put_statistics({layer: mixed(layer) for layer in layers})
     return len(layers)
-
-
-@contextmanager
-def _noting_batches(layers: list[BatchNormalization]) -> Iterator[None]:
-    """Let each layer put the last batch's statistics, alone, into its moving ones."""
-    before = [(layer.momentum, layer.trainable) for layer in layers]
-    try:
-        for layer in layers:
-            layer.momentum, layer.trainable, layer.uses_batch = 0.0, True, True
-        yield
-    finally:
-        for layer, (momentum, trainable) in zip(layers, before, strict=True):
-            layer.momentum, layer.trainable, layer.uses_batch = momentum, trainable, False
 
 
 def _batches(images: np.ndarray, size: int) -> Iterator[np.ndarray]:
@@ -87,14 +61,3 @@ def _batches(images: np.ndarray, size: int) -> Iterator[np.ndarray]:
         starts.pop()
     for start, end in zip(starts, [*starts[1:], len(images)], strict=True):
         yield images[start:end]
-
-
-def _statistics(layer: BatchNormalization) -> tuple[np.ndarray, np.ndarray]:
-    mean, variance = (keras.ops.convert_to_numpy(v) for v in (layer.moving_mean, layer.moving_variance))
-    return mean.astype("float64"), variance.astype("float64")
-
-
-def _put(layers: list[BatchNormalization], statistics: list[tuple[np.ndarray, np.ndarray]]) -> None:
-    for layer, (mean, variance) in zip(layers, statistics, strict=True):
-        layer.moving_mean.assign(mean.astype("float32"))
-        layer.moving_variance.assign(variance.astype("float32"))

@@ -8,6 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from imgrec.training.optimizers import raw
+
 if TYPE_CHECKING:
     from imgrec.training.live import Live
 
@@ -53,7 +55,7 @@ class Guard(keras.callbacks.Callback):
         """
         self.finite, self.metrics, self.images = finite_check(live.part.weights), live.metrics, images
         scaled = isinstance(live.optimizer, keras.optimizers.LossScaleOptimizer)
-        self.scaled = live.optimizer if scaled else None
+        self.scaled = raw(live.optimizer) if scaled else None
 
     def state(self) -> dict[str, int]:
         """How many steps of the epoch were skipped."""
@@ -66,13 +68,13 @@ class Guard(keras.callbacks.Callback):
     def on_train_batch_begin(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         """Under loss scaling, remember what a step that is skipped must not have changed."""
         if self.scaled:
-            self.applied = int(ops.convert_to_numpy(self.scaled.iterations))
+            self.applied = int(ops.convert_to_numpy(self.scaled._iterations))
             self.counted = [np.array(ops.convert_to_numpy(v)) for v in self.metrics]
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Look at the loss and the weights."""
         logs = {} if logs is None else logs
-        if self.scaled and int(ops.convert_to_numpy(self.scaled.iterations)) == self.applied:
+        if self.scaled and int(ops.convert_to_numpy(self.scaled._iterations)) == self.applied:
             self._skip(logs)
         else:
             self.in_a_row = 0

@@ -115,7 +115,9 @@ class HistoryWriter(keras.callbacks.Callback):
         if self.path is None or not self.rows:
             return
         text = io.StringIO()
-        writer = csv.DictWriter(text, fieldnames=list(self.rows[0]), lineterminator="\n")
+        # An epoch that was judged after an interruption lacks what only its steps could tell.
+        columns = list(dict.fromkeys(name for row in self.rows for name in row))
+        writer = csv.DictWriter(text, fieldnames=columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows)
         write_text(self.path, text.getvalue())

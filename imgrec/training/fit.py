@@ -12,6 +12,7 @@ from imgrec import runtime
 from imgrec.config import OptimConfig
 from imgrec.errors import InputError
 from imgrec.losses import build_loss
+from imgrec.training.averaging import averaging, reserve
 from imgrec.training.bad_steps import BadStep, Guard, named
 from imgrec.training.balanced_accuracy import BalancedAccuracy
 from imgrec.training.callbacks import BestWeights, HistoryWriter, Progress
@@ -21,11 +22,14 @@ from imgrec.training.input_wait import InputWait
 from imgrec.training.interruption import Interruption
 from imgrec.training.keeper import Keep, Keeper, Position
 from imgrec.training.label_sets import ExactMatch, MicroF1
-from imgrec.training.live import Crew, Live, Terms, put
-from imgrec.training.optimizers import build_optimizer
+from imgrec.training.live import Crew, Live, Remembering, Terms, put
+from imgrec.training.optimizers import build_optimizer, go_to_step
 from imgrec.training.phase import Phase as Phase  # those who train find all of it here
 from imgrec.training.phase import Stream as Stream
 from imgrec.training.phase import schedule_end
+from imgrec.training.plateau import plateau
+from imgrec.training.regularize import regularized
+from imgrec.training.sam import sharpness_aware
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,7 @@ def fit_phases(
         BestWeights(optim.patience, model, f"val_{score}"),
         Progress(optim.epochs, steps_per_epoch, optim.batch_size),
         Guard(),
+        tuple(callback for callback in callbacks if isinstance(callback, Remembering)),
     )
     course = _Course(
         model=model,
@@ -166,7 +171,7 @@ class _Course:
                 origin, end, optimizer = begin, schedule_end(self.phases[number:]), None
             if not start or start.place.phase <= number:
                 optimizer = optimizer or self._optimizer(end - origin, terms)
-                optimizer.iterations.assign((begin - origin) * self.steps)
+                go_to_step(optimizer, (begin - origin) * self.steps)
                 self._run_phase(number, begin, optimizer, start, terms)
             begin = phase.until
 
@@ -180,6 +185,7 @@ class _Course:
                 optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
             # Over all variables: those that are frozen now find their slots when they are not any more.
             optimizer.build(self.model.trainable_variables)
+            reserve(optimizer, self.model, self.optim)
         return optimizer
 
     def _run_phase(
@@ -194,9 +200,21 @@ class _Course:
         phase, crew = self.phases[number], self.crew
         part = phase.part or self.model
         position = Position(number, self.steps)
-        callbacks = [position, crew.guard, crew.progress, self.waiting, crew.history, crew.best]
-        callbacks += self.callbacks
-        with frozen(self.model, phase.frozen):
+        callbacks = [
+            position,
+            crew.guard,
+            crew.progress,
+            self.waiting,
+            *self.callbacks,
+            crew.history,
+            crew.best,
+        ]
+        callbacks += self._followers(phase, part, optimizer)
+        with (
+            frozen(self.model, phase.frozen),
+            regularized(part, self.optim),
+            sharpness_aware(part, self.optim),
+        ):
             live = Live(self.model, part, optimizer, self._compile(part, optimizer), crew, terms)
             crew.guard.watch(live, lambda: (*position.last_step, phase.images(position.taken(begin) - 1)))
             keeper = Keeper(self.keep, live, position, self.interruption, phase.until) if self.keep else None
@@ -229,6 +247,17 @@ class _Course:
         if keeper:
             keeper.save(Place(number + 1, phase.until, 0))
 
+    def _followers(
+        self, phase: Phase, part: keras.Model, optimizer: keras.optimizers.Optimizer
+    ) -> list[keras.callbacks.Callback]:
+        """Those who act on an epoch's figures: after the best weights are kept, before anything is saved."""
+
+        def batches(count: int) -> Any:
+            return phase.batches(0).take(count)
+
+        averaged = averaging(optimizer, self.model, part, self.optim, self.phases[-1].until, batches)
+        return [*plateau(optimizer), *averaged]
+
     def _compile(
         self, part: keras.Model, optimizer: keras.optimizers.Optimizer
     ) -> list[keras.metrics.Metric]:
@@ -252,7 +281,7 @@ class _Course:
         everyone = keras.callbacks.CallbackList([*callbacks], model=part)
         everyone.on_train_begin()
         everyone.on_epoch_begin(epoch)
-        judged = part.evaluate(phase.validation, return_dict=True, verbose=0)
+        judged = part.evaluate(phase.validation, return_dict=True, verbose=0, callbacks=everyone)
         everyone.on_epoch_end(epoch, {**logs, **{f"val_{name}": value for name, value in judged.items()}})
         everyone.on_train_end()
 

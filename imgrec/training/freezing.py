@@ -48,12 +48,17 @@ def depth_groups(model: keras.Model) -> list[list[keras.Layer]]:
     A layer belongs to the first endpoint that is computed from it; what leads to `logits` alone, the
     head, is the last group. Endpoints without weights of their own make no group.
     """
-    groups: list[list[keras.Layer]] = []
+    return list(groups_by_endpoint(model).values())
+
+
+def groups_by_endpoint(model: keras.Model) -> dict[str, list[keras.Layer]]:
+    """Return the `depth_groups` under the names of their endpoints, in order."""
+    groups: dict[str, list[keras.Layer]] = {}
     seen: set[int] = set()
     for endpoint in MODELS[model.name].endpoints:
         fresh = [layer for layer in layers_up_to(model, endpoint) if id(layer) not in seen]
         seen.update(id(layer) for layer in fresh)
         weighted = [layer for layer in fresh if layer.trainable_variables]
         if weighted:
-            groups.append(weighted)
+            groups[endpoint] = weighted
     return groups

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import keras
 import numpy as np
@@ -14,6 +14,17 @@ from imgrec.training.callbacks import BestWeights, HistoryWriter, Progress
 from imgrec.training.checkpoint import Place, Snapshot
 
 
+@runtime_checkable
+class Remembering(Protocol):
+    """A callback from outside that remembers something within an epoch."""
+
+    def state(self) -> Any:
+        """What it remembers, as JSON can hold it."""
+
+    def put(self, state: Any) -> None:
+        """Go on from a `state`."""
+
+
 @dataclass(frozen=True)
 class Crew:
     """The callbacks that remember something from epoch to epoch."""
@@ -22,15 +33,19 @@ class Crew:
     best: BestWeights
     progress: Progress
     guard: Guard
+    others: tuple[Remembering, ...] = ()
 
     def state(self) -> dict[str, Any]:
         """What each remembers, as JSON can hold it; the best weights are arrays, and apart."""
-        return {name: getattr(self, name).state() for name in ("history", "best", "progress", "guard")}
+        own = {name: getattr(self, name).state() for name in ("history", "best", "progress", "guard")}
+        return {**own, "others": [other.state() for other in self.others]}
 
     def put(self, state: Mapping[str, Any], best: Sequence[np.ndarray]) -> None:
         """Give each its memory back."""
-        for name, value in state.items():
-            getattr(self, name).put(value)
+        for other, value in zip(self.others, state["others"], strict=True):
+            other.put(value)
+        for name in state.keys() - {"others"}:
+            getattr(self, name).put(state[name])
         self.best.weights = list(best)
 
 

@@ -19,7 +19,7 @@ from imgrec.learning import features, transfer
 from imgrec.models import build_model
 from imgrec.models.weights import reference_names
 from imgrec.training.fit import Fitted, fit_phases
-from imgrec.training.optimizers import cosine_with_warmup
+from imgrec.training.schedules import cosine_with_warmup
 
 PREPROCESS = Preprocess(size=(16, 16), colour="grey")
 SETTINGS: dict[str, Any] = {

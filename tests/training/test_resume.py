@@ -20,6 +20,7 @@ from imgrec.training.every import Every
 from imgrec.training.fit import Fitted, Phase, Stream, fit_phases
 from imgrec.training.keeper import Keep
 from imgrec.training.live import Terms
+from imgrec.training.monitor import Monitor
 
 STEPS, BATCH = 5, 4
 OPTIM = OptimConfig(epochs=3, batch_size=BATCH, learning_rate=0.1, warmup_epochs=0, label_smoothing=0.0)
@@ -103,7 +104,7 @@ def train(
 
 
 def figures(fitted: Fitted) -> list[dict[str, float]]:
-    timing = ("images_per_second", "seconds")
+    timing = ("images_per_second", "seconds", "input_wait", "memory_mb")
     return [{key: value for key, value in row.items() if key not in timing} for row in fitted.history]
 
 
@@ -152,6 +153,31 @@ def test_an_epoch_stopped_in_its_validation_is_judged_again(tmp_path: Path) -> N
         train(phases, keep(tmp_path), callbacks=[At(0, 1, number=signal.SIGINT, testing=True)])
     assert keep(tmp_path).checkpoints.names() == [f"000-000000-{STEPS:08d}"]
     assert_same(train(phases, keep(tmp_path)), whole)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"ema": 0.6, "accumulate": 2, "schedule": "plateau", "schedule_options": ("wait=1", "threshold=0.5")},
+        {"swa_epochs": 2, "sam": 0.05, "optimizer": "adamw", "learning_rate": 0.01},
+    ],
+    ids=["ema", "swa"],
+)
+def test_averages_plateau_and_looks_go_on(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """Stopped in a validation, with the average in the model, and in the middle of an epoch."""
+
+    def part(keeping: Keep | None, *more: keras.callbacks.Callback) -> tuple[keras.Model, Fitted]:
+        model, optim = network(), replace(OPTIM, epochs=3, **settings)
+        groups = {name: model.get_layer(name).trainable_variables for name in ("stem", "logits")}
+        looking = Monitor(groups, 2, BATCH, accumulate=optim.accumulate)
+        phases = [Phase(stream(3), validation(), 3)]
+        return train(phases, keeping, model, optim=optim, callbacks=[looking, *more])
+
+    whole = part(None)
+    for where in (At(1, 1, testing=True), At(2, 1)):
+        with pytest.raises(SystemExit):
+            part(keep(tmp_path), where)
+    assert_same(part(keep(tmp_path)), whole)
 
 
 def test_two_hundred_checkpoints_leave_nothing_behind(tmp_path: Path) -> None:
