@@ -21,6 +21,7 @@ from typing import Any
 import yaml
 
 from imgrec.config import Config
+from imgrec.errors import InputError
 from imgrec.files import write_text
 
 TRAINER = "pipelines.train"
@@ -151,3 +152,15 @@ def main(argv: Sequence[str]) -> None:
 
 if __name__ == "__main__":
     main(sys.argv[1:])
+
+
+def for_one_training(config: Config) -> None:
+    """Refuse settings that make sense for a single training only.
+
+    Raises:
+        InputError: one of them is set.
+    """
+    run = config.run
+    flags = {"preview": run.preview, "lr-find": run.lr_find, "resume": run.resume, "restart": run.restart}
+    for flag in (name for name, value in flags.items() if value):
+        raise InputError(f"--{flag} is for one training: use it with pipelines.train")

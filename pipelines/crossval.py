@@ -10,7 +10,7 @@ from typing import Any
 
 from imgrec.config import Config
 from imgrec.errors import InputError
-from pipelines.child import Training, difference
+from pipelines.child import Training, difference, for_one_training
 from pipelines.cli import guarded, parse, take_recipe
 
 DESCRIPTION = """Train once a fold, and say how well the settings do on images that each model has never seen.
@@ -69,8 +69,7 @@ def check(arguments: Arguments) -> None:
         raise InputError(f"--folds {arguments.folds}: expected 2 or more")
     if config.data.fold:
         raise InputError(f"--fold {config.data.fold}: crossval trains every fold; leave it out")
-    if config.run.preview:
-        raise InputError("--preview draws pictures of one training: use it with pipelines.train")
+    for_one_training(config)
 
 
 def begin(out: Path, arguments: Arguments, command: str) -> dict[str, Any]:

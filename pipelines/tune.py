@@ -15,7 +15,7 @@ import tyro
 from imgrec.config import Config
 from imgrec.errors import InputError
 from pipelines import study as studies
-from pipelines.child import Row, Training, read_history, unfinished, write_recipe
+from pipelines.child import Row, Training, for_one_training, read_history, unfinished, write_recipe
 from pipelines.cli import guarded, parse, take_recipe
 from pipelines.search_space import Space, default_space, read_space
 
@@ -103,8 +103,9 @@ def begin(arguments: Arguments) -> Search:
     config = arguments.config
     if arguments.trials < 1:
         raise InputError(f"--trials {arguments.trials}: expected 1 or more")
-    if config.run.preview or config.data.fold:
-        raise InputError("--preview and --fold are for one training: use them with pipelines.train")
+    for_one_training(config)
+    if config.data.fold:
+        raise InputError(f"--fold {config.data.fold} is for one training: use it with pipelines.train")
     space = default_space(config) if arguments.space == Path() else read_space(arguments.space)
     default = space.values(config)
     out = Path(config.run.out)

@@ -123,6 +123,7 @@ def test_a_killed_command_leaves_no_training_behind_and_goes_on(
         (["--folds", "1"], "--folds 1: expected 2 or more"),
         (["--fold", "1/2"], "crossval trains every fold"),
         (["--preview", "5"], "use it with pipelines.train"),
+        (["--resume"], "--resume is for one training"),
         (["--epoch", "3"], "did you mean --epochs"),
         (["--out", "{stray}"], "holds something that is no cross-validation"),
     ],
