@@ -17,14 +17,25 @@ def seed_everything(seed: int) -> None:
     keras.utils.set_random_seed(seed)
 
 
+# TensorFlow tells nobody whether it was switched on.
+_deterministic = False
+
+
 def use_deterministic_operations() -> None:
     """Let TensorFlow choose only operations that give the same bits each time, for the rest of the process.
 
     Everything must be seeded by then. Some operations get slower, and a few on a GPU raise an error.
     """
+    global _deterministic
     import tensorflow as tf
 
     tf.config.experimental.enable_op_determinism()
+    _deterministic = True
+
+
+def is_deterministic() -> bool:
+    """Whether this process called `use_deterministic_operations`."""
+    return _deterministic
 
 
 def bfloat16_gain() -> float:

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from imgrec import runtime
 from imgrec.data.waiting import Stopwatch
 
 NOTEWORTHY = 0.2
@@ -29,9 +30,10 @@ class InputWait(keras.callbacks.Callback):
         """Return a `tf.data.Dataset` so that it can be measured.
 
         With a strategy it is as it was, and nothing is measured: the strategy asks ahead for its devices, and
-        what it waits for is not what training waits for.
+        what it waits for is not what training waits for. Nor under deterministic operations, to which a clock
+        does not belong.
         """
-        self._stopwatch = None if strategy is not None else Stopwatch()
+        self._stopwatch = None if strategy is not None or runtime.is_deterministic() else Stopwatch()
         return dataset if self._stopwatch is None else self._stopwatch.watch(dataset)
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:

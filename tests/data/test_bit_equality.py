@@ -13,6 +13,7 @@ from pictures import encode, picture
 from PIL import Image
 
 from imgrec.config import AugmentConfig
+from imgrec.data.cache import Cache
 from imgrec.data.dataset import Split
 from imgrec.data.pipeline import evaluation_dataset, training_dataset
 from imgrec.data.preprocess import Preprocess
@@ -94,23 +95,21 @@ def served(paths: list[str], preprocess: Preprocess) -> np.ndarray:
     ],
     ids=["crop", "letterbox, grey", "stretch", "adaptive"],
 )
-def test_training_evaluation_and_serving_see_equal_pixels(
-    paths: list[str], preprocess: Preprocess, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_training_evaluation_and_serving_see_equal_pixels(paths: list[str], preprocess: Preprocess) -> None:
     count = len(paths)
     assert count >= 300 and len({Path(path).read_bytes() for path in paths}) > 0.8 * count
     expected = served(paths, preprocess)
     assert expected.dtype == np.uint8 and len(np.unique(expected)) > 200
     # A class of its own each: the target says which file a shuffled picture came from.
     split = Split(tuple(paths), np.arange(count, dtype=np.int32), paths=tuple(paths))
-    for budget in (0, 1 << 30):
-        monkeypatch.setattr("imgrec.data.pipeline.IN_MEMORY_BYTES", budget)
-        data = training_dataset(split, preprocess, count, PLAIN, batch_size=1, seed=3, steps=count).unbatch()
+    for cache in (Cache("none"), Cache("memory", 1 << 30)):
+        options = {"batch_size": 1, "seed": 3, "steps": count, "cache": cache}
+        data = training_dataset(split, preprocess, count, PLAIN, **options).unbatch()
         seen = np.zeros_like(expected, np.float32)
         for image, target in data.as_numpy_iterator():
             seen[target.argmax()] = image
         assert np.array_equal(seen, expected)
-        batches = evaluation_dataset(split, preprocess, 2, batch_size=50)
+        batches = evaluation_dataset(split, preprocess, 2, batch_size=50, cache=cache)
         assert np.array_equal(np.concatenate([images.numpy() for images, _ in batches]), expected)
 
 
