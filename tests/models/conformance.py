@@ -75,8 +75,9 @@ def check_mixed_precision(
     mixed.set_weights(model.get_weights())
     half = answer(mixed, pixels)
     assert half.dtype == np.float32
-    # bfloat16 keeps 8 bits: the rounding of some hundred layers adds up to some per cent.
-    assert np.abs(half - logits).max() < 0.1 * np.abs(logits).max()
+    # bfloat16 keeps 8 bits: the rounding of some hundred layers adds up to some per cent, of 1001 to 15.
+    bound = 0.1 if len(model.layers) < 2000 else 0.2
+    assert np.abs(half - logits).max() < bound * np.abs(logits).max()
 
 
 def check_gradients(model: keras.Model, pixels: np.ndarray) -> None:
