@@ -15,7 +15,7 @@ import tyro
 from imgrec.config import Config
 from imgrec.errors import InputError
 from pipelines import study as studies
-from pipelines.child import Row, Training, for_one_training, read_history, unfinished, write_recipe
+from pipelines.child import Training, for_one_training, unfinished, write_recipe
 from pipelines.cli import guarded, parse, take_recipe
 from pipelines.search_space import Space, default_space, read_space
 
@@ -158,6 +158,8 @@ def run_trial(search: Search, trial: "optuna.Trial") -> int:
     config = search.space.apply(search.config, trial.params).replace(quantize="none")
     with Training(config, out) as training:
         for row in training.epochs(tick=studies.Beat(trial)):
+            if search.monitor not in row:
+                raise InputError("tune compares accuracies, and images with several labels have none")
             value, epoch = row[search.monitor], int(row["epoch"])
             print(f"{title}  epoch {epoch}/{config.optim.epochs}  {search.monitor} {value:.4f}", flush=True)
             trial.report(value, epoch)
@@ -195,11 +197,7 @@ def _stopped(training: Training) -> bool:
 def outcome(out: Path, monitor: str) -> tuple[float, float]:
     """A finished run's figure on validation, of the epoch whose weights were kept, and its test accuracy."""
     metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
-    value = metrics["validation"]["accuracy"]
-    if monitor != "val_accuracy":
-        kept: Row = next(row for row in read_history(out) if row["epoch"] == metrics["validation"]["epoch"])
-        value = kept[monitor]
-    return value, metrics["test"]["accuracy"]
+    return metrics["validation"][monitor.removeprefix("val_")], metrics["test"]["accuracy"]
 
 
 def finish(search: Search, arguments: Arguments, command: str) -> None:
