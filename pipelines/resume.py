@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from pipelines.job import Job
 
 INDIFFERENT = frozenset(
-    {"data", "out", "resume", "restart", "checkpoint_every", "on_nan", "preview", "tensorboard"}
+    {"data", "download", "out", "resume", "restart", "checkpoint_every", "on_nan", "preview", "tensorboard"}
+    | {"cache"}
 )
-"""Settings that may change between two parts of a run. The place of the data is one, its contents are not."""
+"""Settings that may change between two parts of a run. The place of the data is one, its contents are not;
+what is kept in memory changes no pixel, and the next machine may have less of it."""
 
 
 @dataclass(frozen=True)
