@@ -7,3 +7,7 @@ class InputError(ValueError):
     Every `pipelines.*` command prints it as `error: …` and exits with code 2. Anything else that
     escapes is our own bug and keeps its traceback.
     """
+
+
+class WorkerLost(RuntimeError):
+    """Another host of a training does not answer any more; one line, printed with exit code 1."""

@@ -8,6 +8,8 @@ from typing import Any
 
 import keras
 
+from imgrec.errors import InputError
+
 # Below this gain of bfloat16 over float32 the lost mantissa bits buy nothing.
 WORTHWHILE_GAIN = 1.2
 
@@ -86,13 +88,24 @@ def set_precision(name: str) -> str:
 def choose_strategy(name: str) -> tuple[Any, str]:
     """Return (a `tf.distribute.Strategy` or None, a line that says which devices).
 
-    `auto` mirrors over the GPUs when there are several, and else uses the one device there is.
+    `auto` mirrors over the GPUs when there are several, and else uses the one device there is. `multiworker`
+    waits for the other hosts; nothing may have been computed before.
+
+    Raises:
+        InputError: TF_CONFIG does not say who they are.
     """
+    if name == "multiworker":
+        from imgrec import workers
+
+        team = workers.Team(workers.join())
+        devices = team.strategy.num_replicas_in_sync
+        return team.strategy, f"{devices} device(s) of {team.size} workers, of which this is {team.index}"
     import tensorflow as tf
 
     gpus = tf.config.list_logical_devices("GPU")
     if name == "mirrored" or (name == "auto" and len(gpus) > 1):
-        strategy = tf.distribute.MirroredStrategy()
+        cpus = tf.config.list_logical_devices("CPU")
+        strategy = tf.distribute.MirroredStrategy(None if gpus else [device.name for device in cpus])
         return strategy, f"mirrored over {strategy.num_replicas_in_sync} device(s)"
     if gpus:
         return None, "one GPU"
@@ -100,6 +113,24 @@ def choose_strategy(name: str) -> tuple[Any, str]:
         None,
         f"CPU, {len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores",
     )
+
+
+def even_batch(wanted: int, images: int, strategy: Any) -> int:
+    """Return the images of a step: `wanted`, or fewer where there are fewer, the same number on each device.
+
+    Raises:
+        InputError: `wanted` cannot be split evenly, or there are fewer images than devices.
+    """
+    devices = 1 if strategy is None else strategy.num_replicas_in_sync
+    if wanted % devices:
+        near = [size for size in (wanted // devices * devices, -(-wanted // devices) * devices) if size]
+        raise InputError(
+            f"--batch-size {wanted}: does not split evenly over {devices} devices; "
+            f"{' or '.join(map(str, near))} does"
+        )
+    if images < devices:
+        raise InputError(f"{images} training images: fewer than the {devices} devices; use --strategy none")
+    return min(wanted, images // devices * devices)
 
 
 def scope(strategy: Any) -> contextlib.AbstractContextManager[Any]:

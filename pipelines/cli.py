@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
 from imgrec.config import Config, from_mapping
-from imgrec.errors import InputError
+from imgrec.errors import InputError, WorkerLost
 
 T = TypeVar("T")
 RECIPES = Path(__file__).parent / "recipes"
@@ -23,8 +23,8 @@ RECIPES = Path(__file__).parent / "recipes"
 def guarded(command: Callable[[], int | None]) -> NoReturn:
     """Run `command` and exit: its return value or 0; 2 on bad input or a full disk; 130, 143 interrupted.
 
-    An `InputError` is printed as one line on standard error. Any other exception keeps its traceback
-    and exits with 1: it is our own bug.
+    An `InputError` is printed as one line on standard error, and so is `WorkerLost`, with 1. Any other
+    exception keeps its traceback and exits with 1: it is our own bug.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     signal.signal(signal.SIGTERM, _terminated)
@@ -33,6 +33,9 @@ def guarded(command: Callable[[], int | None]) -> NoReturn:
     except InputError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         code = 2
+    except WorkerLost as error:
+        print(f"error: {error}", file=sys.stderr)
+        code = 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         code = 130

@@ -1,16 +1,16 @@
 """From settings to everything a training needs: data, model, devices; and the overview of it."""
 
+import dataclasses
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from imgrec.config import AugmentConfig, Config, LossConfig, TransferConfig
-from imgrec.data import adapt
+from imgrec.config import Config, LossConfig, TransferConfig
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources import Source
 from imgrec.errors import InputError
-from imgrec.training.every import Every
-from pipelines import objective
+from imgrec.workers import Team
+from pipelines import checks, objective
 from pipelines.objective import Objective
 from pipelines.plan import Plan, make_plan
 
@@ -32,6 +32,8 @@ class Job:
     objective: Objective
     cache: Any
     """The decoded pictures that are kept in memory, an `imgrec.data.cache.Cache`."""
+    team: Team = field(default_factory=Team)
+    """Those who train; more than one under `--strategy multiworker`."""
     notes: tuple[str, ...] = ()
     """What the user should hear about, one line each."""
 
@@ -101,7 +103,9 @@ def prepare(config: Config, command: str, precision: str = "") -> Job:
     from imgrec.training import optimizers
 
     optimizers.check(config.optim)
-    _check(config)
+    checks.check(config)
+    strategy, devices = runtime.choose_strategy(config.run.strategy)
+    optimizers.check(config.optim, strategy)
     source = load_source(config.data, config.run.seed)
     if config.data.long_tail:
         source = long_tailed(source, config.data.long_tail, config.run.seed)
@@ -115,12 +119,10 @@ def prepare(config: Config, command: str, precision: str = "") -> Job:
     aims = objective.decide(config, source)
     shown = order_of(source.train.labels, len(source.classes), aims.balance.sampling, config.run.seed).size
     plan = make_plan(config, source)
-    strategy, devices = runtime.choose_strategy(config.run.strategy)
-    optimizers.check(config.optim, strategy)
     chosen = runtime.set_precision(precision or config.run.precision)
     machine = {"precision": chosen, "devices": devices}
     model, about_weights = _build(config, plan, strategy)
-    batch_size = min(config.optim.batch_size, shown)
+    batch_size = runtime.even_batch(config.optim.batch_size, shown, strategy)
     job = Job(
         plan.config,
         source,
@@ -134,12 +136,27 @@ def prepare(config: Config, command: str, precision: str = "") -> Job:
         command,
         aims,
         Cache(config.data.cache),
+        Team(strategy),
         (*source.notes, *about_weights, *([aims.balance.note] if aims.balance.note else [])),
     )
     for note in job.notes:
         print(f"note: {note}")
     print(overview(job), flush=True)
     return job
+
+
+def alone(job: Job) -> Job:
+    """Return the job as its chief goes on with it after training: on one host, with a model of its own.
+
+    Answers of a model under a strategy of several hosts need all of them.
+    """
+    if job.team.size == 1:
+        return job
+    import keras
+
+    model = keras.models.clone_model(job.model)
+    model.set_weights(job.model.get_weights())
+    return dataclasses.replace(job, model=model, strategy=None, team=Team())
 
 
 def _build(config: Config, plan: Plan, strategy: Any) -> tuple[Any, tuple[str, ...]]:
@@ -168,67 +185,6 @@ def _build(config: Config, plan: Plan, strategy: Any) -> tuple[Any, tuple[str, .
     from imgrec.learning import transfer
 
     return model, (transfer.load_weights(model, config.transfer.weights), *transfer.notes(config))
-
-
-def _check(config: Config) -> None:
-    """Refuse numbers that cannot be meant, and unknown adaptive steps, before any data is read."""
-    adapt.parse(config.data.adapt)
-    Every.parse(config.run.checkpoint_every)
-    optim, quantize = config.optim, config.quantize
-    positive = {"epochs": optim.epochs, "batch_size": optim.batch_size, "learning_rate": optim.learning_rate}
-    positive["calibration_images"] = quantize.calibration_images
-    if quantize.quantize == "qat":
-        positive |= {"qat_epochs": quantize.qat_epochs, "qat_learning_rate": quantize.qat_learning_rate}
-    for name, value in positive.items():
-        if value <= 0:
-            raise InputError(f"--{name.replace('_', '-')} {value}: expected more than 0")
-    for name, share in {
-        "label_smoothing": optim.label_smoothing,
-        "mix_probability": config.augment.mix_probability,
-        "cutmix_share": config.augment.cutmix_share,
-        "crop_share": config.augment.crop_share,
-        "erasing": config.augment.erasing,
-        "erasing_area": config.augment.erasing_area,
-    }.items():
-        if not 0 <= share <= 1:
-            raise InputError(f"--{name.replace('_', '-')} {share}: expected a share from 0 to 1")
-    if not 0 <= config.run.preview <= 1000:
-        raise InputError(f"--preview {config.run.preview}: expected 1 to 1000 pictures, or 0 to train")
-    if config.run.monitor_every < 0:
-        raise InputError(f"--monitor-every {config.run.monitor_every}: expected a number of steps, or 0")
-    augment = config.augment
-    if min(augment.mixup, augment.cutmix, augment.mix_epochs, optim.weight_decay, optim.warmup_epochs) < 0:
-        raise InputError(
-            "--mixup, --cutmix, --mix-epochs, --weight-decay and --warmup-epochs: expected 0 or more"
-        )
-    if optim.mask_loss:
-        _check_mask_loss(config)
-    if augment.augment:
-        _check_line(augment)
-
-
-def _check_line(augment: AugmentConfig) -> None:
-    """Refuse a line that cannot be read, or that a flag contradicts."""
-    from imgrec.data.augment.compose import parse
-
-    parse(augment.augment)
-    if augment.crop not in ("auto", "none"):
-        raise InputError(
-            f"--crop {augment.crop}: --augment says it all; put crop(pad=4) or resized_crop there"
-        )
-
-
-def _check_mask_loss(config: Config) -> None:
-    """Refuse a loss of the occlusion mask that nothing could be learned from."""
-    augment, weight = config.augment, config.optim.mask_loss
-    if weight < 0:
-        raise InputError(f"--mask-loss {weight}: expected 0 or more")
-    if not augment.erasing:
-        raise InputError(f"--mask-loss {weight}: nothing is hidden without erasing: add --erasing 0.5")
-    if (augment.mixup or augment.cutmix) and augment.mix_probability:
-        raise InputError(f"--mask-loss {weight}: cannot follow what is hidden in mixed images; use no mixing")
-    if config.transfer.freeze != "none":
-        raise InputError(f"--mask-loss {weight}: expected a network that learns as a whole: --freeze none")
 
 
 def overview(job: Job) -> str:

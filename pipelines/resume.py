@@ -72,6 +72,8 @@ def take_up(job: "Job", before: Unfinished) -> Path:
             f"{before.folder}: an unfinished run that differs: {'; '.join(changed)}. Ask for the same, name "
             "another --out, or throw it away by --restart"
         )
+    if not job.team.is_chief:
+        return before.folder
     bundle.claim(before.folder)
     versions = runtime.versions()
     old = before.run["versions"]
@@ -96,7 +98,8 @@ def keep(job: "Job", folder: Path, stage: str) -> "Keep":
     kept = json.dumps(_decisive(job.config.flat()), sort_keys=True)
     facts = {"config": hashlib.sha256(kept.encode()).hexdigest(), "data": job.source.fingerprint}
     every = Every.parse(job.config.run.checkpoint_every)
-    return Keep(Checkpoints(folder / bundle.CHECKPOINTS / stage, facts), every, job.config.optim.on_nan)
+    checkpoints = Checkpoints(folder / bundle.CHECKPOINTS / stage, facts)
+    return Keep(checkpoints, every, job.config.optim.on_nan, job.team)
 
 
 def _decisive(flat: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ def run(config: Config, command: str = "imgrec") -> int:
 
     Raises:
         InputError: bad settings or data; `config.run.out` is then as it was.
+        WorkerLost: another host of the training does not answer.
     """
     from imgrec import bundle
     from pipelines import resume
@@ -36,7 +37,7 @@ def run(config: Config, command: str = "imgrec") -> int:
     import_frameworks()
     from pipelines import outcome
     from pipelines.exports import export
-    from pipelines.job import prepare
+    from pipelines.job import alone, prepare
 
     job = prepare(config, command, before.precision if before else "")
     if config.run.preview:
@@ -47,10 +48,13 @@ def run(config: Config, command: str = "imgrec") -> int:
         from pipelines.lr_find import lr_find
 
         return lr_find(job, out)
-    folder = resume.take_up(job, before) if before else bundle.begin(out)
-    if not before:
-        outcome.write_inputs(job, folder)
-    fitted = _fit(job, folder)
+    with job.team.together():
+        folder = _folder(job, out, before)
+        fitted = _fit(job, folder)
+    if not job.team.is_chief:
+        print(f"\nworker {job.team.index}: done; worker 0 measures, exports and writes {out}", flush=True)
+        return 0
+    job = alone(job)
     print(f"\nbest epoch: {fitted.best_epoch}; measuring on {len(job.source.test):,} test images", flush=True)
     bundle.write_file(folder / "model.keras", lambda path: job.model.save(path))
     result = outcome.evaluate(job, folder)
@@ -58,6 +62,24 @@ def run(config: Config, command: str = "imgrec") -> int:
     outcome.write_results(job, folder, fitted, result, exported)
     bundle.finish(folder, out)
     return outcome.announce(out, result, exported)
+
+
+def _folder(job: Any, out: Path, before: Any) -> Path:
+    """Return the folder that the run is written to, its inputs recorded in it by the chief."""
+    from imgrec import bundle
+    from pipelines import outcome, resume
+
+    job.team.same("the command or the data", f"{job.config.flat()} {job.source.fingerprint}")
+    job.team.same("the unfinished run to go on with", str(before.folder.name) if before else "")
+    if before:
+        folder = resume.take_up(job, before)
+    elif job.team.is_chief:
+        folder = bundle.begin(out)
+        outcome.write_inputs(job, folder)
+    else:
+        folder = bundle.staging_of(out)
+    job.team.meet()
+    return folder
 
 
 def _fit(job: Any, folder: Path) -> Any:
@@ -73,7 +95,7 @@ def _fit(job: Any, folder: Path) -> Any:
     callbacks: list[Any] = []
     if job.config.run.monitor_every:
         callbacks.append(monitor(job, folder))
-    if job.config.run.tensorboard:
+    if job.config.run.tensorboard and job.team.is_chief:
         callbacks.append(keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False))
     return fit_phases(
         job.model,
@@ -84,7 +106,7 @@ def _fit(job: Any, folder: Path) -> Any:
         loss=job.objective.loss,
         score=job.objective.score,
         strategy=job.strategy,
-        history_path=folder / "history.csv",
+        history_path=folder / "history.csv" if job.team.is_chief else None,
         callbacks=callbacks,
         keep=resume.keep(job, folder, "train"),
     )

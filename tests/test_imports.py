@@ -7,9 +7,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 RANKS = {
-    "imgrec.errors": -1,
-    "imgrec.files": -1,
+    "imgrec.errors": -2,
+    "imgrec.files": -2,
     "imgrec.settings": -1,
+    "imgrec.workers": -1,
     "imgrec.config": 0, "imgrec.registry": 0, "imgrec.runtime": 0,
     "imgrec.layers": 1, "imgrec.data": 1, "imgrec.losses": 1,
     "imgrec.models": 2,

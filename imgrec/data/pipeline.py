@@ -298,4 +298,6 @@ def _map(dataset: tf.data.Dataset, function: Callable[..., Any]) -> tf.data.Data
 def _deterministic(dataset: tf.data.Dataset) -> tf.data.Dataset:
     options = tf.data.Options()
     options.deterministic = True
+    # Several hosts: each takes its part of every batch. By files it would take batches of its own.
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)

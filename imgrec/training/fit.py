@@ -146,7 +146,7 @@ class _Course:
             except BadStep as bad:
                 raise InputError(f"{bad.advice}{named(bad.images)}") from None
         with self.interruption.installed():
-            start, last = self.keep.checkpoints.newest(), None
+            start, last = self.keep.newest(), None
             if start:
                 done = start.place.phase == len(self.phases)
                 print("trained already" if done else f"going on at {start.place}", flush=True)

@@ -1,8 +1,9 @@
 """When a training is saved, and how an epoch goes on that an earlier process began."""
 
+import signal
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,7 @@ from imgrec.training.checkpoint import Checkpoints, Place, Snapshot
 from imgrec.training.every import Every
 from imgrec.training.interruption import Interruption
 from imgrec.training.live import LOWER, Live
+from imgrec.workers import Team
 
 MOST_RETURNS = 3
 """How often a training goes back to a checkpoint because of a bad step."""
@@ -26,9 +28,26 @@ class Keep:
     checkpoints: Checkpoints
     every: Every
     on_nan: Literal["stop", "rollback"] = "stop"
+    team: Team = field(default_factory=Team)
+    """Those who train; the chief writes, all read."""
+
+    def newest(self) -> Snapshot | None:
+        """Return the newest whole checkpoint, the same on every worker; None where nothing was ever saved.
+
+        Raises:
+            InputError: there are checkpoints, but none is whole, or the workers do not see the same.
+        """
+        found = self.checkpoints.newest() if self.team.is_chief else None
+        self.team.meet()  # what is damaged has been set aside
+        if not self.team.is_chief:
+            found = self.checkpoints.newest()
+        self.team.same("the newest checkpoint", str(found.place) if found else "")
+        return found
 
     def save(self, snapshot: Snapshot) -> bool:
         """Write a checkpoint; where that fails, say why and which one stays. Return whether it worked."""
+        if not self.team.is_chief:
+            return True
         try:
             self.checkpoints.save(snapshot)
         except OSError as why:
@@ -49,7 +68,8 @@ class Keep:
         about = f"{bad.advice}{named(bad.images)}"
         if bad.images:
             about += f" (all: {self._list(bad)})"
-        newest = self.checkpoints.newest()
+        several = len(self.checkpoints.names()) > 1
+        newest = self.newest()
         if newest is None:
             raise InputError(f"{about}; no checkpoint had been saved") from None
         if self.on_nan == "stop":
@@ -61,15 +81,17 @@ class Keep:
             raise InputError(
                 f"{about}; after {returns} returns with lower rates; the checkpoint at {newest.place} is kept"
             ) from None
-        names = self.checkpoints.names()
-        if newest.place == last and len(names) > 1:
-            self.checkpoints.set_aside(names[-1], "bad")
-            newest = self.checkpoints.newest() or newest
+        if newest.place == last and several:
+            if self.team.is_chief:
+                self.checkpoints.set_aside(self.checkpoints.names()[-1], "bad")
+            newest = self.newest() or newest
         print(f"\n{bad}{named(bad.images)}: back to {newest.place}, rate × {LOWER:g}", flush=True)
         return newest
 
     def _list(self, bad: BadStep) -> Path:
         path = self.checkpoints.folder / "bad_step.txt"
+        if not self.team.is_chief:
+            return path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(
             "".join(f"{image}\n" for image in bad.images), encoding="utf-8", errors="surrogateescape"
@@ -151,13 +173,15 @@ class Keeper(keras.callbacks.Callback):
         """Save if it is time and the epoch has more steps, or if asked to end."""
         self.logs = dict(logs or {})
         self.steps += 1
+        due = self._is_due_together()
         if self.interruption.asked:
             self._save_and_leave(self.position.place)
-        elif self.position.step < self.position.steps and self._is_due():
+        elif self.position.step < self.position.steps and due:
             self.save(self.position.place)
 
     def on_test_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         """Do not wait for the end of validation, which will be run again."""
+        self._is_due_together()
         if self.interruption.asked:
             self._save_and_leave(self.position.place)
 
@@ -167,9 +191,10 @@ class Keeper(keras.callbacks.Callback):
         if epoch + 1 >= self.until or self.model.stop_training:
             return
         place = Place(self.position.phase, epoch + 1, 0)
+        due = self._is_due_together()
         if self.interruption.asked:
             self._save_and_leave(place)
-        elif self._is_due():
+        elif due:
             self.save(place)
 
     def save(self, place: Place) -> bool:
@@ -191,8 +216,13 @@ class Keeper(keras.callbacks.Callback):
             print(f"\nsaved at {place}; the same command goes on from there", flush=True)
         self.interruption.leave()
 
-    def _is_due(self) -> bool:
-        return self.keep.every.is_due(self.steps, time.monotonic() - self.since, self.epochs)
+    def _is_due_together(self) -> bool:
+        """Whether it is time for any worker; one that was asked to end asks all, so that all save here."""
+        due = self.keep.every.is_due(self.steps, time.monotonic() - self.since, self.epochs)
+        asked, due = self.keep.team.any(bool(self.interruption.asked), due)
+        if asked and not self.interruption.asked:
+            self.interruption.asked = signal.SIGTERM
+        return due
 
     def _saved(self) -> None:
         self.steps = self.epochs = 0

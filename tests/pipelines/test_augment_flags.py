@@ -9,7 +9,7 @@ from PIL import Image
 
 from imgrec.config import Config, from_mapping
 from imgrec.errors import InputError
-from pipelines.job import _check
+from pipelines.checks import check
 
 
 @pytest.mark.parametrize(
@@ -25,14 +25,14 @@ from pipelines.job import _check
 )
 def test_contradictions_are_named(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError) as caught:
-        _check(Config().replace(**settings))
+        check(Config().replace(**settings))
     assert message in str(caught.value)
 
 
 def test_a_recipe_may_hold_a_line_beside_the_section_of_its_name() -> None:
     config = from_mapping({"augment": {"augment": "flip|blur", "mixup": 0.2}, "epochs": 2})
     assert config == from_mapping({"augment": "flip|blur", "mixup": 0.2, "epochs": 2})
-    _check(config.replace(crop="none", erasing=0.5, mask_loss=0.0))
+    check(config.replace(crop="none", erasing=0.5, mask_loss=0.0))
 
 
 @pytest.fixture

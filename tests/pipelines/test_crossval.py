@@ -44,7 +44,7 @@ def starts(log: Path) -> list[int]:
     return [int(line.split()[1]) for line in log.read_text().splitlines() if line.startswith("started")]
 
 
-def waits_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+def waits_for(condition: Callable[[], bool], seconds: float = 180) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "nothing happened"

@@ -10,7 +10,7 @@ import pytest
 
 from imgrec.config import Config
 from imgrec.errors import InputError
-from pipelines.job import _check
+from pipelines.checks import check
 
 
 @pytest.mark.parametrize(
@@ -26,13 +26,13 @@ from pipelines.job import _check
 )
 def test_contradictions_are_named(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError) as caught:
-        _check(Config().replace(**settings))
+        check(Config().replace(**settings))
     assert message in str(caught.value)
 
 
 def test_what_goes_together_passes() -> None:
-    _check(Config().replace(mask_loss=1.0, erasing=0.5))
-    _check(Config().replace(erasing=0.5, cutmix=1.0))
+    check(Config().replace(mask_loss=1.0, erasing=0.5))
+    check(Config().replace(erasing=0.5, cutmix=1.0))
 
 
 @pytest.mark.slow
