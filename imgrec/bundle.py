@@ -84,7 +84,7 @@ def claim(staging: Path) -> None:
         staging.mkdir(parents=True, exist_ok=True)
         return
     (staging / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
-    _release(staging)
+    release(staging)
     descriptor = os.open(staging / CHECKPOINTS / ".lock", os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -101,7 +101,8 @@ def claim(staging: Path) -> None:
     _claims[staging] = descriptor
 
 
-def _release(staging: Path) -> None:
+def release(staging: Path) -> None:
+    """Let another process write to an unfinished run that this one has claimed."""
     if staging in _claims:
         os.close(_claims.pop(staging))
 
@@ -158,7 +159,7 @@ def finish(staging: Path, out: Path) -> None:
             shutil.rmtree(retired)
         os.replace(out, retired)
     os.replace(staging, out)
-    _release(staging)
+    release(staging)
     shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)  # last: until now the run could go on from them
     if retired.exists():
         shutil.rmtree(retired)

@@ -31,7 +31,7 @@ def use_deterministic_operations() -> None:
     global _deterministic
     import tensorflow as tf
 
-    tf.config.experimental.enable_op_determinism()
+    tf.config.experimental.enable_op_determinism()  # of the input too, under any backend
     _deterministic = True
 
 
@@ -76,6 +76,8 @@ def set_precision(name: str) -> str:
 
     `name` is auto, float32, mixed_bfloat16 or mixed_float16; auto measures `bfloat16_gain`.
     """
+    if backend() == "jax":
+        return _jax_precision(name)
     if name != "auto":
         keras.config.set_dtype_policy(name)
         return name
@@ -85,6 +87,17 @@ def set_precision(name: str) -> str:
     return f"{chosen} (bfloat16 runs {gain:.2f} × as fast as float32 here)"
 
 
+def _jax_precision(name: str) -> str:
+    import jax
+
+    if name == "mixed_float16":
+        raise InputError("--precision mixed_float16 under JAX: take mixed_bfloat16, which needs no scaling")
+    platform = jax.devices()[0].platform
+    chosen = name if name != "auto" else "float32" if platform == "cpu" else "mixed_bfloat16"
+    keras.config.set_dtype_policy(chosen)
+    return chosen if name != "auto" else f"{chosen} ({platform})"
+
+
 def choose_strategy(name: str) -> tuple[Any, str]:
     """Return (a `tf.distribute.Strategy` or None, a line that says which devices).
 
@@ -92,11 +105,17 @@ def choose_strategy(name: str) -> tuple[Any, str]:
     waits for the other hosts; nothing may have been computed before.
 
     Raises:
-        InputError: TF_CONFIG does not say who they are.
+        InputError: TF_CONFIG does not say who they are; or there is no TPU that this TensorFlow can use.
     """
-    if name == "multiworker":
-        from imgrec import workers
+    from imgrec import workers
 
+    if backend() == "jax":
+        from imgrec import jax_devices
+
+        return jax_devices.choose(name, workers.cluster() if name == "multiworker" else None)
+    if name == "tpu":
+        return _tpu()
+    if name == "multiworker":
         team = workers.Team(workers.join())
         devices = team.strategy.num_replicas_in_sync
         return team.strategy, f"{devices} device(s) of {team.size} workers, of which this is {team.index}"
@@ -113,6 +132,27 @@ def choose_strategy(name: str) -> tuple[Any, str]:
         None,
         f"CPU, {len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores",
     )
+
+
+def _tpu() -> tuple[Any, str]:
+    """Return the strategy of TensorFlow's TPU; 2.19.1 is its last release that has one."""
+    import tensorflow as tf
+
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect(tpu="local")
+    except (ValueError, KeyError, tf.errors.OpError) as error:
+        why = str(error).splitlines()[0]
+        raise InputError(
+            f"--strategy tpu: TensorFlow {tf.__version__} finds no TPU ({why}); use KERAS_BACKEND=jax with "
+            "pip install 'jax[tpu]' (python -m pipelines.doctor says more)"
+        ) from None
+    strategy = tf.distribute.TPUStrategy(resolver)
+    return strategy, f"TPU, {strategy.num_replicas_in_sync} cores"
+
+
+def backend() -> str:
+    """The library that Keras computes with: tensorflow or jax."""
+    return str(keras.backend.backend())
 
 
 def even_batch(wanted: int, images: int, strategy: Any) -> int:
@@ -133,6 +173,13 @@ def even_batch(wanted: int, images: int, strategy: Any) -> int:
     return min(wanted, images // devices * devices)
 
 
+def even_images(images: int, strategy: Any) -> int:
+    """Return how many of the validation images are used: under JAX, what splits evenly over the devices."""
+    if strategy is None or backend() != "jax":
+        return images
+    return images // strategy.num_replicas_in_sync * strategy.num_replicas_in_sync
+
+
 def scope(strategy: Any) -> contextlib.AbstractContextManager[Any]:
     """The context in which models and optimisers of `strategy` are built; None needs none."""
     return contextlib.nullcontext() if strategy is None else strategy.scope()
@@ -142,6 +189,8 @@ def wants_jit() -> bool | str:
     """Whether a step should be compiled by XLA: on a CPU it halves the speed of a convolution's step."""
     import tensorflow as tf
 
+    if backend() == "jax":
+        return "auto"
     return "auto" if tf.config.list_logical_devices("GPU") else False
 
 
@@ -158,6 +207,7 @@ def versions() -> dict[str, str]:
         "imgrec": imgrec.__version__,
         "python": platform.python_version(),
         "keras": keras.__version__,
+        "backend": backend(),
         "tensorflow": tf.__version__,
         "numpy": numpy.__version__,
     }

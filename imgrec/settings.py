@@ -230,10 +230,10 @@ class RunConfig:
     """Seed of split, weights, order, augmentation and mixing; equal seeds give equal histories."""
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
     """Compute type; auto measures whether bfloat16 is faster on this hardware and else stays float32."""
-    strategy: Literal["auto", "none", "mirrored", "multiworker"] = "auto"
+    strategy: Literal["auto", "none", "mirrored", "multiworker", "tpu"] = "auto"
     """Devices; auto takes one device, or mirrors over all GPUs where there are several. multiworker: several
     hosts, each running this very command with its own TF_CONFIG, the same data, and --out in a folder they
-    share."""
+    share. With KERAS_BACKEND=jax, auto takes all devices; tpu insists on TPUs."""
     preview: int = 0
     """Write a contact sheet of this many training pictures to OUT.preview.png and stop; 0 trains."""
     lr_find: bool = False

@@ -8,6 +8,7 @@ TensorFlow knows them by the environment variable TF_CONFIG, which each host is 
 import contextlib
 import json
 import os
+import re
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +17,7 @@ import keras
 import numpy as np
 
 from imgrec.errors import InputError, WorkerLost
+from imgrec.jax_devices import JaxDevices
 
 EXAMPLE = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
 
@@ -27,12 +29,9 @@ class Team:
     """
 
     def __init__(self, strategy: Any = None) -> None:
-        resolver: Any = getattr(strategy, "cluster_resolver", None)
-        workers = len(resolver.cluster_spec().as_dict().get("worker", ())) if resolver else 1
         self.strategy = strategy
         self._gathering: Any = None
-        self.size = max(workers, 1)
-        self.index = int(resolver.task_id or 0) if self.size > 1 else 0
+        self.size, self.index = _place(strategy)
 
     @property
     def is_chief(self) -> bool:
@@ -60,6 +59,10 @@ class Team:
                 "on every worker: give all the same command and data, and an --out that they share"
             )
 
+    def share(self, dataset: Any) -> Any:
+        """Return what of a dataset this worker feeds: TensorFlow divides it by itself, JAX does not."""
+        return self.strategy.share(dataset) if isinstance(self.strategy, JaxDevices) else dataset
+
     def meet(self) -> None:
         """Wait until every worker is here."""
         self.any(False)
@@ -74,18 +77,11 @@ class Team:
         if self.size == 1:
             yield
             return
-        import tensorflow as tf
-
         try:
             yield
-        except (
-            tf.errors.UnavailableError,
-            tf.errors.AbortedError,
-            tf.errors.CancelledError,
-            tf.errors.DeadlineExceededError,
-            tf.errors.FailedPreconditionError,
-            tf.errors.InternalError,
-        ) as error:
+        except _lost() as error:
+            if isinstance(error, ValueError) and not re.match("[A-Z_]+: ", str(error)):
+                raise  # none of communication, which begins with its status
             why = type(error).__name__
             raise WorkerLost(
                 f"worker {self.index} of {self.size}: another one does not answer ({why}); start all of them "
@@ -93,7 +89,9 @@ class Team:
             ) from None
 
     def _gather(self, values: list[float]) -> np.ndarray:
-        """Return every replica's values, `[replicas, len(values)]`."""
+        """Return every worker's, or every replica's, values, `[…, len(values)]`."""
+        if isinstance(self.strategy, JaxDevices):
+            return self.strategy.gather(values)
         import tensorflow as tf
 
         def gather(own: Any) -> Any:
@@ -107,20 +105,46 @@ class Team:
         return np.asarray(self.strategy.experimental_local_results(gathered)[0])
 
 
+def _lost() -> tuple[type[Exception], ...]:
+    """What the backend raises when another worker does not answer."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return (jax.errors.JaxRuntimeError, ValueError)
+    import tensorflow as tf
+
+    names = ("Unavailable", "Aborted", "Cancelled", "DeadlineExceeded", "FailedPrecondition", "Internal")
+    return tuple(getattr(tf.errors, f"{name}Error") for name in names)
+
+
+def _place(strategy: Any) -> tuple[int, int]:
+    """Return the number of workers, and which of them this is."""
+    if isinstance(strategy, JaxDevices):
+        return strategy.workers, strategy.index
+    resolver: Any = getattr(strategy, "cluster_resolver", None)
+    size = len(resolver.cluster_spec().as_dict().get("worker", ())) if resolver else 1
+    return (size, int(resolver.task_id or 0)) if size > 1 else (1, 0)
+
+
 def join() -> Any:
     """Meet the workers that TF_CONFIG names; return their strategy. Nothing may have been computed before.
 
     Raises:
         InputError: TF_CONFIG is not set, or is no such cluster.
     """
-    _check_environment()
+    cluster()
     import tensorflow as tf
 
     repair_keras()
     return tf.distribute.MultiWorkerMirroredStrategy()
 
 
-def _check_environment() -> None:
+def cluster() -> tuple[list[str], int]:
+    """Return the addresses of all workers, and which of them this is, as TF_CONFIG says.
+
+    Raises:
+        InputError: it is not set, or says something else.
+    """
     text = os.environ.get("TF_CONFIG", "")
     if not text:
         raise InputError(
@@ -130,13 +154,13 @@ def _check_environment() -> None:
     try:
         config = json.loads(text)
         workers, index = config["cluster"]["worker"], config["task"]["index"]
-        good = config["task"]["type"] == "worker" and 0 <= int(index) < len(workers)
+        if config["task"]["type"] == "worker" and 0 <= int(index) < len(workers):
+            return list(workers), int(index)
     except (ValueError, KeyError, TypeError):
-        good = False
-    if not good:
-        raise InputError(
-            f"TF_CONFIG={text!r}: expected workers, and this host's index among them, like {EXAMPLE}"
-        )
+        pass
+    raise InputError(
+        f"TF_CONFIG={text!r}: expected workers, and this host's index among them, like {EXAMPLE}"
+    )
 
 
 def repair_keras() -> None:

@@ -8,6 +8,8 @@ from imgrec.training.every import Every
 
 def check(config: Config) -> None:
     """Refuse numbers that cannot be meant, and unknown adaptive steps, before any data is read."""
+    from imgrec import runtime
+
     if config.run.strategy == "multiworker":
         _check_workers(config)
     adapt.parse(config.data.adapt)
@@ -34,6 +36,8 @@ def check(config: Config) -> None:
         raise InputError(f"--preview {config.run.preview}: expected 1 to 1000 pictures, or 0 to train")
     if config.run.monitor_every < 0:
         raise InputError(f"--monitor-every {config.run.monitor_every}: expected a number of steps, or 0")
+    if config.run.monitor_every and runtime.backend() != "tensorflow":
+        raise InputError(f"--monitor-every: written for TensorFlow, and the backend is {runtime.backend()}")
     augment = config.augment
     if min(augment.mixup, augment.cutmix, augment.mix_epochs, optim.weight_decay, optim.warmup_epochs) < 0:
         raise InputError(

@@ -29,10 +29,9 @@ PURPOSES = {
 GIGABYTE = 1e9
 LITTLE_MEMORY, LITTLE_DISK = 4 * GIGABYTE, 2 * GIGABYTE
 TPU = (
-    "a TPU is here, and pipelines.train does not use it: its TensorFlow, {tensorflow}, has none (2.19.1 was "
-    "the last that had), and export needs TensorFlow; it trains on the processor. imgrec.models and Keras's "
-    "fit run on JAX, so far tried on JAX's processor devices only: pip install 'jax[tpu]>=0.10,<0.11', and "
-    "KERAS_BACKEND=jax before keras is imported. On Colab a GPU runtime is the way to a trained file"
+    "a TPU is here, and TensorFlow {tensorflow} cannot use it (2.19.1 was the last that could): "
+    "pip install 'jax[tpu]>=0.10,<0.11', and KERAS_BACKEND=jax before python -m pipelines.train --strategy tpu; "
+    "so far tried on JAX's processor devices only. A process on TensorFlow then exports, on the processor"
 )
 
 
@@ -74,10 +73,9 @@ def faults_of(facts: dict[str, Any]) -> list[str]:
     error = facts["tensorflow"].get("error")
     if error:
         faults.append(f"TensorFlow cannot be used: {error}")
-    if facts["keras_backend"] != "tensorflow":
+    if facts["keras_backend"] not in ("tensorflow", "jax"):
         faults.append(
-            f"Keras runs on {facts['keras_backend']}: pipelines.train needs KERAS_BACKEND=tensorflow, "
-            "for its export does"
+            f"Keras runs on {facts['keras_backend']}: pipelines.train needs KERAS_BACKEND=tensorflow, or jax"
         )
     return faults
 

@@ -5,6 +5,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from imgrec.config import Config, LossConfig, TransferConfig
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources import Source
@@ -80,10 +82,14 @@ class Job:
 
     def validation_dataset(self) -> Any:
         """The validation images once, in order, as they are."""
+        from imgrec import runtime
         from imgrec.data.pipeline import evaluation_dataset
 
-        classes = len(self.source.classes)
-        return evaluation_dataset(self.source.val, self.preprocess, classes, self.batch_size, self.cache)
+        classes, split = len(self.source.classes), self.source.val
+        even = runtime.even_images(len(split), self.strategy)
+        if even < len(split):
+            split = split.take(np.arange(even))
+        return evaluation_dataset(split, self.preprocess, classes, self.batch_size, self.cache)
 
 
 def prepare(config: Config, command: str, precision: str = "") -> Job:

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 INDIFFERENT = frozenset(
     {"data", "download", "out", "resume", "restart", "checkpoint_every", "on_nan", "preview", "tensorboard"}
-    | {"cache"}
+    | {"cache", "strategy"}
 )
 """Settings that may change between two parts of a run. The place of the data is one, its contents are not;
-what is kept in memory changes no pixel, and the next machine may have less of it."""
+what is kept in memory changes no pixel, and the next machine may have less of it, and other devices."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def run(config: Config, command: str = "imgrec") -> int:
         InputError: bad settings or data; `config.run.out` is then as it was.
         WorkerLost: another host of the training does not answer.
     """
-    from imgrec import bundle
+    from imgrec import bundle, runtime
     from pipelines import resume
 
     out = Path(config.run.out)
@@ -37,6 +37,7 @@ def run(config: Config, command: str = "imgrec") -> int:
     import_frameworks()
     from pipelines import outcome
     from pipelines.exports import export
+    from pipelines.handover import hand_over
     from pipelines.job import alone, prepare
 
     job = prepare(config, command, before.precision if before else "")
@@ -54,6 +55,8 @@ def run(config: Config, command: str = "imgrec") -> int:
     if not job.team.is_chief:
         print(f"\nworker {job.team.index}: done; worker 0 measures, exports and writes {out}", flush=True)
         return 0
+    if runtime.backend() != "tensorflow":
+        return hand_over(job, folder, out)
     job = alone(job)
     print(f"\nbest epoch: {fitted.best_epoch}; measuring on {len(job.source.test):,} test images", flush=True)
     bundle.write_file(folder / "model.keras", lambda path: job.model.save(path))

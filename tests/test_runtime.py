@@ -4,6 +4,7 @@ import keras
 import pytest
 
 from imgrec import runtime
+from imgrec.errors import InputError
 
 
 @pytest.fixture(autouse=True)
@@ -26,3 +27,8 @@ def test_the_gain_is_a_ratio_of_this_machine() -> None:
 def test_a_named_policy_is_taken() -> None:
     assert runtime.set_precision("mixed_bfloat16") == "mixed_bfloat16"
     assert keras.config.dtype_policy().name == "mixed_bfloat16"
+
+
+def test_a_tpu_that_is_not_there_is_named() -> None:
+    with pytest.raises(InputError, match="finds no TPU"):
+        runtime.choose_strategy("tpu")

@@ -53,7 +53,7 @@ class Guard(keras.callbacks.Callback):
 
         `images` tells epoch, step and images of the step that has just been taken.
         """
-        self.finite, self.metrics, self.images = finite_check(live.part.weights), live.metrics, images
+        self.finite, self.metrics, self.images = finite_check(live.part), live.metrics, images
         scaled = isinstance(live.optimizer, keras.optimizers.LossScaleOptimizer)
         self.scaled = raw(live.optimizer) if scaled else None
 
@@ -109,21 +109,35 @@ class Guard(keras.callbacks.Callback):
         print(f"epoch {epoch + 1}, step {step}: skipped, a gradient was no number{named(images)}", flush=True)
 
 
-def finite_check(variables: Sequence[Any]) -> Callable[[], bool]:
-    """Return a function that tells whether all entries of all floating `variables` are finite.
+def finite_check(part: keras.Model) -> Callable[[], bool]:
+    """Return a function that tells whether all entries of all floating weights of `part` are finite.
 
     It sums them up, in one pass over the memory: a sum with NaN or infinity in it is none or infinite.
     """
-    floating = [v for v in variables if "float" in keras.backend.standardize_dtype(v.dtype)]
 
-    def sums() -> Any:
+    def finite(values: Sequence[Any]) -> Any:
+        floating = [v for v in values if "float" in keras.backend.standardize_dtype(v.dtype)]
         return ops.isfinite(ops.sum(ops.stack([ops.sum(ops.cast(v, "float32")) for v in floating])))
 
+    if keras.backend.backend() == "jax":
+        import jax
+
+        compiled = jax.jit(finite)
+        return lambda: bool(compiled(_weights_under_jax(part)))
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        sums = tf.function(sums)
-    return lambda: bool(sums())
+        compiled = tf.function(lambda: finite(part.weights))
+        return lambda: bool(compiled())
+    return lambda: bool(finite(part.weights))
+
+
+def _weights_under_jax(part: keras.Model) -> list[Any]:
+    """What is trained stays outside the variables during an epoch."""
+    state = getattr(part, "_jax_state", None)
+    if state and not part._jax_state_synced:
+        return [*state["trainable_variables"], *state["non_trainable_variables"]]
+    return [variable.value for variable in part.variables]
 
 
 def named(images: Sequence[str]) -> str:

@@ -30,6 +30,7 @@ from imgrec.training.phase import schedule_end
 from imgrec.training.plateau import plateau
 from imgrec.training.regularize import regularized
 from imgrec.training.sam import sharpness_aware
+from imgrec.workers import Team
 
 
 @dataclass(frozen=True)
@@ -197,7 +198,7 @@ class _Course:
         terms: Terms,
     ) -> None:
         """Fit a phase that begins with epoch `begin`, from 0, or what `start` left of it; save its end."""
-        phase, crew = self.phases[number], self.crew
+        phase, crew, team = self.phases[number], self.crew, Team(self.strategy)
         part = phase.part or self.model
         position = Position(number, self.steps)
         callbacks = [
@@ -235,8 +236,8 @@ class _Course:
                 crew.progress.first_step = place.step
                 batches = phase.batches((place.epoch - begin) * self.steps + place.step)
                 part.fit(
-                    self.waiting.watch(batches, self.strategy),
-                    validation_data=phase.validation,
+                    self.waiting.watch(team.share(batches), self.strategy),
+                    validation_data=team.share(phase.validation),
                     initial_epoch=place.epoch,
                     epochs=phase.until,
                     steps_per_epoch=self.steps,

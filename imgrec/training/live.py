@@ -100,6 +100,8 @@ class Live:
 
     def take(self, place: Place, logs: Mapping[str, float]) -> Snapshot:
         """Copy everything; `logs` are the last step's."""
+        if runtime.backend() == "jax":  # which keeps what it trains outside the variables during an epoch
+            self.part.jax_state_sync()
         arrays = {
             "model": _values(self.model.variables),
             "optimizer": _values(self.optimizer.variables),

@@ -2,7 +2,8 @@
 
     python -m tests.training.devices FOLDER NAME DEVICES STRATEGY [PAUSE]
 
-trains on FOLDER/data.npz to FOLDER/NAME, over DEVICES logical CPUs, by `pipelines.train.run`. Each process
+trains on FOLDER/data.npz to FOLDER/NAME, over DEVICES logical CPUs, by `pipelines.train.run`, on the backend
+that KERAS_BACKEND names. Each process
 writes what it had at the end of training, weights and the figures after every step, to FOLDER/NAME.INDEX.npz,
 INDEX being this worker's. After each step it prints `step N` and sleeps PAUSE seconds.
 """
@@ -54,7 +55,11 @@ def write_data(path: Path) -> None:
 
 def main() -> int:
     folder, name, devices, strategy, *pause = sys.argv[1:]
-    if int(devices) > 1:
+    if int(devices) > 1 and keras.backend.backend() == "jax":
+        import jax
+
+        jax.config.update("jax_num_cpu_devices", int(devices))
+    elif int(devices) > 1:
         cpu = tf.config.list_physical_devices("CPU")[0]
         tf.config.set_logical_device_configuration(
             cpu, [tf.config.LogicalDeviceConfiguration() for _ in range(int(devices))]

@@ -1,0 +1,32 @@
+"""What was trained under JAX is measured and exported by a process on TensorFlow, as TFLite needs it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from imgrec import bundle
+from pipelines.child import write_recipe
+from pipelines.job import Job
+
+
+def hand_over(job: Job, folder: Path, out: Path) -> int:
+    """Let a process on TensorFlow go on with the trained run in `folder`; return its exit code.
+
+    It is the same command on another backend: it finds the training done, and quantises, measures and
+    writes `out`. It sees one host and no accelerator of JAX's.
+    """
+    print("\ngoing on with TensorFlow on one device: it measures and exports", flush=True)
+    recipe = folder.with_name(f"{out.name}.yaml")
+    settings = {name: value for name, value in job.config.flat().items() if name != "out"}
+    write_recipe(recipe, {**settings, "strategy": "none", "restart": False, "resume": True})
+    bundle.release(folder)
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CONFIG"}
+    try:
+        return subprocess.run(
+            [sys.executable, "-m", "pipelines.train", "--recipe", str(recipe), "--out", str(out)],
+            env={**environment, "KERAS_BACKEND": "tensorflow"},
+            check=False,
+        ).returncode
+    finally:
+        recipe.unlink(missing_ok=True)
