@@ -30,7 +30,7 @@ GIGABYTE = 1e9
 LITTLE_MEMORY, LITTLE_DISK = 4 * GIGABYTE, 2 * GIGABYTE
 TPU = (
     "a TPU is here, and TensorFlow {tensorflow} cannot use it (2.19.1 was the last that could): "
-    "pip install 'jax[tpu]>=0.10,<0.11', and KERAS_BACKEND=jax before python -m pipelines.train --strategy tpu; "
+    "pip install 'jax[tpu]>=0.10,<0.11', and KERAS_BACKEND=jax for pipelines.train --strategy tpu; "
     "so far tried on JAX's processor devices only. A process on TensorFlow then exports, on the processor"
 )
 
