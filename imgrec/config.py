@@ -10,7 +10,8 @@ import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from imgrec.errors import InputError
 from imgrec.settings import AugmentConfig as AugmentConfig
@@ -90,6 +91,11 @@ def _typed(name: str, hint: Any, default: Any, value: Any) -> Any:
         value = str(value).lower()  # YAML reads true and false as booleans
     if get_origin(hint) is Literal and value not in get_args(hint):
         raise InputError(f"setting {name!r}: got {value!r}, expected one of {', '.join(get_args(hint))}")
+    if get_origin(hint) in (UnionType, Union):  # a number, or a word in its place
+        words = [word for part in get_args(hint) for word in get_args(part)]
+        if value in words or type(value) in get_args(hint):
+            return value
+        raise InputError(f"setting {name!r}: got {value!r}, expected a number or {' or '.join(words)}")
     if isinstance(default, tuple) and isinstance(value, (list, tuple)):
         return tuple(str(item) for item in value)
     if isinstance(default, float) and isinstance(value, (int, float)) and not isinstance(value, bool):

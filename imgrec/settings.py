@@ -114,8 +114,9 @@ class OptimConfig:
 
     epochs: int = 15
     """Passes over the training images."""
-    batch_size: int = 128
-    """Images a step, over all devices together."""
+    batch_size: int | Literal["auto"] = 128
+    """Images a step, over all devices together. auto times this network here and takes the fewest that keep
+    the device busy; the learning rate stays as it is."""
     optimizer: Optimizer = "sgd"
     """sgd (with Nesterov momentum), adamw or adam (one and the same, for all decay is decoupled), rmsprop,
     lion, lamb, or muon (AdamW for all but the kernels before the head)."""

@@ -15,7 +15,11 @@ def check(config: Config) -> None:
     adapt.parse(config.data.adapt)
     Every.parse(config.run.checkpoint_every)
     optim, quantize = config.optim, config.quantize
-    positive = {"epochs": optim.epochs, "batch_size": optim.batch_size, "learning_rate": optim.learning_rate}
+    positive = {"epochs": optim.epochs, "learning_rate": optim.learning_rate}
+    if optim.batch_size != "auto":
+        positive["batch_size"] = optim.batch_size
+    elif config.run.strategy == "multiworker" or config.transfer.freeze == "backbone":
+        raise InputError("--batch-size auto: times a whole network on one host; name a number")
     positive["calibration_images"] = quantize.calibration_images
     if quantize.quantize == "qat":
         positive |= {"qat_epochs": quantize.qat_epochs, "qat_learning_rate": quantize.qat_learning_rate}

@@ -92,10 +92,10 @@ class Job:
         return evaluation_dataset(split, self.preprocess, classes, self.batch_size, self.cache)
 
 
-def prepare(config: Config, command: str, precision: str = "") -> Job:
+def prepare(config: Config, command: str, precision: str = "", batch_size: int = 0) -> Job:
     """Read and check the data, build the model, print the overview.
 
-    `precision` stands for `config.run.precision` where a run that goes on had decided `auto`.
+    `precision` and `batch_size` stand for those of `config` where a run that goes on had decided `auto`.
 
     Raises:
         InputError: bad settings or data, or a layer that the asked quantisation does not cover.
@@ -128,9 +128,12 @@ def prepare(config: Config, command: str, precision: str = "") -> Job:
     chosen = runtime.set_precision(precision or config.run.precision)
     machine = {"precision": chosen, "devices": devices}
     model, about_weights = _build(config, plan, strategy)
-    batch_size = runtime.even_batch(config.optim.batch_size, shown, strategy)
+    wanted = config.optim.batch_size
+    if wanted == "auto":
+        wanted = batch_size or _measured(model, config, shown, strategy)
+    batch_size = runtime.even_batch(wanted, shown, strategy)
     job = Job(
-        plan.config,
+        plan.config.replace(batch_size=wanted),
         source,
         plan.preprocess,
         plan.model,
@@ -149,6 +152,20 @@ def prepare(config: Config, command: str, precision: str = "") -> Job:
         print(f"note: {note}")
     print(overview(job), flush=True)
     return job
+
+
+def _measured(model: Any, config: Config, images: int, strategy: Any) -> int:
+    """Choose the batch size, and say by what."""
+    from imgrec.training import batch_size
+
+    print("--batch-size auto: timing steps of 16 images and more", flush=True)
+    trials = batch_size.find(model, config.optim, images, strategy)
+    if not trials:
+        raise InputError("--batch-size auto: not even 16 images fit the device's memory; name fewer")
+    chosen = batch_size.choose(trials)
+    seen = ", ".join(f"{trial.size}: {trial.images_per_second:,.0f}" for trial in trials)
+    print(f"--batch-size {chosen} (images a second at {seen})", flush=True)
+    return chosen
 
 
 def alone(job: Job) -> Job:

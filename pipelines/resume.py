@@ -36,6 +36,11 @@ class Unfinished:
         """What it computed in, `auto` decided."""
         return str(self.run["machine"]["precision"]).split()[0]
 
+    @property
+    def batch_size(self) -> int:
+        """How many images a step takes, `auto` decided."""
+        return int(self.run["config"]["optim"]["batch_size"])
+
 
 def find(out: Path, config: Config) -> Unfinished | None:
     """Return the run to `out` that may go on; None where a new one is to begin.

@@ -40,7 +40,7 @@ def run(config: Config, command: str = "imgrec") -> int:
     from pipelines.handover import hand_over
     from pipelines.job import alone, prepare
 
-    job = prepare(config, command, before.precision if before else "")
+    job = prepare(config, command, *((before.precision, before.batch_size) if before else ()))
     if config.run.preview:
         from pipelines.preview import preview
 

@@ -99,7 +99,7 @@ def fit_phases(
     crew = Crew(
         HistoryWriter(history_path),
         BestWeights(optim.patience, model, f"val_{score}"),
-        Progress(optim.epochs, steps_per_epoch, optim.batch_size),
+        Progress(optim.epochs, steps_per_epoch, int(optim.batch_size)),
         Guard(),
         tuple(callback for callback in callbacks if isinstance(callback, Remembering)),
     )
