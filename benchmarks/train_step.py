@@ -76,10 +76,18 @@ def measure(sides: Mapping[str, Sequence[str]], threads: int, count: int, steps:
     names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
     environment = dict.fromkeys(names, str(threads)) | {"TF_CPP_MIN_LOG_LEVEL": "2"}
     with closing([]) as started:
-        for name, command in sides.items():
-            started.append(Asking(name, command, environment))
-            started[-1].turn(WARM_UP)
-        taken = rounds([*started[:1], *faster_layout(started[1:], steps)], count, steps)
+
+        def start(chosen: bool) -> list[Asking]:
+            first = len(started)
+            for name, command in sides.items():
+                if name.startswith("timm") is chosen:
+                    started.append(Asking(name, command, environment))
+                    started[-1].turn(WARM_UP)
+            return started[first:]
+
+        # Before the others come, for each of them holds gigabytes.
+        layout = faster(start(chosen=True), steps)
+        taken = rounds([*start(chosen=False), *layout], count, steps)
     return {"when": when, "sides": figures(taken)}
 
 
@@ -90,16 +98,16 @@ def bfloat16_instructions(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     return " and ".join(found) or "no bfloat16 instructions"
 
 
-def faster_layout(peers: Sequence[Asking], steps: int) -> list[Asking]:
-    """Return the peers with only the faster of timm's, found by a round of their own; the other ends."""
-    layouts = [side for side in peers if side.name.startswith("timm")]
-    if len(layouts) < 2:
-        return [*peers]
-    seconds = {name: min(turn.wall for turn in turns) for name, turns in rounds(layouts, 2, steps).items()}
-    for side in layouts:
-        if seconds[side.name] > min(seconds.values()):
+def faster(sides: Sequence[Asking], steps: int) -> list[Asking]:
+    """Return the side whose best of two turns is faster, and end the others; none of none."""
+    if not sides:
+        return []
+    best = {name: min(turn.wall for turn in turns) for name, turns in rounds(sides, 2, steps).items()}
+    kept = min(sides, key=lambda side: best[side.name])
+    for side in sides:
+        if side is not kept:
             side.close()
-    return [side for side in peers if seconds.get(side.name, 0.0) <= min(seconds.values())]
+    return [kept]
 
 
 def table(sides: Mapping[str, Mapping[str, float]]) -> str:
