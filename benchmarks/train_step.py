@@ -29,6 +29,8 @@ from benchmarks.turns import Asking, closing, figures, rounds
 
 WARM_UP = 3
 """Steps before those that count; the first one compiles."""
+QUIET = 0.2
+"""Cores that others may keep busy without a warning."""
 PRECISIONS = ("float32", "mixed_bfloat16")
 
 
@@ -70,9 +72,16 @@ def measure(sides: Mapping[str, Sequence[str]], threads: int, count: int, steps:
     """Start the sides one after another and let them take turns.
 
     Returns:
-        `sides`, their `figures`, and `when`, with the machine's load before and what it has for bfloat16.
+        `sides`, their `figures`, and `when`, with how busy others are and what there is for bfloat16.
     """
-    when = f"{time.strftime('%F %R')}, load {os.getloadavg()[0]:.1f}, {bfloat16_instructions()}"
+    others = busy_cores()
+    if others > QUIET:
+        print(f"warning: others keep {others:.1f} cores busy; PyTorch's threads spin while they wait for one")
+        print(
+            "another, so its figures are too high: measure on a quiet machine, or with --threads 1",
+            flush=True,
+        )
+    when = f"{time.strftime('%F %R')}, {others:.1f} cores busy with others, {bfloat16_instructions()}"
     names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
     environment = dict.fromkeys(names, str(threads)) | {"TF_CPP_MIN_LOG_LEVEL": "2"}
     with closing([]) as started:
@@ -89,6 +98,19 @@ def measure(sides: Mapping[str, Sequence[str]], threads: int, count: int, steps:
         layout = faster(start(chosen=True), steps)
         taken = rounds([*start(chosen=False), *layout], count, steps)
     return {"when": when, "sides": figures(taken)}
+
+
+def busy_cores(seconds: float = 1.0) -> float:
+    """Watch for how many cores' worth of work is done on this machine (Linux) while this process sleeps."""
+
+    def busy() -> float:
+        fields = [int(word) for word in Path("/proc/stat").read_text().splitlines()[0].split()[1:]]
+        idle_and_waiting = fields[3] + fields[4]
+        return (sum(fields[:8]) - idle_and_waiting) / os.sysconf("SC_CLK_TCK")
+
+    begun, before = time.perf_counter(), busy()
+    time.sleep(seconds)
+    return (busy() - before) / (time.perf_counter() - begun)
 
 
 def bfloat16_instructions(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:

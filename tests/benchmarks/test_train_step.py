@@ -1,12 +1,14 @@
 """What is measured beside what, and how it is printed; the steps themselves take minutes."""
 
+import os
+import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from benchmarks.train_step import bfloat16_instructions, commands, faster, parse, report
+from benchmarks.train_step import bfloat16_instructions, busy_cores, commands, faster, parse, report
 from benchmarks.turns import Turn
 
 
@@ -78,6 +80,23 @@ def test_the_layout_whose_best_turn_is_faster_stays() -> None:
 def test_what_the_processor_has_for_bfloat16(tmp_path: Path, flags: str, said: str) -> None:
     (tmp_path / "cpuinfo").write_text(f"processor: 0\nflags\t: fpu {flags}\n")
     assert bfloat16_instructions(tmp_path / "cpuinfo") == said
+
+
+def test_work_of_others_is_seen() -> None:
+    burn = "import time\nwhile time.process_time() < 30: pass"
+    with subprocess.Popen([sys.executable, "-c", burn]) as other:
+        ticks = Path(f"/proc/{other.pid}/stat")
+        before, cores = worked(ticks), busy_cores(1.0)
+        share = worked(ticks) - before
+        other.kill()
+    assert share > 0.05
+    assert share / 2 < cores < os.cpu_count() + 0.1
+
+
+def worked(stat: Path) -> float:
+    """Processor seconds of a process."""
+    fields = stat.read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_a_table_shows_seconds_ratios_memory_and_the_gain_of_bfloat16() -> None:
