@@ -1,4 +1,4 @@
-"""Where the time of a training step goes, by kind of kernel, as TensorFlow's profiler sees it.
+"""Where the time of a training step goes, by kind of kernel and by layer, as TensorFlow's profiler sees it.
 
 python -m benchmarks.step_profile [--model mobilenet_v3_large] [--precision float32] [--batch 16] [--side 224]
     [--of imgrec|keras] [--steps 3] [--threads 1]
@@ -35,6 +35,7 @@ KINDS = (
     ),
 )
 """A kind, and the operations that belong to it once the prefixes of oneDNN and of fusing are gone."""
+FLOPS = ("depthwise convolution", "convolution", "matrix product")
 Kernel = tuple[str, str, float]
 """Name in the graph, operation, seconds without those of kernels within."""
 Key = TypeVar("Key")
@@ -55,6 +56,14 @@ def kind_of(name: str, operation: str) -> str:
         return "beside the step"
     plain = _plain(operation)
     return next((kind for kind, known in KINDS if re.fullmatch(known, plain)), "other")
+
+
+def layer_of(name: str) -> str:
+    """Name the layer of the model that a kernel of the step belongs to, without its numbers; else `-`."""
+    found = re.match(r"StatefulPartitionedCall/(?:gradient_tape/)?[^/]+/([^/]+)/", name)
+    if not found or kind_of(name, "") == "optimiser":
+        return "-"
+    return re.sub(r"_?\d+", "", found[1])
 
 
 def _plain(operation: str) -> str:
@@ -175,6 +184,10 @@ def main() -> None:
     print(f"{flags.of}, {flags.model}, {flags.precision}, {flags.side} px, batch {flags.batch}", end=", ")
     print(f"{flags.threads} thread(s): {1e3 * step:,.1f} ms a step, {1e3 * whole:,.1f} ms in kernels")
     print(table(kinds.items(), whole))
+    rest = [kernel for kernel in kernels if kind_of(*kernel[:2]) not in FLOPS]
+    layers = shares(rest, flags.steps, lambda kernel: layer_of(kernel[0]))
+    print("all but convolutions and matrix products, by layer without its numbers:")
+    print(table(list(layers.items())[:10], whole))
     print("the operations that take longest:")
     print(table(list(operations.items())[:15], whole))
 

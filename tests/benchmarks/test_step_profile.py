@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.step_profile import kind_of, own_time, shares, table
+from benchmarks.step_profile import kind_of, layer_of, own_time, shares, table
 
 STEP = "StatefulPartitionedCall/"
 
@@ -35,6 +35,21 @@ STEP = "StatefulPartitionedCall/"
 )
 def test_a_kernel_is_named_for_what_it_does(name: str, operation: str, kind: str) -> None:
     assert kind_of(name, operation) == kind
+
+
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [
+        (f"{STEP}gradient_tape/vit_ti_16_1/stage12_norm2_1/batchnorm/mul_1", "stage_norm"),
+        (f"{STEP}mobilenet_v3_small_1/stage1_block1_se_1/scale_1/Mul", "stage_block_se"),
+        (f"{STEP}resnet50_1/stem_bn_1/FusedBatchNormV3", "stem_bn"),
+        (f"{STEP}AddN_33", "-"),
+        (f"{STEP}scaled_sgd/Mul_709/ReadVariableOp", "-"),
+        ("Sum_210", "-"),
+    ],
+)
+def test_a_layer_is_named_without_its_numbers(name: str, layer: str) -> None:
+    assert layer_of(name) == layer
 
 
 def test_time_within_another_kernel_counts_once() -> None:
