@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from benchmarks.train_step import NETWORKS, PRECISIONS, WARM_UP
+from benchmarks.train_step import NETWORKS, PRECISIONS, QUIET, WARM_UP, busy_cores
 
 KINDS = (
     ("depthwise convolution", r"DepthwiseConv2dNative.*"),
@@ -177,6 +177,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     flags = parser.parse_args()
+    if (others := busy_cores()) > QUIET:
+        print(f"warning: others keep {others:.1f} cores busy; a kernel's time includes its waits for a core")
     kernels, step = profile(flags)
     kinds = shares(kernels, flags.steps, lambda kernel: kind_of(*kernel[:2]))
     operations = shares(kernels, flags.steps, lambda kernel: f"{kernel[1]} ({kind_of(*kernel[:2])})")
