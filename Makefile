@@ -38,6 +38,7 @@ format: $(STAMP)  ## Rewrite the code as the linter wants it
 
 bench: $(STAMP)  ## Measure speed, each figure a ratio within one run
 	$(BIN)/python -m benchmarks.batch_norm
+	$(BIN)/python -m benchmarks.train_step
 	$(BIN)/python -m benchmarks.input
 	$(BIN)/python -m benchmarks.audit
 

@@ -48,12 +48,12 @@ def seconds(action: Callable[[], Any]) -> tuple[float, float]:
 
 
 def _timed(action: Callable[[], Any]) -> _Seconds:
-    wall, cpu = time.perf_counter(), _processor_seconds()
+    wall, cpu = time.perf_counter(), processor_seconds()
     action()
-    return _Seconds(time.perf_counter() - wall, _processor_seconds() - cpu)
+    return _Seconds(time.perf_counter() - wall, processor_seconds() - cpu)
 
 
-def _processor_seconds() -> float:
+def processor_seconds() -> float:
     """Of this process and of those it started that have ended."""
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
