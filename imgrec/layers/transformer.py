@@ -183,8 +183,9 @@ class SelfAttention(Composite):
         # Never more than four dimensions: mobile GPUs and NPUs transpose no others.
         if self.heads_first:
             qkv = ops.transpose(ops.reshape(qkv, (-1, tokens, self.heads, 3 * depth)), (0, 2, 1, 3))
-            return qkv[:, :, :, :depth], qkv[:, :, :, depth : 2 * depth], qkv[:, :, :, 2 * depth :]
-        parts = (qkv[:, :width], qkv[:, width : 2 * width], qkv[:, 2 * width :])
+            return tuple(ops.split(qkv, 3, axis=-1))
+        # One split rather than three slices: a slice's gradient fills the whole with zeros.
+        parts = ops.split(qkv, 3, axis=-1)
         query, key, value = (
             ops.transpose(ops.reshape(part, (-1, tokens, self.heads, depth)), (0, 2, 1, 3)) for part in parts
         )

@@ -1,5 +1,6 @@
 """Every model of the zoo, small and briefly trained, answers as an int8 file as it does in Keras."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,14 @@ STEPS, TUNING_STEPS, BATCH = 30, 4, 16
 # Batch normalisation bears, and small networks need, a rate at which others diverge.
 RATE, RATE_WITH_BATCH_NORM = 1e-3, 3e-3
 # The ReLU before SqueezeNet's mean, the last of eighteen layers without normalisation, dies at the others'
-# rate; CoAtNet's attention does not learn at that of networks with batch normalisation.
-RATES = {"squeezenet1_0": 3e-4, "coatnet_0": 5e-4}
+# rate; CoAtNet's attention does not learn at that of networks with batch normalisation; and 152 layers of
+# residuals grow at it until the logits differ by hundreds, of which eight bits leave nothing.
+RATES = {"squeezenet1_0": 3e-4, "coatnet_0": 5e-4, "resnet152": 1e-3}
 # Some networks learn slowly at first: up to so many rounds of STEPS more. Classes that a model hardly
 # tells apart would say more about chance than about its file.
 MORE, ENOUGH, LOOKED_AT = 12, 0.9, 64
+# TensorFlow Lite's converter takes thirty times the memory of the weights.
+GIBIBYTES = {"vit_l_16": 45}
 # One network of convolutions and one with residuals; all others take minutes together.
 QUICK = {"lenet5", "resnet8"}
 
@@ -72,6 +76,11 @@ def _fresh_session() -> Iterator[None]:
     "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in list_models()]
 )
 def test_int8_file_agrees_with_the_model(name: str, tmp_path: Path) -> None:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    if memory < GIBIBYTES.get(name, 0):
+        pytest.skip(
+            f"converting {name} needs about {GIBIBYTES[name]} GiB of memory, and this machine has less"
+        )
     try:
         row = int8_row(name, tmp_path / "qat_int8.tflite")
     except InputError as refusal:
@@ -79,7 +88,8 @@ def test_int8_file_agrees_with_the_model(name: str, tmp_path: Path) -> None:
         return
     assert np.isfinite(row.max_abs_difference)
     assert row.float_accuracy > 0.5, "trained too little for its answers to mean anything"
-    assert (row.agreement < MIN_AGREEMENT) == (name in EXCEPTIONS), row
+    agrees = row.agreement >= MIN_AGREEMENT and row.accuracy > 0.5
+    assert agrees != (name in EXCEPTIONS), row
 
 
 @pytest.mark.slow
