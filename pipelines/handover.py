@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from imgrec import bundle
@@ -17,16 +18,14 @@ def hand_over(job: Job, folder: Path, out: Path) -> int:
     writes `out`. It sees one host and no accelerator of JAX's.
     """
     print("\ngoing on with TensorFlow on one device: it measures and exports", flush=True)
-    recipe = folder.with_name(f"{out.name}.yaml")
     settings = {name: value for name, value in job.config.flat().items() if name != "out"}
-    write_recipe(recipe, {**settings, "strategy": "none", "restart": False, "resume": True})
-    bundle.release(folder)
     environment = {name: value for name, value in os.environ.items() if name != "TF_CONFIG"}
-    try:
+    bundle.release(folder)
+    with tempfile.TemporaryDirectory() as temporary:
+        recipe = Path(temporary) / "trained.yaml"
+        write_recipe(recipe, {**settings, "strategy": "none", "restart": False, "resume": True})
         return subprocess.run(
             [sys.executable, "-m", "pipelines.train", "--recipe", str(recipe), "--out", str(out)],
             env={**environment, "KERAS_BACKEND": "tensorflow"},
             check=False,
         ).returncode
-    finally:
-        recipe.unlink(missing_ok=True)

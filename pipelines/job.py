@@ -95,7 +95,8 @@ class Job:
 def prepare(config: Config, command: str, precision: str = "", batch_size: int = 0) -> Job:
     """Read and check the data, build the model, print the overview.
 
-    `precision` and `batch_size` stand for those of `config` where a run that goes on had decided `auto`.
+    A run that goes on has the `command` it began with, and `precision` and `batch_size` stand for those of
+    `config` where it had decided `auto`.
 
     Raises:
         InputError: bad settings or data, or a layer that the asked quantisation does not cover.

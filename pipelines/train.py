@@ -40,7 +40,8 @@ def run(config: Config, command: str = "imgrec") -> int:
     from pipelines.handover import hand_over
     from pipelines.job import alone, prepare
 
-    job = prepare(config, command, *((before.precision, before.batch_size) if before else ()))
+    begun = (before.run["command"], before.precision, before.batch_size) if before else (command,)
+    job = prepare(config, *begun)
     if config.run.preview:
         from pipelines.preview import preview
 
