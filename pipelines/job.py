@@ -151,6 +151,9 @@ def prepare(config: Config, command: str, precision: str = "", batch_size: int =
     )
     for note in job.notes:
         print(f"note: {note}")
+    left_out = len(source.val) - runtime.even_images(len(source.val), strategy)
+    if left_out:
+        print(f"note: {left_out} validation images are left out, so that they split evenly over the devices")
     print(overview(job), flush=True)
     return job
 

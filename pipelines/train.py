@@ -74,6 +74,7 @@ def _folder(job: Any, out: Path, before: Any) -> Path:
     from pipelines import outcome, resume
 
     job.team.same("the command or the data", f"{job.config.flat()} {job.source.fingerprint}")
+    job.team.same("the precision", job.machine["precision"].split()[0])  # auto may choose otherwise elsewhere
     job.team.same("the unfinished run to go on with", str(before.folder.name) if before else "")
     if before:
         folder = resume.take_up(job, before)
