@@ -1,7 +1,6 @@
 """Seed, determinism, precision and devices: decided here and nowhere else."""
 
 import contextlib
-import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import keras
 
 from imgrec.errors import InputError
+from imgrec.processors import cores
 
 # Below this gain of bfloat16 over float32 the lost mantissa bits buy nothing.
 WORTHWHILE_GAIN = 1.2
@@ -130,7 +130,7 @@ def choose_strategy(name: str) -> tuple[Any, str]:
         return None, "one GPU"
     return (
         None,
-        f"CPU, {len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores",
+        f"CPU, {cores()} cores",
     )
 
 

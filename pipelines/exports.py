@@ -30,7 +30,7 @@ def export(job: Job, folder: Path, logits: np.ndarray) -> Exported:
     `logits` are the trained model's answers for the whole test split, float32 `[N, num_classes]`.
     """
     from imgrec.compression import qat
-    from imgrec.data.pipeline import load_arrays
+    from imgrec.data.loading import load_arrays
     from imgrec.export import litert, parity
     from imgrec.runtime import scope, seed_everything
 
@@ -102,7 +102,7 @@ def fine_tune(job: Job, quantized: Any, folder: Path) -> None:
 
 def calibration_images(job: Job) -> np.ndarray:
     """Training images as they are shipped to the file, uint8 `[N, H, W, C]`, spread over the split."""
-    from imgrec.data.pipeline import load_arrays
+    from imgrec.data.loading import load_arrays
 
     train = job.source.train
     return load_arrays(train.take(spread(len(train), job.config.quantize.calibration_images)), job.preprocess)

@@ -117,7 +117,7 @@ def write(
 
 def _true_pictures(source: "Source", preprocess: "Preprocess", label: int) -> np.ndarray:
     """The first `_COMPARED` training pictures of a class, uint8 `[N, H, W, C]`."""
-    from imgrec.data.pipeline import load_arrays
+    from imgrec.data.loading import load_arrays
 
     members = np.flatnonzero(source.train.labels == label)[:_COMPARED]
     return load_arrays(source.train.take(members), preprocess)

@@ -97,7 +97,7 @@ def _judge_steps(job: Job, logits: np.ndarray) -> dict[str, Any] | None:
 def write_results(job: Job, folder: Path, fitted: Fitted, result: Result, exported: Exported) -> None:
     """Write metrics.json and the report."""
     from imgrec import runtime
-    from imgrec.data.pipeline import load_arrays
+    from imgrec.data.loading import load_arrays
     from imgrec.evaluation.report import write_report
 
     test, classes = job.source.test, job.source.classes

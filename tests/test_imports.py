@@ -9,6 +9,7 @@ ROOT = Path(__file__).parents[1]
 RANKS = {
     "imgrec.errors": -2,
     "imgrec.files": -2,
+    "imgrec.processors": -2,
     "imgrec.settings": -1,
     "imgrec.jax_devices": -1,
     "imgrec.workers": -0.5,

@@ -5,9 +5,7 @@ and mixing are functions of the seed and the position, so a dataset that starts 
 one that starts at 0 gives from its step s on.
 """
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
 import cv2
@@ -18,11 +16,13 @@ from imgrec.config import AugmentConfig
 from imgrec.data.augment.batch import Example, crop_for, flip_left_right, pad_and_crop, random_erasing
 from imgrec.data.augment.compose import Augmenter, compose
 from imgrec.data.augment.views import augmix_views
-from imgrec.data.cache import Cache, prepared_bytes, whole_bytes
+from imgrec.data.cache import Cache
 from imgrec.data.dataset import Split
+from imgrec.data.loading import kept_tensor, prepared, reader, whole_image
 from imgrec.data.mixing import mixer
-from imgrec.data.preprocess import Preprocess, read_file
+from imgrec.data.preprocess import Preprocess
 from imgrec.data.sampling import Order, order_of
+from imgrec.processors import cores
 
 
 def steps_per_epoch(examples: int, batch_size: int) -> int:
@@ -73,20 +73,9 @@ def training_dataset(
     if not line and crop == "random_resized":
         line = "resized_crop|flip" if augment.flip else "resized_crop"
 
-    kept = None if line else _kept_tensor(split, preprocess, cache, "training")
-    if line:
-        batches = training_order(order, batch, steps=steps, start_step=start_step)
-        augmenter = compose(line, preprocess.size, seed)
-        batches = _map(batches, _augmented(split, preprocess, augmenter, cache))
-    elif kept is not None:
-        batches = training_order(order, batch, steps=steps, start_step=start_step)
-        batches = _map(batches, _gather(kept, split.labels))
-    else:
-        positions = tf.data.Dataset.range(start_step * batch, (start_step + steps) * batch)
-        examples = positions.map(_numbering(order, batch))
-        examples = _map(examples, _prepared_image(split, preprocess))
-        batches = examples.batch(batch, drop_remainder=True)
-
+    numbers = training_order(order, batch, steps=steps, start_step=start_step)
+    augmenter = compose(line, preprocess.size, seed) if line else None
+    batches = _loaded(numbers, batch, split, preprocess, augmenter, cache)
     if not line and crop == "pad":
         mode: Literal["zeros", "reflect"] = "zeros" if preprocess.colour == "grey" else "reflect"
         batches = _map(batches, pad_and_crop(seed, augment.crop_share, mode))
@@ -101,6 +90,24 @@ def training_dataset(
     if mix is not None:
         batches = _map(batches.enumerate(start_step), mix)
     return _deterministic(batches)
+
+
+def _loaded(
+    numbers: tf.data.Dataset,
+    batch: int,
+    split: Split,
+    preprocess: Preprocess,
+    augmenter: Augmenter | None,
+    cache: Cache,
+) -> tf.data.Dataset:
+    """Add labels and pictures to batches of numbers: augmented while they are read, from memory, or read."""
+    if augmenter is not None:
+        return _map(numbers, _augmented(split, preprocess, augmenter, cache), cores())
+    kept = kept_tensor(split, preprocess, cache, "training")
+    if kept is not None:
+        return _map(numbers, _gather(kept, split.labels))
+    examples = _map(numbers.unbatch(), _prepared_image(split, preprocess), cores())
+    return examples.batch(batch, drop_remainder=True)
 
 
 def training_order(order: Order, batch_size: int, *, steps: int, start_step: int = 0) -> tf.data.Dataset:
@@ -129,39 +136,12 @@ def evaluation_dataset(
     The last batch may be smaller. A `cache` is worth it where the images are gone through again and again.
     """
     numbered = tf.data.Dataset.range(len(split)).map(lambda index: {"index": index})
-    kept = _kept_tensor(split, preprocess, cache or Cache("none"))
+    kept = kept_tensor(split, preprocess, cache or Cache("none"))
     if kept is not None:
         batches = _map(numbered.batch(batch_size), _gather(kept, split.labels))
     else:
-        batches = _map(numbered, _prepared_image(split, preprocess)).batch(batch_size)
+        batches = _map(numbered, _prepared_image(split, preprocess), cores()).batch(batch_size)
     return _deterministic(_map(batches, _to_pair(num_classes)))
-
-
-def load_arrays(
-    split: Split, preprocess: Preprocess, count: int | None = None, seed: int | None = None
-) -> np.ndarray:
-    """Return prepared pixels, uint8 `[N, H, W, C]`: of all, of the first `count`, or of `count` by `seed`.
-
-    The images that a seed draws are in the split's order.
-    """
-    chosen = np.arange(len(split))
-    if count is not None and count < len(split):
-        drawn = None if seed is None else np.random.default_rng(seed).permutation(len(split))[:count]
-        chosen = chosen[:count] if drawn is None else np.sort(drawn)
-    if split.images is not None and _is_prepared(split, preprocess):
-        return split.images if len(chosen) == len(split) else split.images[chosen]
-    read = _reader(split, preprocess)
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        return np.stack(list(pool.map(read, chosen)))
-
-
-def _reader(split: Split, preprocess: Preprocess) -> Callable[[int], np.ndarray]:
-    """Return index → prepared pixels, uint8 `[H, W, C]`."""
-    if split.images is not None:
-        images = split.images
-        return lambda index: preprocess.on_array(images[index])
-    paths = split.paths or ()
-    return lambda index: preprocess.on_file(paths[index])
 
 
 def _numbering(order: Order, batch: int) -> Callable[[Any], Example]:
@@ -179,7 +159,7 @@ def _augmented(
     """
     # Batches are worked on side by side already.
     cv2.setNumThreads(1)
-    picture = (_whole_image if augmenter.whole else _prepared)(split, preprocess, cache)
+    picture = (whole_image if augmenter.whole else prepared)(split, preprocess, cache)
     labels = tf.constant(split.labels)
 
     def read(epoch: np.ndarray, index: np.ndarray) -> np.ndarray:
@@ -196,65 +176,11 @@ def _augmented(
     return load
 
 
-def _whole_image(split: Split, preprocess: Preprocess, cache: Cache) -> Callable[[int], np.ndarray]:
-    """Return index → the picture in its own size, adapted, uint8 `[h, w, C]`, from memory if kept."""
-    read = _whole_reader(split, preprocess)
-    if split.images is not None and not preprocess.adapts:
-        return read  # in memory as it is
-
-    def load() -> list[np.ndarray]:
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            return list(pool.map(read, range(len(split))))
-
-    kept = cache.keep(split, preprocess, "whole", lambda: whole_bytes(split, read), load, "training")
-    return read if kept is None else kept.__getitem__
-
-
-def _whole_reader(split: Split, preprocess: Preprocess) -> Callable[[int], np.ndarray]:
-    if split.images is not None:
-        images = split.images
-        return lambda index: preprocess.whole(images[index])
-    paths = split.paths or ()
-    return lambda index: preprocess.whole_of_bytes(read_file(paths[index]), paths[index])
-
-
-def _prepared(split: Split, preprocess: Preprocess, cache: Cache) -> Callable[[int], np.ndarray]:
-    """Return index → prepared pixels, uint8 `[H, W, C]`, from memory where they are kept."""
-    kept = split.images
-    if not _is_prepared(split, preprocess):
-        kept = cache.keep(
-            split,
-            preprocess,
-            "array",
-            lambda: prepared_bytes(split, preprocess),
-            lambda: load_arrays(split, preprocess),
-            "training",
-        )
-    return _reader(split, preprocess) if kept is None else kept.__getitem__
-
-
-def _kept_tensor(split: Split, preprocess: Preprocess, cache: Cache, name: str = "") -> Any:
-    """Return all prepared pictures, a tensor uint8 `[N, H, W, C]`, or None where they are not kept."""
-
-    def load() -> Any:
-        with tf.device("CPU"):
-            return tf.constant(load_arrays(split, preprocess))
-
-    if _is_prepared(split, preprocess):
-        return load()
-    return cache.keep(split, preprocess, "tensor", lambda: prepared_bytes(split, preprocess), load, name)
-
-
-def _is_prepared(split: Split, preprocess: Preprocess) -> bool:
-    """Whether the split holds the very pixels that `preprocess` makes."""
-    return split.images is not None and split.images.shape[1:] == preprocess.shape and not preprocess.adapts
-
-
 def _prepared_image(split: Split, preprocess: Preprocess) -> Callable[[Example], Example]:
     """Add the label and the prepared picture, uint8 `[H, W, C]`."""
     # NumPy inside tf.data, so that there is one implementation; OpenCV and NumPy leave Python's lock
     # while they work, so images are still prepared in parallel.
-    read, labels = _reader(split, preprocess), tf.constant(split.labels)
+    read, labels = reader(split, preprocess), tf.constant(split.labels)
 
     def load(example: Example) -> Example:
         image = tf.numpy_function(read, [example["index"]], tf.uint8)
@@ -291,8 +217,10 @@ def as_targets(label: Any, num_classes: int) -> Any:
     return tf.one_hot(label, num_classes) if label.shape.rank == 1 else tf.cast(label, tf.float32)
 
 
-def _map(dataset: tf.data.Dataset, function: Callable[..., Any]) -> tf.data.Dataset:
-    return dataset.map(function, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+def _map(
+    dataset: tf.data.Dataset, function: Callable[..., Any], side_by_side: int = tf.data.AUTOTUNE
+) -> tf.data.Dataset:
+    return dataset.map(function, num_parallel_calls=side_by_side, deterministic=True)
 
 
 def _deterministic(dataset: tf.data.Dataset) -> tf.data.Dataset:

@@ -187,7 +187,8 @@ def read_file(path: str | Path) -> bytes:
         InputError: it does not exist, is a folder or may not be read.
     """
     try:
-        return Path(path).read_bytes()
+        with open(path, "rb", buffering=0) as stream:
+            return stream.read()
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None
 

@@ -1,11 +1,11 @@
 """Which adaptive steps the pictures of a split trigger."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 from imgrec.data.dataset import Split
 from imgrec.data.decode import decode
 from imgrec.data.preprocess import Preprocess, read_file
+from imgrec.processors import cores
 
 
 def triggered(split: Split, preprocess: Preprocess) -> list[tuple[str, ...]]:
@@ -21,5 +21,5 @@ def triggered(split: Split, preprocess: Preprocess) -> list[tuple[str, ...]]:
         path = (split.paths or ())[index]
         return preprocess.whole_and_fired(decode(read_file(path), preprocess.max_pixels, path))[1]
 
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         return list(pool.map(fired, range(len(split))))

@@ -12,7 +12,8 @@ from imgrec.config import AugmentConfig
 from imgrec.data.augment.compose import compose
 from imgrec.data.cache import Cache
 from imgrec.data.dataset import Split
-from imgrec.data.pipeline import evaluation_dataset, load_arrays, training_dataset, training_order
+from imgrec.data.loading import load_arrays
+from imgrec.data.pipeline import evaluation_dataset, training_dataset, training_order
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sampling import order_of
 from imgrec.data.triggered import triggered

@@ -6,7 +6,7 @@ from pictures import write_classes
 
 from imgrec.config import AugmentConfig, DataConfig
 from imgrec.data import cache as caching
-from imgrec.data import pipeline, preprocess
+from imgrec.data import loading, preprocess
 from imgrec.data.cache import Cache, available_memory, prepared_bytes, whole_bytes
 from imgrec.data.dataset import Split
 from imgrec.data.pipeline import evaluation_dataset, training_dataset
@@ -44,7 +44,7 @@ def test_a_cache_changes_no_pixel_and_every_file_is_read_once(split, way, monkey
         return read_file(path)
 
     monkeypatch.setattr(preprocess, "read_file", counted)
-    monkeypatch.setattr(pipeline, "read_file", counted)
+    monkeypatch.setattr(loading, "read_file", counted)
     cache = Cache("memory", available=1 << 30)
     kept = drawn(split, WAYS[way], cache)
     # A second dataset of the same run, as that of another phase, reads nothing.

@@ -7,9 +7,9 @@ from imgrec.data import pipeline
 from imgrec.data.augment.compose import compose
 from imgrec.data.cache import Cache
 from imgrec.data.dataset import Split
+from imgrec.data.loading import load_arrays
 from imgrec.data.pipeline import (
     evaluation_dataset,
-    load_arrays,
     steps_per_epoch,
     training_dataset,
     training_order,
@@ -133,10 +133,10 @@ def test_lines_give_the_same_for_any_number_of_workers_and_any_start(files, line
     assert equal(whole[9:], batches(files, augment, 3, start_step=9, size=(16, 16), classes=3))
     mapped = pipeline._map
     monkeypatch.setattr(
-        pipeline, "_map", lambda data, function: data.map(function, num_parallel_calls=7, deterministic=True)
+        pipeline, "_map", lambda data, step, *_: data.map(step, num_parallel_calls=7, deterministic=True)
     )
     assert equal(whole, batches(files, augment, 12, size=(16, 16), classes=3))
-    monkeypatch.setattr(pipeline, "_map", lambda data, function: data.map(function))
+    monkeypatch.setattr(pipeline, "_map", lambda data, step, *_: data.map(step))
     assert equal(whole, batches(files, augment, 12, size=(16, 16), classes=3))
     monkeypatch.setattr(pipeline, "_map", mapped)
     assert not equal(whole, batches(files, augment, 12, seed=1, size=(16, 16), classes=3))

@@ -14,7 +14,8 @@ from imgrec.data.cache import Cache
 from imgrec.data.dataset import Split
 from imgrec.data.decode import decode
 from imgrec.data.header import read_header
-from imgrec.data.pipeline import evaluation_dataset, load_arrays
+from imgrec.data.loading import load_arrays
+from imgrec.data.pipeline import evaluation_dataset
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.resize import stretch
 from imgrec.errors import InputError

@@ -18,6 +18,7 @@ from typing import Any
 
 from imgrec.data.audit.examine import Examined, Limits, fault
 from imgrec.data.audit.worker import IDLE, LENGTHS, PLACE, STARTING, unpacked
+from imgrec.processors import cores
 
 COMMAND = (sys.executable, "-m", "imgrec.data.audit.worker")
 # For glibc: pixels are allocated and freed all the time; giving the memory back to the system each time
@@ -46,7 +47,7 @@ def examine_files(
     """
     if not paths:
         return []
-    count = workers or max(1, min(_processors(), -(-len(paths) // _SHARE)))
+    count = workers or max(1, min(cores(), -(-len(paths) // _SHARE)))
     pool = _Pool(paths, limits, count, progress)
     threads = [threading.Thread(target=pool.serve, daemon=True) for _ in range(count)]
     for thread in threads:
@@ -55,10 +56,6 @@ def examine_files(
     if pool.failure is not None:
         raise pool.failure
     return [pool.done[index] for index in range(len(paths))]
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Lane:

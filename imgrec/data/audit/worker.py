@@ -5,7 +5,6 @@ lengths, JSON and thumbnail. Before it opens a file the worker writes its index 
 that the parent knows which file a dead or silent worker was at; so results can leave a few at a time.
 """
 
-import dataclasses
 import json
 import mmap
 import os
@@ -53,7 +52,7 @@ def send(stream: BinaryIO, message: dict[str, object], thumbnail: bytes = b"") -
 
 def packed(index: int, done: Examined) -> dict[str, object]:
     """A result as JSON."""
-    facts = None if done.facts is None else dataclasses.astuple(done.facts)
+    facts = None if done.facts is None else tuple(vars(done.facts).values())
     return {"index": index, "facts": facts, "scores": done.scores, "found": done.found}
 
 

@@ -44,4 +44,4 @@ def read(data: bytes) -> Header:
         raise DamagedError("truncated JPEG: its end-of-image marker is missing")
     if header is None or not scans or not header.pixels:
         raise DamagedError("JPEG without a picture in it")
-    return replace(header, orientation=orientation)
+    return header if orientation == 1 else replace(header, orientation=orientation)
