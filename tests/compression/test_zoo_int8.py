@@ -33,8 +33,6 @@ RATES = {
     "squeezenet1_0": 3e-4,
     "coatnet_0": 5e-4,
     "resnet152": 1e-3,
-    "efficientnet_b6": 1e-3,
-    "efficientnet_b7": 1e-3,
 }
 # Some networks learn slowly at first: up to so many rounds of STEPS more. Classes that a model hardly
 # tells apart would say more about chance than about its file.
