@@ -174,10 +174,17 @@ def even_batch(wanted: int, images: int, strategy: Any) -> int:
 
 
 def even_images(images: int, strategy: Any) -> int:
-    """Return how many of the validation images are used: under JAX, what splits evenly over the devices."""
+    """Return how many of the validation images are used: under JAX, what splits evenly over the devices.
+
+    Raises:
+        InputError: there are fewer images than devices.
+    """
     if strategy is None or backend() != "jax":
         return images
-    return images // strategy.num_replicas_in_sync * strategy.num_replicas_in_sync
+    devices = strategy.num_replicas_in_sync
+    if images < devices:
+        raise InputError(f"{images} validation images: fewer than the {devices} devices; use --strategy none")
+    return images // devices * devices
 
 
 def scope(strategy: Any) -> contextlib.AbstractContextManager[Any]:

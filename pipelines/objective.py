@@ -155,7 +155,13 @@ def phases(job: "Job") -> list[Any]:
         if part is not None:
             return [Phase(training(epochs, 0), job.validation_dataset(), epochs, part=part)]
         shortened = config.replace(epochs=epochs)
-        plain = transfer.Batches(training, job.validation_dataset, job.batch_size, objective.balance.sampling)
+        plain = transfer.Batches(
+            training,
+            job.validation_dataset,
+            job.batch_size,
+            objective.balance.sampling,
+            runtime.even_images(len(job.source.val), job.strategy),
+        )
         return transfer.phases(job.model, shortened, job.source, job.preprocess, plain)
 
     return objective.balance.stages(config.optim.epochs, first, training)

@@ -70,9 +70,11 @@ class Features:
         order = training_order(sequence, batch, steps=steps, start_step=start_step)
         return order.map(gather).prefetch(tf.data.AUTOTUNE)
 
-    def evaluation_dataset(self, num_classes: int, batch_size: int) -> tf.data.Dataset:
-        """Return every image's features once, in order, as they are, with targets as above."""
-        pairs = (self.views[0], targets(self.labels, num_classes))
+    def evaluation_dataset(
+        self, num_classes: int, batch_size: int, images: int | None = None
+    ) -> tf.data.Dataset:
+        """Return the features of all or the first `images` once, in order, with targets as above."""
+        pairs = (self.views[0][:images], targets(self.labels[:images], num_classes))
         return tf.data.Dataset.from_tensor_slices(pairs).batch(batch_size)
 
 

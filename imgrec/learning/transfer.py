@@ -29,6 +29,7 @@ class Batches:
 
     training: (epochs, first epoch) → what a `Phase` trains on: batches of (images, targets) for these epochs.
     validation: the validation images once, with targets.
+    validated: how many of them that are, the first ones; None is all.
     sampling: the order of the training images, one of `data.sampling.SAMPLINGS`.
     """
 
@@ -36,6 +37,7 @@ class Batches:
     validation: Callable[[], Any]
     batch_size: int
     sampling: str = "natural"
+    validated: int | None = None
 
 
 def check(config: Config, model: str) -> None:
@@ -170,7 +172,7 @@ def _on_features(
 
     return Phase(
         Stream(left, images),
-        features["val"].evaluation_dataset(classes, batch_size),
+        features["val"].evaluation_dataset(classes, batch_size, batches.validated),
         until,
         part=head,
     )

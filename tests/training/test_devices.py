@@ -205,6 +205,15 @@ class _Devices:
     num_replicas_in_sync = 4
 
 
+def test_validation_is_split_evenly_under_jax(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert runtime.even_images(30, _Devices()) == 30  # TensorFlow's strategies split what is left as it comes
+    monkeypatch.setattr(runtime, "backend", lambda: "jax")
+    assert [runtime.even_images(n, _Devices()) for n in (4, 30, 32)] == [4, 28, 32]
+    assert runtime.even_images(3, None) == 3
+    with pytest.raises(InputError, match="3 validation images: fewer than the 4 devices"):
+        runtime.even_images(3, _Devices())
+
+
 def test_a_batch_is_split_evenly() -> None:
     assert runtime.even_batch(50, 30, None) == 30
     assert runtime.even_batch(64, 1000, _Devices()) == 64
