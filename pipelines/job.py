@@ -103,22 +103,15 @@ def prepare(config: Config, command: str, precision: str = "", batch_size: int =
     """
     from imgrec import runtime
     from imgrec.data.cache import Cache
-    from imgrec.data.long_tail import long_tailed
     from imgrec.data.pipeline import steps_per_epoch
     from imgrec.data.sampling import order_of
-    from imgrec.data.sources import load_source
     from imgrec.training import optimizers
 
     optimizers.check(config.optim)
     checks.check(config)
     strategy, devices = runtime.choose_strategy(config.run.strategy)
     optimizers.check(config.optim, strategy)
-    source = load_source(config.data, config.run.seed)
-    if config.data.long_tail:
-        source = long_tailed(source, config.data.long_tail, config.run.seed)
-    for name in source.classes:
-        if "\n" in name:
-            raise InputError(f"class name {name!r} holds a line break, and labels.txt has one name a line")
+    source = _source(config)
     runtime.seed_everything(config.run.seed)
     if config.run.deterministic:
         runtime.use_deterministic_operations()
@@ -149,13 +142,39 @@ def prepare(config: Config, command: str, precision: str = "", batch_size: int =
         Team(strategy),
         (*source.notes, *about_weights, *([aims.balance.note] if aims.balance.note else [])),
     )
+    _introduce(job)
+    return job
+
+
+def _source(config: Config) -> Source:
+    """Load the data, and cut its long tail where one is asked for.
+
+    Raises:
+        InputError: the data is bad, or a class name cannot stand in labels.txt.
+    """
+    from imgrec.data.long_tail import long_tailed
+    from imgrec.data.sources import load_source
+
+    source = load_source(config.data, config.run.seed)
+    if config.data.long_tail:
+        source = long_tailed(source, config.data.long_tail, config.run.seed)
+    for name in source.classes:
+        if "\n" in name:
+            raise InputError(f"class name {name!r} holds a line break, and labels.txt has one name a line")
+    return source
+
+
+def _introduce(job: Job) -> None:
+    """Print notes and the overview."""
+    from imgrec import runtime
+
     for note in job.notes:
         print(f"note: {note}")
-    left_out = len(source.val) - runtime.even_images(len(source.val), strategy)
+    images = len(job.source.val)
+    left_out = images - runtime.even_images(images, job.strategy)
     if left_out:
         print(f"note: {left_out} validation images are left out, so that they split evenly over the devices")
     print(overview(job), flush=True)
-    return job
 
 
 def _measured(model: Any, config: Config, images: int, strategy: Any) -> int:

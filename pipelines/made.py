@@ -78,14 +78,11 @@ def write(
         shutil.rmtree(staging)
     staging.mkdir(parents=True)
     counts = source.train.counts(len(source.classes)).tolist()
+    images_of = dict(zip(source.classes, counts, strict=True))
     record: dict[str, Any] = {
         "format": FORMAT,
         "command": command,
-        "source": {
-            "name": source.name,
-            "fingerprint": learned_from,
-            "images": dict(zip(source.classes, counts, strict=True)),
-        },
+        "source": {"name": source.name, "fingerprint": learned_from, "images": images_of},
         "settings": asdict(arguments) | asdict(arguments.settings) | {"out": str(arguments.out)},
         "versions": runtime.versions(),
         "seconds": trained.seconds,
@@ -94,8 +91,7 @@ def write(
     }
     # First of all: an unfinished folder is known as ours by it.
     write_json(staging / RECORD, record)
-    shown: list[np.ndarray] = []
-    titles: list[str] = []
+    rows: list[tuple[str, np.ndarray, np.ndarray]] = []
     for label, images in pictures.items():
         name = source.classes[label]
         true = _true_pictures(source, preprocess, label)
@@ -106,9 +102,8 @@ def write(
             "learned_from": counts[label],
             "nearest": nearest(true, images[:_COMPARED]),
         }
-        shown += [*true[:_TRUE], *images[:_MADE]]
-        titles += [f"{name}, true"] * min(_TRUE, len(true)) + [f"{name}, made"] * len(images[:_MADE])
-    _write_sheet(staging / "sheet.png", np.stack(shown), titles)
+        rows.append((name, true[:_TRUE], images[:_MADE]))
+    _write_sheet(staging / "sheet.png", rows)
     write_json(staging / RECORD, record)
     if out.exists():
         shutil.rmtree(out)
@@ -132,9 +127,17 @@ def _write_pictures(folder: Path, images: np.ndarray) -> None:
         (folder / f"{number:05d}.png").write_bytes(data.tobytes())
 
 
-def _write_sheet(path: Path, images: np.ndarray, titles: list[str]) -> None:
+def _write_sheet(path: Path, rows: list[tuple[str, np.ndarray, np.ndarray]]) -> None:
+    """Draw some true and made pictures of each class, by name."""
     from imgrec.data.augment.sheet import contact_sheet
 
+    images = np.concatenate([part for _, *parts in rows for part in parts])
+    titles = [
+        f"{name}, {kind}"
+        for name, *parts in rows
+        for kind, part in zip(("true", "made"), parts, strict=True)
+        for _ in part
+    ]
     sheet = contact_sheet(images, titles)
     write_file(path, lambda temporary: sheet.savefig(temporary, format="png"))
 
