@@ -26,9 +26,8 @@ STEPS, TUNING_STEPS, BATCH = 30, 4, 16
 # Batch normalisation bears, and small networks need, a rate at which others diverge.
 RATE, RATE_WITH_BATCH_NORM = 1e-3, 3e-3
 # The ReLU before SqueezeNet's mean, the last of eighteen layers without normalisation, dies at the others'
-# rate; CoAtNet's attention does not learn at that of networks with batch normalisation; 152 layers of
-# residuals grow at it until the logits spread by 50, of which eight bits leave nothing; and the largest
-# EfficientNets wander.
+# rate; CoAtNet's attention does not learn at that of networks with batch normalisation; and 152 layers of
+# residuals grow at it until the logits spread by 50, of which eight bits leave nothing.
 RATES = {
     "squeezenet1_0": 3e-4,
     "coatnet_0": 5e-4,
