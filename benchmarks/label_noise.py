@@ -4,7 +4,8 @@ python -m benchmarks.label_noise [network]
 
 The sample's training labels, 5 % of them flipped evenly to other classes, are audited as an npz: file. Then
 three sets are learned from: with the true labels, with the flipped ones, and with the flipped ones less the
-suspects that the audit lists. By default by the nearest neighbour in the audit's features, which believes
+suspects that the audit lists in training (those it lists in validation and test have true labels, and without
+them the test would be easier). By default by the nearest neighbour in the audit's features, which believes
 every label; with `network` also by the trainer (resnet8, without smoothing or augmentation, minutes each).
 """
 
@@ -42,8 +43,8 @@ def write_sets(folder: Path) -> np.ndarray:
     return labels != source.train.labels
 
 
-def ranking(out: Path, flipped: np.ndarray) -> np.ndarray:
-    """Print how the audit ranks the flipped labels; return which training images it lists."""
+def ranking(out: Path, flipped: np.ndarray, suspects: Path) -> np.ndarray:
+    """Print how the audit ranks the flipped labels; return, and write, which training images it lists."""
     from sklearn.metrics import roc_auc_score
 
     with (out / "images.csv").open(encoding="utf-8") as stream:
@@ -52,6 +53,7 @@ def ranking(out: Path, flipped: np.ndarray) -> np.ndarray:
     listed = np.array(["label_suspect" in row["codes"].split() for row in rows])
     print(f"AUROC of the ranking {roc_auc_score(flipped, -quality):.4f}; {listed.sum()} listed")
     print(f"  recall {listed[flipped].mean():.3f}, precision {flipped[listed].mean():.3f}")
+    suspects.write_text("".join(f"{row['id']}\n" for row, is_one in zip(rows, listed, strict=True) if is_one))
     return listed
 
 
@@ -108,10 +110,11 @@ def main() -> None:
         flipped = write_sets(folder)
         out = folder / "audit"
         audit.main(["--data", f"npz:{folder / 'flipped.npz'}", "--out", str(out), "--suspects", "true"])
-        listed = ranking(out, flipped)
+        suspects = folder / "suspects_of_training.txt"
+        listed = ranking(out, flipped, suspects)
         nearest(folder / "flipped.npz", ~listed)
         if "network" in sys.argv[1:]:
-            network(folder, out / "suspects.txt")
+            network(folder, suspects)
 
 
 if __name__ == "__main__":
