@@ -40,7 +40,7 @@ def perceptual_hashes(thumbnails: np.ndarray) -> np.ndarray:
 def near_pairs(thumbnails: np.ndarray, contrast: np.ndarray) -> np.ndarray:
     """Return int64 `[M, 2]`, pairs i < j of pictures that look alike, of N in order.
 
-    Compares all with all: about a second for ten thousand pictures, a minute for a hundred thousand.
+    Compares all with all: 0.4 s for ten thousand pictures, 3 s for forty thousand.
 
     Args:
         thumbnails: uint8 `[N, THUMBNAIL_BYTES]`.
@@ -74,9 +74,8 @@ def _candidates(hashes: np.ndarray, vectors: np.ndarray) -> tuple[np.ndarray, np
         to its nearest neighbour but `_RANK` (`_FAR` where that is farther, or none is left), `[N]`.
     """
     energy = np.maximum((vectors**2).sum(axis=1), 1e-9)
-    differing = np.empty(
-        (_ROWS, len(hashes)), np.uint64
-    )  # one for all: fresh memory costs more than the bits
+    # One for all rows: fresh memory costs more than counting bits.
+    differing = np.empty((_ROWS, len(hashes)), np.uint64)
     reference = np.full(len(hashes), _FAR, np.float32)
     pairs, distances = [], []
     for top in range(0, len(hashes), _ROWS):
