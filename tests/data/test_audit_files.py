@@ -82,11 +82,11 @@ def test_what_is_no_regular_file_is_named(tmp_path):
 
 FAULTY = """
 import os, time
-from imgrec.data.audit import worker
+from imgrec.data.audit import examine, worker
 
-honest = worker.examine
+honest = examine._decoded
 
-def examine(path, limits, said):
+def decoded(path, limits, said):
     name = os.path.basename(path)
     if "hang" in name:
         time.sleep(600)
@@ -96,7 +96,7 @@ def examine(path, limits, said):
         raise ValueError("ours")
     return honest(path, limits, said)
 
-worker.examine = examine
+examine._decoded = decoded
 worker.main()
 """
 

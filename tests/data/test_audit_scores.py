@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 
 from imgrec.data.audit import gradients, suspects
 from imgrec.data.audit.compare import pictures
-from imgrec.data.audit.scores import THUMBNAIL_BYTES, measure
+from imgrec.data.audit.scores import THUMBNAIL_BYTES, measure, reduce
 from imgrec.data.sample import load_sample
 
 
@@ -61,6 +61,13 @@ def test_pictures_of_any_shape_are_measured(shape):
     assert (
         np.unique(np.frombuffer(thumbnail, np.uint8)).tolist() == [77] and len(thumbnail) == THUMBNAIL_BYTES
     )
+
+
+@pytest.mark.parametrize("shape", [(700, 900, 3), (256, 300, 1), (255, 4000, 3)])
+def test_a_reduced_picture_is_measured_as_the_whole(shape):
+    pixels = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
+    assert min(reduce(pixels).shape[:2]) < 256
+    assert measure(reduce(pixels)) == measure(pixels)
 
 
 def test_grey_and_equal_colours_are_one():

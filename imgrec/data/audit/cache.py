@@ -23,7 +23,7 @@ from imgrec.data.audit.worker import packed, unpacked
 from imgrec.data.header import SUFFIXES
 from imgrec.files import cache_folder, write_file, write_json
 
-FORMAT = 1
+FORMAT = 2
 """Raised whenever another version of the audit would find otherwise."""
 _SETTLED_NS = 2_000_000_000
 _PASSING = {"unreadable", "too_slow", "crashed", "symlink_loop"}
@@ -75,7 +75,7 @@ class FileCache:
             place = len(thumbnails) if one.thumbnail else None
             if one.thumbnail:
                 thumbnails.append(np.frombuffer(one.thumbnail, np.uint8))
-            rows.append((name, mark, place, packed(0, one)))
+            rows.append((name, mark, place, packed(one)))
         if not rows:
             return
         text = np.frombuffer(json.dumps(rows).encode(), np.uint8)

@@ -1,20 +1,24 @@
-"""One file: what it holds, what is wrong with it, and how it looks."""
+"""Files: what each holds, what is wrong with it, and how it looks."""
 
 import errno
 import hashlib
 import os
 import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from imgrec.data.audit.scores import Scores, measure
+import numpy as np
+
+from imgrec.data.audit.scores import Scores, measure, reduce
 from imgrec.data.decode import checked_header, decode_checked
 from imgrec.data.folder import SUPPORTED, UNSUPPORTED
 from imgrec.data.formats.fields import Header
 from imgrec.data.header import SUFFIXES, TITLES, ImageFault, sniff
 
 _HEAD = 4096
+# Reduced pictures are small, but for long and narrow ones: larger ones are not kept for later.
+_KEPT_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -56,15 +60,43 @@ def fault(code: str, detail: str) -> Examined:
     return Examined(found=((code, detail),))
 
 
-def examine(path: str, limits: Limits, said: Callable[[], str] = str) -> Examined:
-    """Read, decode and measure one file; nothing that is wrong with it raises.
+@dataclass(frozen=True)
+class _Decoded:
+    """A file that can be trained on, before its picture is measured."""
+
+    facts: FileFacts
+    reduced: np.ndarray
+    traits: tuple[tuple[str, str], ...]
+
+
+def examine(
+    paths: Sequence[str],
+    limits: Limits,
+    said: Callable[[], str] = str,
+    begin: Callable[[int], object] = lambda place: None,
+) -> list[Examined]:
+    """Read, decode and measure files; nothing that is wrong with them raises.
+
+    All are decoded first, and their pictures measured together: measured between two decodings, each
+    finds the processor's caches full of the decoder, and it the other way round, which makes both slower.
 
     Args:
-        path: the file.
+        paths: a few files, for what is kept of their pictures is held together.
         limits: larger files are not read, and larger pictures not decoded. Seconds are up to the caller.
         said: returns what the decoding libraries printed since the last call; they report a damaged
             JPEG in no other way.
+        begin: told the place in `paths` of each file before it is opened.
     """
+    held: list[Examined | _Decoded] = []
+    for place, path in enumerate(paths):
+        begin(place)
+        one = _decoded(path, limits, said)
+        large = isinstance(one, _Decoded) and one.reduced.nbytes > _KEPT_BYTES
+        held.append(_measured(one) if large else one)
+    return [_measured(one) for one in held]
+
+
+def _decoded(path: str, limits: Limits, said: Callable[[], str]) -> Examined | _Decoded:
     suffix = os.path.splitext(path)[1].lower()
     try:
         status = os.stat(path)
@@ -92,12 +124,16 @@ def examine(path: str, limits: Limits, said: Callable[[], str] = str) -> Examine
         return Examined(found=((broken.code, broken.detail), *moving))
     height, width = header.upright
     grey = pixels.shape[-1] == 1 or header.channels <= 2
-    scores, thumbnail = measure(pixels)
-    if scores.blank:
-        traits += (("blank", "one colour all over"),)
-    return Examined(
-        FileFacts(height, width, grey, hashlib.sha256(data).hexdigest()), scores, thumbnail, traits
-    )
+    facts = FileFacts(height, width, grey, hashlib.sha256(data).hexdigest())
+    return _Decoded(facts, reduce(pixels), traits)
+
+
+def _measured(one: Examined | _Decoded) -> Examined:
+    if isinstance(one, Examined):
+        return one
+    scores, thumbnail = measure(one.reduced)
+    blank = (("blank", "one colour all over"),) if scores.blank else ()
+    return Examined(one.facts, scores, thumbnail, one.traits + blank)
 
 
 def _unsupported(data: bytes, suffix: str) -> Examined:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import io
 import json
 import mmap
 import os
@@ -17,13 +18,19 @@ from pathlib import Path
 from typing import Any
 
 from imgrec.data.audit.examine import Examined, Limits, fault
+from imgrec.data.audit.scores import THUMBNAIL_BYTES
 from imgrec.data.audit.worker import IDLE, LENGTHS, PLACE, STARTING, unpacked
 from imgrec.processors import cores
 
 COMMAND = (sys.executable, "-m", "imgrec.data.audit.worker")
-# For glibc: pixels are allocated and freed all the time; giving the memory back to the system each time
-# costs a fifth of decoding.
-_KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 27), "MALLOC_TRIM_THRESHOLD_": str(1 << 28)}
+_ENVIRONMENT = {
+    # For glibc: pixels are allocated and freed all the time; giving the memory back to the system each
+    # time costs a fifth of decoding.
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 27),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 28),
+    # NumPy's threads for matrix products would only turn idly on the other workers' processors.
+    "OPENBLAS_NUM_THREADS": "1",
+}
 _START_SECONDS = 120.0
 _WATCH_SECONDS = 0.2
 _BATCH = 16
@@ -72,7 +79,7 @@ class _Lane:
             [*COMMAND, self._file.name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, **_KEEP_MEMORY, "PYTHONPATH": os.pathsep.join(paths)},
+            env={**os.environ, **_ENVIRONMENT, "PYTHONPATH": os.pathsep.join(paths)},
         )
         self.overdue = False
         self._allowed = limits.max_seconds
@@ -100,7 +107,7 @@ class _Lane:
             self.process.stdin.flush()
 
     def receive(self) -> tuple[dict[str, Any], bytes] | None:
-        """Return the next result; None when the worker is gone."""
+        """Return the next answer; None when the worker is gone."""
         head = self._read(LENGTHS.size)
         if head is None:
             return None
@@ -150,7 +157,7 @@ class _Pool:
                     return
                 answer = lane.receive()
                 if answer is not None:
-                    self._take(sent.popleft()[0], *answer)
+                    self._take(sent, *answer)
                     continue
                 self._blame(lane, sent)
                 self._end(lane)
@@ -194,10 +201,14 @@ class _Pool:
             self._lanes.discard(lane)
         lane.close()
 
-    def _take(self, index: int, message: dict[str, Any], thumbnail: bytes) -> None:
+    def _take(self, sent: deque[Task], message: dict[str, Any], thumbnails: bytes) -> None:
+        """Keep the answer to one list, the files of which stand first in `sent`."""
         if "bug" in message:
             raise RuntimeError(f"the audit failed on a file:\n{message['bug']}")
-        self._store(index, unpacked(message, thumbnail))
+        stream = io.BytesIO(thumbnails)
+        for row in message["done"]:
+            thumbnail = stream.read(THUMBNAIL_BYTES) if row["scores"] else b""
+            self._store(sent.popleft()[0], unpacked(row, thumbnail))
 
     def _blame(self, lane: _Lane, sent: deque[Task]) -> None:
         """Name the file that a lost worker was at, and take it from those that are still to do."""

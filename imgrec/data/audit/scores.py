@@ -44,17 +44,23 @@ class Scores(NamedTuple):
         return self.contrast < _BLANK
 
 
+def reduce(pixels: np.ndarray) -> np.ndarray:
+    """Return what `measure` looks at of uint8 `[h, w, 1|3]`: halved until its shorter side is below 256."""
+    return _halved(pixels, _SHORT)
+
+
 def measure(pixels: np.ndarray) -> tuple[Scores, bytes]:
-    """Return scores and thumbnails of uint8 `[h, w, 1]` (grey) or `[h, w, 3]` (RGB).
+    """Return scores and thumbnails of uint8 `[h, w, 1]` (grey) or `[h, w, 3]` (RGB), or of what
+    `reduce` made of it.
 
     The thumbnails are `SIDE` × `SIDE` grey and `GRID` × `GRID` × 3 RGB bytes, one after the other.
     """
-    small = _halved(pixels, _SHORT)
+    small = reduce(pixels)
     smaller = _halved(small, _SHORTER)
     tiny = _halved(smaller, _SHORTEST)
     grey = _luma(small)
     mean, deviation = (float(value[0, 0]) for value in cv2.meanStdDev(grey))
-    scores = Scores(mean / 255, deviation / 255, _correlation(grey, deviation), _dark_channel(smaller) / 255)
+    scores = Scores(mean / 255, deviation / 255, _correlation(grey, deviation), _dark_channel(tiny) / 255)
     colours = cv2.resize(tiny, (GRID, GRID), interpolation=cv2.INTER_AREA)
     if colours.ndim == 2:
         colours = np.repeat(colours[..., np.newaxis], 3, axis=-1)

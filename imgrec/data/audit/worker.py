@@ -1,8 +1,8 @@
 """A process that examines files for `pool.py`: paths come in by standard input, results go out by output.
 
-Each line that comes in is JSON, first the limits, then lists of [index, path]. Each result is two
-lengths, JSON and thumbnail. Before it opens a file the worker writes its index to a mapped file, so
-that the parent knows which file a dead or silent worker was at; so results can leave a few at a time.
+Each line that comes in is JSON, first the limits, then lists of [index, path]. Each list is answered by
+two lengths, JSON and the thumbnails. Before it opens a file the worker writes its index to a mapped file,
+so that the parent knows which file a dead or silent worker was at.
 """
 
 import json
@@ -23,7 +23,6 @@ LENGTHS = struct.Struct(">II")
 PLACE = struct.Struct("q")
 STARTING, IDLE = -2, -1
 """What stands in the place of an index before the first file and between two lists."""
-_HELD_BYTES = 1 << 16
 
 
 class Listener:
@@ -44,16 +43,17 @@ class Listener:
         return text
 
 
-def send(stream: BinaryIO, message: dict[str, object], thumbnail: bytes = b"") -> None:
-    """Write one result."""
+def send(stream: BinaryIO, message: dict[str, object], thumbnails: bytes = b"") -> None:
+    """Write one answer."""
     text = json.dumps(message).encode()
-    stream.write(LENGTHS.pack(len(text), len(thumbnail)) + text + thumbnail)
+    stream.write(LENGTHS.pack(len(text), len(thumbnails)) + text + thumbnails)
+    stream.flush()
 
 
-def packed(index: int, done: Examined) -> dict[str, object]:
-    """A result as JSON."""
+def packed(done: Examined) -> dict[str, object]:
+    """A result as JSON, but for its thumbnail."""
     facts = None if done.facts is None else tuple(vars(done.facts).values())
-    return {"index": index, "facts": facts, "scores": done.scores, "found": done.found}
+    return {"facts": facts, "scores": done.scores, "found": done.found}
 
 
 def unpacked(message: dict[str, object], thumbnail: bytes) -> Examined:
@@ -70,7 +70,7 @@ def unpacked(message: dict[str, object], thumbnail: bytes) -> Examined:
 def main() -> None:
     """Examine until standard input ends; the argument names the file of the place."""
     # The results' way out is kept apart from whatever a library may print.
-    out = os.fdopen(os.dup(1), "wb", _HELD_BYTES)
+    out = os.fdopen(os.dup(1), "wb")
     said = Listener()
     os.dup2(2, 1)
     cv2.setNumThreads(1)
@@ -78,20 +78,24 @@ def main() -> None:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
     limits = Limits(**json.loads(sys.stdin.buffer.readline()))
     send(out, {"ready": True})
-    out.flush()
     with open(sys.argv[1], "r+b") as file, mmap.mmap(file.fileno(), PLACE.size) as place:
         for line in sys.stdin.buffer:
-            for index, path in json.loads(line):
-                PLACE.pack_into(place, 0, index)
-                try:
-                    done = examine(path, limits, said)
-                except Exception:  # our own mistake, handed to the parent, which raises it
-                    send(out, {"bug": f"{path!r}\n{traceback.format_exc()}"})
-                    out.flush()
-                    return
-                send(out, packed(index, done), done.thumbnail)
+            tasks = json.loads(line)
+            try:
+                done = _examined(tasks, limits, said, place)
+            except Exception:  # our own mistake, handed to the parent, which raises it
+                path = dict(tasks)[PLACE.unpack_from(place, 0)[0]]
+                send(out, {"bug": f"{path!r}\n{traceback.format_exc()}"})
+                return
             PLACE.pack_into(place, 0, IDLE)
-            out.flush()
+            send(out, {"done": list(map(packed, done))}, b"".join(one.thumbnail for one in done))
+
+
+def _examined(
+    tasks: list[tuple[int, str]], limits: Limits, said: Listener, place: mmap.mmap
+) -> list[Examined]:
+    indices, paths = zip(*tasks, strict=True)
+    return examine(paths, limits, said, lambda at: PLACE.pack_into(place, 0, indices[at]))
 
 
 if __name__ == "__main__":
