@@ -15,7 +15,7 @@ SIDE = 32
 GRID = 4
 """Side of the colour thumbnail."""
 THUMBNAIL_BYTES = SIDE * SIDE + GRID * GRID * 3
-_SHORT, _SHORTER, _SHORTEST = 256, 128, 64
+_SHORT, _SHORTEST = 256, 64
 _BLANK = 1.5 / 255
 
 
@@ -56,8 +56,7 @@ def measure(pixels: np.ndarray) -> tuple[Scores, bytes]:
     The thumbnails are `SIDE` × `SIDE` grey and `GRID` × `GRID` × 3 RGB bytes, one after the other.
     """
     small = reduce(pixels)
-    smaller = _halved(small, _SHORTER)
-    tiny = _halved(smaller, _SHORTEST)
+    tiny = _halved(small, _SHORTEST)
     grey = _luma(small)
     mean, deviation = (float(value[0, 0]) for value in cv2.meanStdDev(grey))
     scores = Scores(mean / 255, deviation / 255, _correlation(grey, deviation), _dark_channel(tiny) / 255)
@@ -94,7 +93,7 @@ def _correlation(grey: np.ndarray, deviation: float) -> float:
 
 
 def _dark_channel(pixels: np.ndarray) -> float:
-    """Mean over pixels of the least colour around them; the window is 15 pixels of 400, as in the paper."""
+    """Mean over pixels of the least colour around them; window 15 pixels of 400 (the paper's), or 3."""
     if pixels.ndim == 3:
         red, green, blue = cv2.split(pixels)
         pixels = cv2.min(cv2.min(red, green), blue)
