@@ -21,8 +21,9 @@ $(STAMP): setup.cfg setup.py constraints.txt
 train: $(STAMP)  ## Install, train on the embedded sample into saved_models/sample, export int8 files
 	$(BIN)/python -m pipelines.train --recipe sample
 
+# Two processes: most of a test runs in one thread. A file stays in one, for its tests share what they train.
 test: $(STAMP)  ## Install and run the test suite (minutes)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 test-all: $(STAMP)  ## The suite and the slow tests
 	$(BIN)/python -m pytest -m ''
