@@ -6,6 +6,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from imgrec.training.fused_updates import FusedAdam, FusedAdamW, FusedSGD
+
 
 class Rule:
     """Mixin before one of Keras's optimisers: what all of ours can do beside it.
@@ -110,17 +112,17 @@ def _square(gradient: Any) -> Any:
 
 
 @keras.saving.register_keras_serializable("imgrec")
-class ScaledSGD(Rule, keras.optimizers.SGD):
+class ScaledSGD(Rule, FusedSGD):
     """SGD with a factor on every variable's rate."""
 
 
 @keras.saving.register_keras_serializable("imgrec")
-class ScaledAdam(Rule, keras.optimizers.Adam):
+class ScaledAdam(Rule, FusedAdam):
     """Adam with a factor on every variable's rate; its decay is decoupled too."""
 
 
 @keras.saving.register_keras_serializable("imgrec")
-class ScaledAdamW(Rule, keras.optimizers.AdamW):
+class ScaledAdamW(Rule, FusedAdamW):
     """AdamW with a factor on every variable's rate."""
 
 
