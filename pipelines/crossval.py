@@ -6,7 +6,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import tyro
 
 from imgrec.config import Config
 from imgrec.errors import InputError
@@ -38,7 +40,7 @@ class Arguments:
 
     folds: int = 5
     """How many folds, 2 or more."""
-    config: Config = field(default_factory=Config)
+    config: Annotated[Config, tyro.conf.arg(name="")] = field(default_factory=Config)
 
 
 def run(arguments: Arguments, command: str = "") -> int:

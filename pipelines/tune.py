@@ -64,7 +64,7 @@ class Arguments:
     """Database of the trials, which several machines may share."""
     study: str = "imgrec"
     """Name of the search in that database."""
-    config: Config = field(default_factory=Config)
+    config: Annotated[Config, tyro.conf.arg(name="")] = field(default_factory=Config)
 
 
 @dataclass(frozen=True)
