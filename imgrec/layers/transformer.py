@@ -14,6 +14,7 @@ from keras import ops
 
 from imgrec.errors import InputError
 from imgrec.layers.composite import Composite
+from imgrec.layers.gelu import exact_gelu
 from imgrec.layers.relative_position import RelativePositionBias
 
 EPSILON = 1e-6
@@ -246,10 +247,11 @@ class MLP(Composite):
     def call(self, x: Any, training: bool | None = None) -> Any:
         """Return the transformed tokens."""
         hidden = self.expand(ops.reshape(x, (-1, x.shape[-1])))
+        exact = training and self.gelu == "exact"
         if self.activation == "silu":
             hidden = ops.silu(hidden)
         else:
-            hidden = ops.gelu(hidden, approximate=self.gelu == "tanh")
+            hidden = exact_gelu(hidden) if exact else ops.gelu(hidden, approximate=self.gelu == "tanh")
         return self.drop(ops.reshape(self.reduce(hidden), (-1, *x.shape[1:])), training=training)
 
     def get_config(self) -> dict[str, Any]:
