@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import keras
 
+from imgrec.layers.depthwise import DepthwiseConv2D
 from imgrec.layers.normalization import BatchNormalization
 
 
@@ -117,7 +118,7 @@ def depthwise(
 ) -> Any:
     """Convolve every channel of `[B, H, W, C]` by itself; `padding` as `conv` has it."""
     x, mode = pad_for(x, kernel, stride, padding, name)
-    layer = keras.layers.DepthwiseConv2D(
+    layer = DepthwiseConv2D(
         kernel,
         stride,
         padding=mode,

@@ -8,33 +8,35 @@ import tensorflow as tf
 from imgrec.layers.normalization import BatchNormalization
 
 TOLERANCE = {"float32": 2e-5, "mixed_bfloat16": 2e-2, "mixed_float16": 2e-3}
-SHAPE = (6, 5, 7, 3)
+PLACES = (6, 5, 7)
 
 
-def pair(policy: str) -> tuple[BatchNormalization, keras.layers.BatchNormalization]:
+def pair(policy: str, channels: int = 3) -> tuple[BatchNormalization, keras.layers.BatchNormalization]:
     """Both layers with the same, uneven, weights."""
     draw = np.random.default_rng(1)
-    weights = [draw.uniform(0.5, 2, 3), draw.normal(size=3), draw.normal(size=3), draw.uniform(0.5, 2, 3)]
+    spread, shift, mean, variance = draw.random((4, channels))
+    weights = [0.5 + 1.5 * spread, 4 * shift - 2, 4 * mean - 2, 0.5 + 1.5 * variance]
     layers = []
     for kind in (BatchNormalization, keras.layers.BatchNormalization):
         layer = kind(momentum=0.9, epsilon=1e-5, dtype=policy)
-        layer.build((None, *SHAPE[1:]))
+        layer.build((None, *PLACES[1:], channels))
         layer.set_weights(weights)
         layers.append(layer)
     return layers[0], layers[1]
 
 
-def batch() -> np.ndarray:
-    return np.random.default_rng(0).normal(3, 2, SHAPE).astype(np.float32)
+def batch(channels: int = 3) -> np.ndarray:
+    return np.random.default_rng(0).normal(3, 2, (*PLACES, channels)).astype(np.float32)
 
 
 @pytest.mark.parametrize("policy", TOLERANCE)
 @pytest.mark.parametrize("training", [False, True])
-def test_equals_keras(policy: str, training: bool) -> None:
-    ours, theirs = pair(policy)
+@pytest.mark.parametrize("channels", [3, 16])
+def test_equals_keras(policy: str, training: bool, channels: int) -> None:
+    ours, theirs = pair(policy, channels)
     results = []
     for layer in (ours, theirs):
-        x = tf.Variable(batch())
+        x = tf.Variable(batch(channels))
         with tf.GradientTape() as tape:
             y = layer(x, training=training)
             loss = tf.reduce_sum(tf.cast(y, tf.float32) ** 3)
