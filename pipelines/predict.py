@@ -158,7 +158,7 @@ def find_images(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     Raises:
         InputError: nothing named, a path that does not exist, or a folder without an image.
     """
-    from imgrec.data.folder import SUPPORTED
+    from imgrec.data.header import SUPPORTED
 
     if not paths:
         raise InputError("no image named: expected image files or folders, such as photo.jpg")

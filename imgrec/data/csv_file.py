@@ -10,7 +10,8 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from imgrec.data.folder import SPLIT_NAMES, SUPPORTED, Entry, Listing
+from imgrec.data.folder import SPLIT_NAMES, Entry, Listing
+from imgrec.data.header import SUPPORTED
 from imgrec.data.labels import SEPARATOR
 from imgrec.errors import InputError
 

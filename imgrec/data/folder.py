@@ -9,16 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from imgrec.data.dataset import Split
-from imgrec.data.header import SUFFIXES
+from imgrec.data.header import SUPPORTED, UNSUPPORTED
 from imgrec.errors import InputError
 
-SUPPORTED = frozenset(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
-# Pictures that would be missed if they were passed over like a text file.
-_OTHER_PICTURES = """
-.webp .tif .tiff .gif .heic .heif .avif .jxl .jp2 .j2k .psd .svg .ico .pgm .ppm .pbm .tga .exr .hdr .raw .dng
-.cr2 .nef .arw .dcm .npy
-"""
-UNSUPPORTED = frozenset(_OTHER_PICTURES.split()) - SUPPORTED
 SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 

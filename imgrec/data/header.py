@@ -20,6 +20,13 @@ SUFFIXES = {
     "webp": (".webp",),
     "tiff": (".tif", ".tiff"),
 }
+SUPPORTED = frozenset(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
+# Pictures that would be missed if they were passed over like a text file.
+_OTHER_PICTURES = """
+.heic .heif .avif .jxl .jp2 .j2k .psd .svg .ico .pgm .ppm .pbm .tga .exr .hdr .raw .dng .cr2 .nef .arw .dcm
+.npy
+"""
+UNSUPPORTED = frozenset(_OTHER_PICTURES.split())
 TITLES = {name: {"webp": "WebP"}.get(name, name.upper()) for name in SUFFIXES}
 """What the formats are called."""
 _NAMES = list(TITLES.values())

@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 
@@ -45,7 +46,7 @@ def pictures(
         labels=tuple(text for split in splits.values() for text in worded(split.labels, classes)),
         digests=digests,
         thumbnails=np.frombuffer(b"".join(thumbnails), np.uint8).reshape(-1, THUMBNAIL_BYTES),
-        scores=np.array(scores, np.float32).reshape(-1, len(Scores._fields)),
+        scores=np.fromiter(chain.from_iterable(scores), np.float32).reshape(-1, len(Scores._fields)),
     )
 
 

@@ -82,7 +82,8 @@ def _and_more(count: int) -> str:
 
 def _numbered(keys: Sequence[str]) -> np.ndarray:
     """Number equal keys alike: int64 `[N]`."""
-    return np.unique(np.array(keys), return_inverse=True)[1].reshape(-1)
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys])
 
 
 def _connected(pairs: np.ndarray, count: int) -> np.ndarray:

@@ -12,9 +12,8 @@ import numpy as np
 
 from imgrec.data.audit.scores import Scores, measure, reduce
 from imgrec.data.decode import checked_header, decode_checked
-from imgrec.data.folder import SUPPORTED, UNSUPPORTED
 from imgrec.data.formats.fields import Header
-from imgrec.data.header import SUFFIXES, TITLES, ImageFault, sniff
+from imgrec.data.header import SUFFIXES, SUPPORTED, TITLES, UNSUPPORTED, ImageFault, sniff
 
 _HEAD = 4096
 # Reduced pictures are small, but for long and narrow ones: larger ones are not kept for later.
@@ -191,6 +190,8 @@ def _complaints(said: str) -> tuple[tuple[str, str], ...]:
     Raises:
         ImageFault: part of the picture was made up.
     """
+    if not said:
+        return ()
     guessed = _GUESSED.search(said)
     if guessed:
         line = next(line for line in said.splitlines() if guessed.group() in line).strip()

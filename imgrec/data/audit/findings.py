@@ -87,6 +87,8 @@ class Finding:
 
 def printable(name: str) -> str:
     """Return a name as text of one line: control characters and stray bytes stand as `\\n` or `\\xff`."""
+    if name.isprintable():  # as nearly all are, and told at once
+        return name
     return "".join(_escaped(c) if unicodedata.category(c) in _UNFIT else c for c in name)
 
 
