@@ -43,32 +43,29 @@ def is_deterministic() -> bool:
 def bfloat16_gain() -> float:
     """Measure how many times faster a convolution runs in bfloat16 than in float32 on this machine.
 
-    A 3×3 convolution of 64 channels over `[16, 28, 28, 64]`; each type is warmed up, then the fastest
-    of five rounds counts. Takes well under a second.
+    A 3×3 convolution of 64 channels over `[16, 28, 28, 64]`; each type is warmed up, then the fastest of
+    ten rounds counts. They take turns, so that other work on the machine slows both. Well under a second.
     """
     import tensorflow as tf
 
-    def seconds(dtype: Any) -> float:
+    def convolution(dtype: Any) -> Callable[[], Any]:
         images = tf.ones((16, 28, 28, 64), dtype)
         kernel = tf.ones((3, 3, 64, 64), dtype)
+        convolve = tf.function(lambda: tf.nn.conv2d(images, kernel, 1, "SAME"))
+        return lambda: convolve()[0, 0, 0, 0].numpy()
 
-        @tf.function
-        def convolve() -> Any:
-            return tf.reduce_sum(tf.nn.conv2d(images, kernel, 1, "SAME"))
+    sides = [convolution(tf.float32), convolution(tf.bfloat16)]
+    for side in sides:
+        side()
+    rounds = [[_seconds(side) for side in sides] for _ in range(10)]
+    float32, bfloat16 = (min(times) for times in zip(*rounds, strict=True))
+    return float32 / bfloat16
 
-        return _fastest(lambda: convolve().numpy())
 
-    return seconds(tf.float32) / seconds(tf.bfloat16)
-
-
-def _fastest(action: Callable[[], Any], rounds: int = 5) -> float:
+def _seconds(action: Callable[[], Any]) -> float:
+    start = time.perf_counter()
     action()
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        action()
-        times.append(time.perf_counter() - start)
-    return min(times)
+    return time.perf_counter() - start
 
 
 def set_precision(name: str) -> str:
