@@ -98,7 +98,7 @@ def write_results(job: Job, folder: Path, fitted: Fitted, result: Result, export
     """Write metrics.json and the report."""
     from imgrec import runtime
     from imgrec.data.loading import load_arrays
-    from imgrec.evaluation.report import write_report
+    from imgrec.evaluation.report import Report, write_report
 
     test, classes = job.source.test, job.source.classes
     exports = [asdict(row) for row in exported.rows]
@@ -118,8 +118,7 @@ def write_results(job: Job, folder: Path, fitted: Fitted, result: Result, export
     wrong = test.take(np.array([m.index for m in mistakes], int))
     pictures = load_arrays(wrong, job.preprocess) if len(wrong) else ()
     counts = {name: split.counts(len(classes)).tolist() for name, split in job.source.splits.items()}
-    write_report(
-        folder / "report" / "index.html",
+    report = Report(
         title=f"{job.recorded_model['name']} on {job.source.name}",
         metrics=result.metrics,
         history=fitted.history,
@@ -136,6 +135,7 @@ def write_results(job: Job, folder: Path, fitted: Fitted, result: Result, export
         facts={"source": job.source.name, "colour": job.source.colour, "fingerprint": job.source.fingerprint},
         command=job.command,
     )
+    write_report(folder / "report" / "index.html", report)
 
 
 def headline(metrics: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,73 +18,77 @@ _TABLE_CLASSES = 20  # up to here a confusion matrix is a table with figures, ab
 _OPEN_ROWS = 25  # longer tables show this many rows, the others on request
 
 
-def write_report(
-    path: Path | str,
-    *,
-    title: str,
-    metrics: Mapping[str, Any],
-    history: Sequence[Mapping[str, Any]] = (),
-    config: Mapping[str, Any],
-    exports: Sequence[Mapping[str, Any]] = (),
-    mistakes: Sequence[Mistake] = (),
-    mistake_images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8] = (),
-    data: Mapping[str, Sequence[int]],
-    totals: Mapping[str, int] | None = None,
-    versions: Mapping[str, str],
-    failures: Sequence[str] = (),
-    parity_images: int | None = None,
-    adaptation: Mapping[str, Any] | None = None,
-    facts: Mapping[str, Any] | None = None,
-    command: str = "",
-) -> None:
-    """Write the report of one run to `path`, whole or not at all.
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What the report of one run is made of.
+
+    title: heading of the page, such as the name of the run folder.
+    metrics: what `evaluation.metrics.summarize` returns, or that of `label_sets`.
+    history: one mapping an epoch: epoch, loss, accuracy, val_loss, val_accuracy and any others, as
+        numbers or as read from history.csv.
+    config: flat settings, `Config.flat()`; its `out` names the run folder in the commands shown.
+    exports: one mapping a file: name, accuracy, agreement (0…1), max_abs_difference, kilobytes,
+        ms_per_image, passed (None: not held against the gate); absent ones show as a dash, and an
+        absent `passed` is whether no failure names the file.
+    mistakes: `confident_mistakes`; mistake_images: their pictures, uint8 [H, W, 1 or 3].
+    data: split → images of each class, in the order of `metrics["classes"]`.
+    totals: split → images; by default the sum over classes.
+    versions: package → version.
+    failures: sentences of the parity gate, each naming its file.
+    parity_images: how many test images went through every file.
+    adaptation: what `evaluation.adaptation.judge` returns, and `line`, the steps; None without steps.
+    facts: what else is to be said of the data, such as source and fingerprint.
+    command: the command line that made the run, if known.
+    """
+
+    title: str
+    metrics: Mapping[str, Any]
+    history: Sequence[Mapping[str, Any]] = ()
+    config: Mapping[str, Any]
+    exports: Sequence[Mapping[str, Any]] = ()
+    mistakes: Sequence[Mistake] = ()
+    mistake_images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8] = ()
+    data: Mapping[str, Sequence[int]]
+    totals: Mapping[str, int] | None = None
+    versions: Mapping[str, str]
+    failures: Sequence[str] = ()
+    parity_images: int | None = None
+    adaptation: Mapping[str, Any] | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    command: str = ""
+
+
+def write_report(path: Path | str, report: Report) -> None:
+    """Write the report of one run to `path`, an HTML file, whole or not at all.
 
     Everything that comes from the user (class names, ids, settings) is escaped. The page asks for
     nothing over a network, runs no script, and follows the reader's light or dark scheme.
-
-    Args:
-        path: the HTML file.
-        title: heading of the page, such as the name of the run folder.
-        metrics: what `evaluation.metrics.summarize` returns, or that of `label_sets`.
-        history: one mapping an epoch: epoch, loss, accuracy, val_loss, val_accuracy and any others,
-            as numbers or as read from history.csv.
-        config: flat settings, `Config.flat()`; its `out` names the run folder in the commands shown.
-        exports: one mapping a file: name, accuracy, agreement (0…1), max_abs_difference, kilobytes,
-            ms_per_image, passed (None: not held against the gate); absent ones show as a dash, and an
-            absent `passed` is whether no failure names the file.
-        mistakes: `confident_mistakes`; mistake_images: their pictures, uint8 [H, W, 1 or 3].
-        data: split → images of each class, in the order of `metrics["classes"]`.
-        totals: split → images; by default the sum over classes.
-        versions: package → version.
-        failures: sentences of the parity gate, each naming its file.
-        parity_images: how many test images went through every file.
-        adaptation: what `evaluation.adaptation.judge` returns, and `line`, the steps; None without steps.
-        facts: what else is to be said of the data, such as source and fingerprint.
-        command: the command line that made the run, if known.
     """
-    rows = [_export(row, failures) for row in exports]
+    metrics, config = report.metrics, report.config
+    rows = [_export(row, report.failures) for row in report.exports]
+    shown = zip(report.mistakes, report.mistake_images, strict=True)
     page = render(
         "report.html.j2",
-        title=title,
+        title=report.title,
         model=_model_name(config),
         metrics=metrics,
         tiles=_tiles(metrics, rows),
-        epochs=_epochs(history),
-        curves=_curves(history),
+        epochs=_epochs(report.history),
+        curves=_curves(report.history),
         confusion=_confusion(metrics) if "confusion" in metrics else None,
         per_class=_worst_first(metrics["per_class"]),
         open_rows=_OPEN_ROWS,
         exports=rows,
-        failures=failures,
-        parity_images=parity_images,
-        adaptation=adaptation,
-        mistakes=[(m, picture(image)) for m, image in zip(mistakes, mistake_images, strict=True)],
+        failures=report.failures,
+        parity_images=report.parity_images,
+        adaptation=report.adaptation,
+        mistakes=[(mistake, picture(image)) for mistake, image in shown],
         mistake_count=metrics["images"] - round(_right(metrics) * metrics["images"]),
         config=config,
-        data=_data(data, metrics["classes"], totals),
-        facts=facts or {},
-        versions=versions,
-        command=command,
+        data=_data(report.data, metrics["classes"], report.totals),
+        facts=report.facts,
+        versions=report.versions,
+        command=report.command,
         usage=_usage(config, rows),
         bins=CALIBRATION_BINS,
     )

@@ -247,11 +247,12 @@ class MLP(Composite):
     def call(self, x: Any, training: bool | None = None) -> Any:
         """Return the transformed tokens."""
         hidden = self.expand(ops.reshape(x, (-1, x.shape[-1])))
-        exact = training and self.gelu == "exact"
         if self.activation == "silu":
             hidden = ops.silu(hidden)
+        elif training and self.gelu == "exact":
+            hidden = exact_gelu(hidden)
         else:
-            hidden = exact_gelu(hidden) if exact else ops.gelu(hidden, approximate=self.gelu == "tanh")
+            hidden = ops.gelu(hidden, approximate=self.gelu == "tanh")
         return self.drop(ops.reshape(self.reduce(hidden), (-1, *x.shape[1:])), training=training)
 
     def get_config(self) -> dict[str, Any]:

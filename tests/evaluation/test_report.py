@@ -11,7 +11,7 @@ import pytest
 from imgrec.config import Config
 from imgrec.evaluation import figures, metrics
 from imgrec.evaluation.page import number, percent
-from imgrec.evaluation.report import write_report
+from imgrec.evaluation.report import Report, write_report
 
 EVIL = "<script>alert(\"x\")</script> & 'co'"
 
@@ -68,8 +68,7 @@ def made(
         {"name": "ptq_int8", "accuracy": 0.8, "agreement": 0.9, "kilobytes": 97.0, "passed": False},
         {"name": "qat_int8", "accuracy": 0.8, "agreement": 0.9, "kilobytes": 97.0},
     ]
-    write_report(
-        path,
+    report = Report(
         title=EVIL,
         metrics=metrics.summarize(logits, labels, classes, train_counts=train_counts),
         history=history if exports else [],
@@ -83,6 +82,7 @@ def made(
         parity_images=18,
         facts={"source": EVIL},
     )
+    write_report(path, report)
     return path.read_text(encoding="utf-8")
 
 
