@@ -1,17 +1,17 @@
-"""Do the adaptive steps fire on dark and hazy pictures alone, and do they bring the accuracy back?
+"""Do the adaptive steps fire on dark and hazy images alone, and do they bring the accuracy back?
 
 python -m benchmarks.adapt sample      a small network trained on the embedded sample as it is
 python -m benchmarks.adapt photos      photographs, and EfficientNet-Lite0 on those of ImageNet
 
 Low light and haze are made by `imgrec.evaluation.degrade`: exposures of some stops less with the noise of a
-sensor, and Koschmieder's law with a random depth, β of 0.6…1.8 and airlight of 0.7…1. Each picture is
+sensor, and Koschmieder's law with a random depth, β of 0.6…1.8 and airlight of 0.7…1. Each image is
 answered as it comes (off), and by the same network after the steps of `--adapt auto`. `photos` needs
 `pip install --no-deps foolbox==3.3.4 scikit-image "imgrec[pretrained]"` (photographs and weights, which stay
 in these packages). The thresholds were set on the sample's training images and on the photographs called
 "set on", and the share of haze that is taken off on validation images of the sample; all other figures are
-of pictures that had no say in them.
+of images that had no say in them.
 
-Measured: the share of pictures that triggered the right step and no other, and accuracy.
+Measured: the share of images that triggered the right step and no other, and accuracy.
 
     sample, 2,000 test images        right     off   steps   adaptive BN
     clear                           99.60 %  .8885   .8885   .8900
@@ -47,7 +47,7 @@ from imgrec.config import AugmentConfig, DataConfig, OptimConfig
 from imgrec.data import adapt
 from imgrec.data.pipeline import evaluation_dataset, steps_per_epoch, training_dataset
 from imgrec.data.preprocess import Preprocess
-from imgrec.data.sources import Source, load_source
+from imgrec.data.sources.load import Source, load_source
 from imgrec.evaluation import degrade
 from imgrec.evaluation.adaptation import sign_test
 from imgrec.learning.adaptive_bn import adapt_batch_norm
@@ -67,7 +67,7 @@ SKIMAGE = _SKIMAGE.split()
 
 
 def degraded(images: Images, stops: Sequence[int], repeats: int = 1) -> dict[str, list[np.ndarray]]:
-    """Return the pictures as they are, then `repeats` draws of them at each exposure, and hazy."""
+    """Return the images as they are, then `repeats` draws of them at each exposure, and hazy."""
     draw = np.random.default_rng(0)
     cases = {"clean": list(images)}
     for stop in stops:
@@ -84,7 +84,7 @@ def _hazy(image: np.ndarray, draw: np.random.Generator) -> np.ndarray:
 
 
 def mended(images: Images, case: str) -> tuple[list[np.ndarray], float]:
-    """Return the pictures after the steps of `auto`, and the share on which just the right ones fired."""
+    """Return the images after the steps of `auto`, and the share on which just the right ones fired."""
     results = [adapt.apply(image, adapt.AUTO) for image in images]
     expected = EXPECTED.get(case, ("lowlight",))
     return [image for image, _ in results], float(np.mean([fired == expected for _, fired in results]))
@@ -172,7 +172,7 @@ def photos(repeats: int) -> None:
         for case, images in degraded(list(named.values()), (2, 3, 4, 5), 2).items():
             _, fired = mended(images, case)
             what = "none fired" if case == "clean" else "right one fired"
-            print(f"{group:>9}, {len(images):3} pictures, {case:>13}: {what} {fired:7.2%}", flush=True)
+            print(f"{group:>9}, {len(images):3} images, {case:>13}: {what} {fired:7.2%}", flush=True)
     model = build_model("efficientnet_lite0", (224, 224, 3), 1000)
     load_pretrained(model, "imagenet", new_head=False)
     named = groups["imagenet"]

@@ -4,7 +4,7 @@ python -m benchmarks.audit [FILES] [ROUNDS]      (default: 6,000 JPEG files of 5
 
 Plain decoding reads every file and decodes it fully with the training decoder, on all cores, and does
 nothing else. The audit does the same in worker processes, started anew, and also hashes, measures and
-compares the pictures.
+compares the images.
 """
 
 import os
@@ -17,13 +17,13 @@ import cv2
 import numpy as np
 
 from benchmarks.paired import compare
-from imgrec.data.audit.compare import pictures
+from imgrec.data.audit.compare import images
 from imgrec.data.audit.duplicates import find_duplicates
 from imgrec.data.audit.examine import Limits
 from imgrec.data.audit.pool import examine_files
-from imgrec.data.dataset import Split
 from imgrec.data.decode import decode
 from imgrec.data.preprocess import read_file
+from imgrec.data.sources.dataset import Split
 
 LIMITS = Limits(max_pixels=50_000_000, max_bytes=200_000_000)
 
@@ -51,17 +51,17 @@ def plain(paths: list[str]) -> None:
 
 
 def audited(paths: list[str]) -> None:
-    """Examine every file and compare the pictures."""
+    """Examine every file and compare the images."""
     done = examine_files(paths, LIMITS)
     split = Split(ids=tuple(paths), labels=np.zeros(len(paths), np.int32), paths=tuple(paths))
-    find_duplicates(pictures({"train": split}, ("photo",), dict(zip(paths, done, strict=True))))
+    find_duplicates(images({"train": split}, ("photo",), dict(zip(paths, done, strict=True))))
 
 
 def main() -> None:
     """Print both rates and their ratio."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 6000
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
-    cv2.setNumThreads(1)  # one picture a core, as training decodes them
+    cv2.setNumThreads(1)  # one image a core, as training decodes them
     with tempfile.TemporaryDirectory() as folder:
         paths = write_photos(Path(folder), count)
         size = sum(os.path.getsize(path) for path in paths) / count / 1000

@@ -18,16 +18,16 @@ import numpy as np
 from benchmarks.paired import seconds
 from imgrec.config import OptimConfig
 from imgrec.models import build_model
-from imgrec.training.bad_steps import Guard
 from imgrec.training.callbacks import BestWeights, HistoryWriter, Progress
-from imgrec.training.checkpoint import Checkpoints, Place
-from imgrec.training.live import Crew, Live, Terms
-from imgrec.training.optimizers import build_optimizer
+from imgrec.training.checkpointing.store import Checkpoints, Step
+from imgrec.training.checkpointing.train_state import Rollbacks, StatefulCallbacks, TrainState
+from imgrec.training.nan_guard import NaNGuard
+from imgrec.training.optim.optimizers import build_optimizer
 
 EVERY = 200
 
 
-def prepare(name: str, side: int, batch: int) -> tuple[Callable[[], Any], Live]:
+def prepare(name: str, side: int, batch: int) -> tuple[Callable[[], Any], TrainState]:
     """Return a function that takes one step of SGD with momentum on fixed noise, and what is saved of it."""
     model = build_model(name, input_shape=(side, side, 3), num_classes=1000)
     optimizer = build_optimizer(model, OptimConfig(), 100)
@@ -35,28 +35,28 @@ def prepare(name: str, side: int, batch: int) -> tuple[Callable[[], Any], Live]:
     accuracy = keras.metrics.CategoricalAccuracy(name="accuracy")
     loss = keras.losses.CategoricalCrossentropy(from_logits=True)
     model.compile(optimizer, loss, metrics=[accuracy], jit_compile=False)
-    crew = Crew(HistoryWriter(None), BestWeights(), Progress(1, 1, batch), Guard())
-    crew.best.weights = model.get_weights()
+    stateful = StatefulCallbacks(HistoryWriter(None), BestWeights(), Progress(1, 1, batch), NaNGuard())
+    stateful.best.weights = model.get_weights()
     draw = np.random.default_rng(0)
     images = draw.uniform(0, 255, (batch, side, side, 3)).astype("float32")
     targets = keras.utils.to_categorical(draw.integers(0, 1000, batch), 1000)
-    live = Live(model, model, optimizer, [accuracy], crew, Terms())
-    return lambda: model.train_on_batch(images, targets), live
+    state = TrainState(model, model, optimizer, [accuracy], stateful, Rollbacks())
+    return lambda: model.train_on_batch(images, targets), state
 
 
 def main() -> None:
     """Print one row: both medians and the share."""
     words = [*sys.argv[1:], *("resnet20", "32", "128", "10")[len(sys.argv[1:]) :]]
     name, (side, batch, rounds) = words[0], map(int, words[1:4])
-    step, live = prepare(name, side, batch)
+    step, state = prepare(name, side, batch)
     step()
     steps, saves = [], []
     with tempfile.TemporaryDirectory(dir=".") as folder:
         kept = Checkpoints(Path(folder), {})
         for number in range(rounds):
             steps.append(seconds(step))
-            place = Place(0, 0, number)
-            saves.append(seconds(lambda place=place: kept.save(live.take(place, {}))))  # type: ignore[misc]
+            place = Step(0, 0, number)
+            saves.append(seconds(lambda place=place: kept.save(state.take(place, {}))))  # type: ignore[misc]
         size = sum(file.stat().st_size for file in Path(folder, kept.names()[-1]).iterdir())
     (wall, cpu), (save_wall, save_cpu) = (
         tuple(map(median, zip(*rows, strict=True))) for rows in (steps, saves)

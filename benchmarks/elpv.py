@@ -1,4 +1,4 @@
-"""Transfer to solar cells: defective or not, from 1,445 pictures; a floor, a new head, and fine-tuning.
+"""Transfer to solar cells: defective or not, from 1,445 images; a floor, a new head, and fine-tuning.
 
 python -m benchmarks.elpv [floor] [head] [finetune]      (default: all three)
 
@@ -20,8 +20,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from imgrec.data.dataset import Split
-from imgrec.data.splits import divide
+from imgrec.data.sources.dataset import Split
+from imgrec.data.sources.splits import divide
 from pipelines import train
 
 HOME = Path("saved_models/elpv")

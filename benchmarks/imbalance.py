@@ -5,7 +5,7 @@ python -m benchmarks.imbalance [--seeds 3] [--epochs 30] [--recipes none logit �
 The training images of class c are 1,000 · 100^(−c/9) (Cui et al., 2019, arXiv 1901.05555): 1,000 of the
 first class, 10 of the last, 2,478 in all. Validation, by which the epoch is chosen, and test are even, 2,000
 images each; for every recipe, plain cross-entropy included, the epoch of the best balanced accuracy counts.
-All train as many steps on as many images: ResNet-8, pad and crop, mirrored pictures, SGD with a cosine, hard
+All train as many steps on as many images: ResNet-8, pad and crop, mirrored images, SGD with a cosine, hard
 labels. A seed decides which images stay, the weights and the order; recipes are compared under the same
 seeds. A run takes about a minute of one core.
 
@@ -23,13 +23,13 @@ import keras
 
 from benchmarks.repeated import Results, repeat, table
 from imgrec.config import AugmentConfig, OptimConfig
-from imgrec.data.dataset import Source
-from imgrec.data.long_tail import long_tailed
 from imgrec.data.pipeline import evaluation_dataset, steps_per_epoch, training_dataset
 from imgrec.data.preprocess import Preprocess
-from imgrec.data.sample import load_sample
-from imgrec.evaluation.metrics import summarize
+from imgrec.data.sources.dataset import Source
+from imgrec.data.sources.long_tail import long_tailed
+from imgrec.data.sources.sample import load_sample
 from imgrec.learning.imbalance import RECIPES, Balance, choose
+from imgrec.metrics.single_label import summarize
 from imgrec.models import build_model
 from imgrec.training.fit import Phase, fit_phases
 

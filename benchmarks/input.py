@@ -25,10 +25,10 @@ import tensorflow as tf
 from benchmarks.input_peers import CLASSES, SIDE, bare, keras_layers, kerascv
 from benchmarks.paired import seconds
 from imgrec.config import AugmentConfig, DataConfig
-from imgrec.data.dataset import Split
 from imgrec.data.pipeline import training_dataset
 from imgrec.data.preprocess import Preprocess
-from imgrec.data.sources import load_source
+from imgrec.data.sources.dataset import Split
+from imgrec.data.sources.load import load_source
 
 BATCH = 64
 # A side takes this share of the images, lest the slow ones decide how long all of it takes.

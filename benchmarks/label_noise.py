@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from imgrec.data.audit import gradients
-from imgrec.data.audit.compare import pictures
-from imgrec.data.sample import load_sample
+from imgrec.data.audit.compare import images
+from imgrec.data.sources.sample import load_sample
 from pipelines import audit, train
 
 SHARE = 0.05
@@ -63,7 +63,7 @@ def nearest(flipped: Path, kept: np.ndarray) -> None:
 
     source = load_sample()
     held = {
-        part: gradients.describe(pictures({part: source.splits[part]}, source.classes, {}).thumbnails)
+        part: gradients.describe(images({part: source.splits[part]}, source.classes, {}).thumbnails)
         for part in ("train", "test")
     }
     with np.load(flipped) as arrays:

@@ -28,11 +28,11 @@ from benchmarks.repeated import repeat, table
 from imgrec.config import AugmentConfig, DataConfig, OptimConfig
 from imgrec.data.pipeline import evaluation_dataset, steps_per_epoch, training_dataset
 from imgrec.data.preprocess import Preprocess
-from imgrec.data.sources import Source, load_source
+from imgrec.data.sources.load import Source, load_source
 from imgrec.layers.occlusion import mask_of
+from imgrec.learning.mask_loss import MaskSupervised, visible_share
 from imgrec.models import build_model
 from imgrec.training.fit import Phase, fit_phases
-from imgrec.training.occlusion import MaskSupervised, visible_share
 
 SIDE, GRID, GREY = 28, 4, 128
 CASES = ("blocks, noise", "band, noise", "blocks, grey", "band, grey")

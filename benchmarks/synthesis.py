@@ -1,15 +1,15 @@
-"""Do made pictures help rare classes? A GAN's, and the honest control: as many repeated true ones.
+"""Do made images help rare classes? A GAN's, and the honest control: as many repeated true ones.
 
 python -m benchmarks.synthesis [--seeds 3] [--epochs 30] [--rare 3] [--count 150] [--steps N] [--out FILE]
 
 The embedded sample with a long tail of ratio 100, as in `benchmarks.imbalance`: 1,000 images of the first
-class, 10 of the last. Its `--rare` smallest classes (27, 16 and 10 images) get `--count` pictures more:
+class, 10 of the last. Its `--rare` smallest classes (27, 16 and 10 images) get `--count` images more:
 
     plain     none
     repeated  their own images again, in turn
-    made      pictures of the GAN of `pipelines.synthesize`, which learned from the same training images
+    made      images of the GAN of `pipelines.synthesize`, which learned from the same training images
 
-All train as many steps by plain cross-entropy: ResNet-8, pad and crop, mirrored pictures; the epoch of the
+All train as many steps by plain cross-entropy: ResNet-8, pad and crop, mirrored images; the epoch of the
 best balanced accuracy on validation counts. A seed decides which images stay, both networks and the order.
 The figures are the rare classes' mean F1 and recall on the test split (200 images a class) and the balanced
 accuracy. A run takes about a minute of one core, `made` also the GAN's training. Runs that FILE (JSON) has
@@ -28,14 +28,14 @@ import numpy as np
 
 from benchmarks.imbalance import BATCH, PREPROCESS, RATIO, trained
 from benchmarks.repeated import Results, repeat, table
-from imgrec.data.dataset import Source, Split
-from imgrec.data.long_tail import long_tailed
 from imgrec.data.pipeline import evaluation_dataset, steps_per_epoch
-from imgrec.data.sample import load_sample
-from imgrec.evaluation.metrics import summarize
+from imgrec.data.sources.dataset import Source, Split
+from imgrec.data.sources.long_tail import long_tailed
+from imgrec.data.sources.sample import load_sample
 from imgrec.learning.imbalance import choose
-from imgrec.learning.synthesis import gan
-from imgrec.learning.synthesis.settings import Settings
+from imgrec.metrics.single_label import summarize
+from imgrec.synthesis import gan
+from imgrec.synthesis.settings import Settings
 
 WAYS = ("plain", "repeated", "made")
 COLUMNS = ("rare_f1", "rare_recall", "balanced")
@@ -55,7 +55,7 @@ def run(way: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     if way == "made":
         settings = Settings(steps=options.steps, seed=seed)
         made = gan.train(source.train, PREPROCESS, len(counts), settings).generator
-        extra = {label: gan.pictures(made, label, options.count, seed) for label in rare}
+        extra = {label: gan.images(made, label, options.count, seed) for label in rare}
     enlarged = dataclasses.replace(source, train=_with(source.train, extra))
     recipe = choose("none", {}, counts, source.classes, "cross_entropy")
     steps = steps_per_epoch(len(source.train) + options.rare * options.count, BATCH)
@@ -103,7 +103,7 @@ def plan(options: argparse.Namespace) -> Iterable[tuple[str, Any]]:
 
 
 def gains(results: Results) -> str:
-    """By how many points of rare F1 made pictures are better than nothing and than repeated ones, by seed."""
+    """By how many points of rare F1 made images are better than nothing and than repeated ones, by seed."""
     lines = []
     for other in ("plain", "repeated"):
         pairs = [

@@ -13,14 +13,14 @@ from pipelines.cli import guarded, parse
 
 if TYPE_CHECKING:
     from imgrec.data.audit.findings import Finding
-    from pipelines.inspection import Inspection
+    from imgrec.runs.audit import Inspection
 
-DESCRIPTION = """Look for broken files, copies of pictures, leaks between splits and wrong labels.
+DESCRIPTION = """Look for broken files, copies of images, leaks between splits and wrong labels.
 
   python -m pipelines.audit --data photos/ --out saved_models/audit
   python -m pipelines.audit --data photos/ --policy quarantine
 
-A folder of pictures without class folders is audited without its labels.
+A folder of images without class folders is audited without its labels.
 Writes audit.json (one entry a finding), images.csv (the scores of every image), suspects.txt (a list that
 train takes by --quarantine) and index.html. Nothing of the data is changed or deleted.
 Exit code 0: nothing is broken, or the policy deals with it; 1: something is; 2: bad input, or --policy
@@ -48,7 +48,7 @@ class Arguments:
     """Look for wrong labels (confident learning); auto: where the package cleanlab is installed."""
     weights: Literal["auto", "none", "imagenet"] = "auto"
     """What wrong labels are judged by: outlines alone (none), or features of a network as well (imagenet);
-    auto: imagenet for pictures above 64 px where the extra `pretrained` is installed."""
+    auto: imagenet for images above 64 px where the extra `pretrained` is installed."""
     seed: int = 0
     """Seed of the division into splits, where none are given, and into folds."""
     max_pixels: int = DataConfig.max_pixels
@@ -76,7 +76,7 @@ def run(arguments: Arguments, command: str = "") -> int:
         InputError: nothing to audit there, or something broken under --policy strict.
     """
     from imgrec.data.audit import policy
-    from pipelines import inspection
+    from imgrec.runs import audit as inspection
 
     check_out(arguments.out)
     seen = inspection.inspect(arguments)
@@ -106,7 +106,7 @@ def summary(seen: "Inspection") -> list[str]:
     counts = Counter(finding.code for finding in seen.findings)
     lines = [f"note: {note}" for note in seen.notes]
     lines.append(
-        f"{len(seen.pictures.ids):,} images can be trained on, {len(seen.files):,} files or images seen"
+        f"{len(seen.facts.ids):,} images can be trained on, {len(seen.files):,} files or images seen"
     )
     for code, kind in CODES.items():
         if counts[code]:

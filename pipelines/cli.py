@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
@@ -48,32 +47,6 @@ def guarded(command: Callable[[], int | None]) -> NoReturn:
         print(f"error: {error}: make room, then give the same command again", file=sys.stderr)
         code = 2
     sys.exit(code)
-
-
-def import_frameworks() -> None:
-    """Import TensorFlow and Keras without the lines that TensorFlow prints of itself while it loads.
-
-    They are shown where the import fails, and where the user set TF_CPP_MIN_LOG_LEVEL to 0.
-    """
-    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
-        return
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as said:
-        os.dup2(said.fileno(), 2)  # the lines come from C++, past sys.stderr
-        failed = True
-        try:
-            import keras  # noqa: F401 - imports its backend, TensorFlow
-            import tensorflow as tf
-
-            tf.config.list_physical_devices()
-            failed = False
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-            if failed:
-                said.seek(0)
-                sys.stderr.buffer.write(said.read())
 
 
 def _terminated(signum: int, frame: FrameType | None) -> NoReturn:

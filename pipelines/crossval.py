@@ -12,7 +12,7 @@ import tyro
 
 from imgrec.config import Config
 from imgrec.errors import InputError
-from pipelines.child import Training, difference, for_one_training
+from imgrec.runs.child import Training, difference, for_one_training
 from pipelines.cli import guarded, parse, take_recipe
 
 DESCRIPTION = """Train once a fold, and say how well the settings do on images that each model has never seen.
@@ -20,7 +20,7 @@ DESCRIPTION = """Train once a fold, and say how well the settings do on images t
   python -m pipelines.crossval --folds 5 --data photos/ --out saved_models/photos_folds
 
 Takes every flag of pipelines.train, and --recipe. The folds divide the training and validation images,
-stratified, by --seed; copies of a picture stay together. A tenth of what a fold leaves chooses its epoch, so
+stratified, by --seed; copies of an image stay together. A tenth of what a fold leaves chooses its epoch, so
 that what it holds out chooses nothing. The test split stays apart, and every fold's model is measured on it;
 --fold-over all divides all images instead.
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from pipelines import probes
+from imgrec.runs import probes
 from pipelines.cli import guarded, parse
 
 DESCRIPTION = """What this machine can do: versions, devices, what training would choose, what to install.

@@ -1,4 +1,4 @@
-"""The zoo as a table, and a picture of one architecture: `python -m pipelines.models`."""
+"""The zoo as a table, and an image of one architecture: `python -m pipelines.models`."""
 
 import json
 import sys
@@ -11,7 +11,8 @@ import tyro
 
 from imgrec.config import options_of
 from imgrec.errors import InputError
-from pipelines.cli import guarded, import_frameworks, parse
+from imgrec.frameworks import import_frameworks
+from pipelines.cli import guarded, parse
 
 if TYPE_CHECKING:
     from imgrec.models.architecture import Architecture
@@ -20,7 +21,7 @@ DESCRIPTION = """The models that imgrec can train, and what each of them costs.
 
   python -m pipelines.models                       the zoo as a table
   python -m pipelines.models --json                the same for programs
-  python -m pipelines.models describe resnet50     its endpoints, and a picture of it
+  python -m pipelines.models describe resnet50     its endpoints, and an image of it
 
 Parameters and multiply-accumulates (MACs) are those of the default size and number of classes."""
 FORMATS = (".png", ".svg", ".pdf")
@@ -43,14 +44,14 @@ class Arguments:
     model_options: tuple[str, ...] = ()
     """With describe: options of the architecture as name=value, such as attention=cbam."""
     out: Path = Path()
-    """With describe: the picture to write, .png, .svg or .pdf; by default NAME.png in this folder."""
+    """With describe: the image to write, .png, .svg or .pdf; by default NAME.png in this folder."""
 
 
 def run(arguments: Arguments) -> int:
     """Print the table, or describe one model; return the exit code, 0.
 
     Raises:
-        InputError: an unknown command, model, option or picture format.
+        InputError: an unknown command, model, option or image format.
     """
     if not arguments.command:
         import_frameworks()
@@ -156,7 +157,7 @@ def describe(arguments: Arguments, name: str) -> int:
     print(f"{'total':<28}{parameters:>16,}{macs / 1e6:>10,.1f} M\n")
     defaults = ", ".join(f"{key}={value}" for key, value in row.options.items())
     print(f"options: {defaults or 'none'}; at least {row.min_size} px")
-    print(f"picture: {out}")
+    print(f"image: {out}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Say what is on a picture: `python -m pipelines.predict photo.jpg --run saved_models/sample`."""
+"""Say what is on an image: `python -m pipelines.predict photo.jpg --run saved_models/sample`."""
 
 import io
 import json
@@ -12,27 +12,28 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import tyro
 
 from imgrec.errors import InputError
-from pipelines.cli import guarded, import_frameworks, parse
+from imgrec.frameworks import import_frameworks
+from pipelines.cli import guarded, parse
 
 if TYPE_CHECKING:
     from imgrec.data.preprocess import Preprocess
     from imgrec.serving.predictor import Predictor
 
-DESCRIPTION = """Say what is on pictures, with a trained run, one of its exported files, or ImageNet weights.
+DESCRIPTION = """Say what is on images, with a trained run, one of its exported files, or ImageNet weights.
 
   python -m pipelines.predict photo.jpg --run saved_models/sample
   python -m pipelines.predict photos/ --run saved_models/sample/exports/qat_int8.tflite --json
   python -m pipelines.predict photo.jpg --weights imagenet --model efficientnet_lite0
 
-A picture is prepared exactly as in training. For ImageNet weights its centre square is scaled to the size
+An image is prepared exactly as in training. For ImageNet weights its centre square is scaled to the size
 that the model is made for."""
 
 BATCH = 64
 BAR = 20
 ADAPTED_ON = 1024
-"""At most this many pictures are looked at by --adapt-bn."""
+"""At most this many images are looked at by --adapt-bn."""
 PRIOR = 16
-"""What training's statistics count for, in pictures: Schneider et al., 2020, for a few to many pictures."""
+"""What training's statistics count for, in images: Schneider et al., 2020, for a few to many images."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,8 @@ class Arguments:
     model: Annotated[str, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = ""
     """The model that --weights are for, such as efficientnet_lite0."""
     adapt_bn: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """First take the statistics of batch normalisation from these pictures themselves (adaptive BN), for many
-    pictures of another light or camera than in training; not with a .tflite, whose statistics are fixed."""
+    """First take the statistics of batch normalisation from these images themselves (adaptive BN), for many
+    images of another light or camera than in training; not with a .tflite, whose statistics are fixed."""
     top: int = 5
     """How many classes to name, the most probable first."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False

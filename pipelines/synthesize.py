@@ -1,4 +1,4 @@
-"""Make more pictures of rare classes: `python -m pipelines.synthesize --data FOLDER --classes NAME`."""
+"""Make more images of rare classes: `python -m pipelines.synthesize --data FOLDER --classes NAME`."""
 
 import shlex
 import sys
@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Literal
 
 from imgrec.config import DataConfig, Policy
 from imgrec.errors import InputError
-from imgrec.learning.synthesis.settings import Settings
-from pipelines.cli import guarded, import_frameworks, parse
+from imgrec.frameworks import import_frameworks
+from imgrec.synthesis.settings import Settings
+from pipelines.cli import guarded, parse
 
 if TYPE_CHECKING:
-    from imgrec.data.dataset import Source
+    from imgrec.data.sources.dataset import Source
 
 LARGEST = 64
 DESCRIPTION = """Learn from a set's training images what its classes look like, and make more of some.
@@ -21,7 +22,7 @@ DESCRIPTION = """Learn from a set's training images what its classes look like, 
   python -m pipelines.synthesize --data photos/ --classes lynx --count 500 --out made/
   python -m pipelines.train --data photos/ --extra-data made/
 
-A small conditional GAN learns from all classes, so that a rare one borrows from the others; pictures have up
+A small conditional GAN learns from all classes, so that a rare one borrows from the others; images have up
 to 64 pixels a side. Writes OUT/<class>/00000.png …, sheet.png (true and made ones side by side) and
 synthesis.json. Whether they help is to be measured: python -m benchmarks.synthesis does so on the sample."""
 
@@ -33,23 +34,23 @@ class Arguments:
     data: str = "sample"
     """Where the images are, as for train."""
     classes: str = ""
-    """Names of the classes to make pictures of, joined by commas."""
+    """Names of the classes to make images of, joined by commas."""
     count: int = 500
-    """Pictures to make of each of them."""
+    """Images to make of each of them."""
     out: Path = Path("saved_models/synthesis")
-    """Folder of the pictures; replaced only when it is one of an earlier synthesis, or empty."""
+    """Folder of the images; replaced only when it is one of an earlier synthesis, or empty."""
     steps: int = Settings.steps
     """Steps of training, of either network; 2,500 take 5 minutes of one core at 28 pixels."""
     batch_size: int = Settings.batch_size
-    """True pictures, and made ones, a step."""
+    """True images, and made ones, a step."""
     learning_rate: float = Settings.discriminator_rate
     """Rate of the discriminator (Adam); the generator's is half of it."""
     sampling: Literal["natural", "sqrt", "balanced"] = "sqrt"
     """How often a class is shown while learning: by its size, the root of it, or all alike."""
     flip: bool = True
-    """Mirror true pictures with probability ½; then made ones look either way as well."""
+    """Mirror true images with probability ½; then made ones look either way as well."""
     image_size: int = 0
-    """Side of the pictures in pixels; 0 takes the data's own size, at most 64."""
+    """Side of the images in pixels; 0 takes the data's own size, at most 64."""
     seed: int = 0
     """Seed of the splits, as for train, and of learning and making."""
     long_tail: float = 0.0
@@ -87,20 +88,20 @@ class Arguments:
 
 
 def run(arguments: Arguments, command: str = "") -> int:
-    """Learn, make pictures and write them as `arguments` say; return 0.
+    """Learn, make images and write them as `arguments` say; return 0.
 
     Raises:
         InputError: bad settings or data, or a loss that is not finite; `arguments.out` is then as it was.
     """
-    from pipelines import made
+    from imgrec.synthesis import folder as made
 
     _check(arguments)
     made.check_out(arguments.out)
     import_frameworks()
-    from imgrec.data.long_tail import long_tailed
     from imgrec.data.preprocess import Preprocess
-    from imgrec.data.sources import load_source
-    from imgrec.learning.synthesis import gan
+    from imgrec.data.sources.load import load_source
+    from imgrec.data.sources.long_tail import long_tailed
+    from imgrec.synthesis import gan
 
     source = load_source(arguments.data_config, arguments.seed)
     learned_from = source.fingerprint
@@ -112,10 +113,10 @@ def run(arguments: Arguments, command: str = "") -> int:
     for line in overview(arguments, source, labels, side):
         print(line, flush=True)
     trained = gan.train(source.train, preprocess, len(source.classes), arguments.settings)
-    pictures = {
-        label: gan.pictures(trained.generator, label, arguments.count, arguments.seed) for label in labels
+    images = {
+        label: gan.images(trained.generator, label, arguments.count, arguments.seed) for label in labels
     }
-    made.write(arguments, source, learned_from, preprocess, trained, pictures, command)
+    made.write(arguments, source, learned_from, preprocess, trained, images, command)
     print(f"done: {arguments.out} (look at {arguments.out / 'sheet.png'})")
     print(f"use it: {_next(arguments)}")
     return 0
@@ -142,7 +143,7 @@ def chosen(text: str, source: "Source") -> list[int]:
         rare = sorted(known, key=lambda name: counts[known[name]])[:5]
         listed = ", ".join(f"{name} ({counts[known[name]]:,})" for name in rare)
         raise InputError(
-            f"--classes: name those to make pictures of, joined by commas; those with the fewest training "
+            f"--classes: name those to make images of, joined by commas; those with the fewest training "
             f"images: {listed}"
         )
     names = [text] if text in known else [part.strip() for part in text.split(",") if part.strip()]
@@ -155,11 +156,9 @@ def overview(arguments: Arguments, source: "Source", labels: Sequence[int], side
     listed = ", ".join(f"{source.classes[label]} (of {counts[label]:,} training images)" for label in labels)
     lines = [f"note: {note}" for note in source.notes]
     lines.append(f"learning from {len(source.train):,} training images of {len(source.classes)} classes")
-    lines.append(f"to make {arguments.count:,} pictures of {side} × {side}, {source.colour}, of: {listed}")
+    lines.append(f"to make {arguments.count:,} images of {side} × {side}, {source.colour}, of: {listed}")
     if source.side > side:
-        lines.append(
-            f"note: the data's own pictures are larger, {source.side} pixels; these will be enlarged"
-        )
+        lines.append(f"note: the data's own images are larger, {source.side} pixels; these will be enlarged")
     return lines
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from imgrec.config import Config
-from pipelines.cli import guarded, import_frameworks, parse, recipe_names, take_recipe
+from imgrec.frameworks import import_frameworks
+from pipelines.cli import guarded, parse, recipe_names, take_recipe
 
 DESCRIPTION = f"""Train on a folder of images (or the embedded sample), report, and export TFLite files.
 
@@ -29,25 +30,25 @@ def run(config: Config, command: str = "imgrec") -> int:
         WorkerLost: another host of the training does not answer.
     """
     from imgrec import bundle, runtime
-    from pipelines import resume
+    from imgrec.runs import resume
 
     out = Path(config.run.out)
     bundle.check_out(out)
     before = resume.find(out, config)
     import_frameworks()
-    from pipelines import outcome
-    from pipelines.exports import export
-    from pipelines.handover import hand_over
-    from pipelines.job import alone, prepare
+    from imgrec.runs import results as outcome
+    from imgrec.runs.exporting import export
+    from imgrec.runs.handover import hand_over
+    from imgrec.runs.session import alone, prepare
 
     begun = (before.run["command"], before.precision, before.batch_size) if before else (command,)
     job = prepare(config, *begun)
     if config.run.preview:
-        from pipelines.preview import preview
+        from imgrec.runs.preview import preview
 
         return preview(job, out)
     if config.run.lr_find:
-        from pipelines.lr_find import lr_find
+        from imgrec.runs.lr_find import lr_find
 
         return lr_find(job, out)
     with job.team.together():
@@ -71,7 +72,8 @@ def run(config: Config, command: str = "imgrec") -> int:
 def _folder(job: Any, out: Path, before: Any) -> Path:
     """Return the folder that the run is written to, its inputs recorded in it by the chief."""
     from imgrec import bundle
-    from pipelines import outcome, resume
+    from imgrec.runs import results as outcome
+    from imgrec.runs import resume
 
     job.team.same("the command or the data", f"{job.config.flat()} {job.source.fingerprint}")
     job.team.same("the precision", job.machine["precision"].split()[0])  # auto may choose otherwise elsewhere
@@ -91,10 +93,10 @@ def _fit(job: Any, folder: Path) -> Any:
     """Train the job's model in place, for as long and as fast as its settings say."""
     import keras
 
+    from imgrec.runs import resume
+    from imgrec.runs.monitoring import monitor
+    from imgrec.runs.objective import phases
     from imgrec.training.fit import fit_phases
-    from pipelines import resume
-    from pipelines.monitor import monitor
-    from pipelines.objective import phases
 
     optim = job.config.optim
     callbacks: list[Any] = []
@@ -113,7 +115,7 @@ def _fit(job: Any, folder: Path) -> Any:
         strategy=job.strategy,
         history_path=folder / "history.csv" if job.team.is_chief else None,
         callbacks=callbacks,
-        keep=resume.keep(job, folder, "train"),
+        policy=resume.checkpoint_policy(job, folder, "train"),
     )
 
 

@@ -14,10 +14,10 @@ import tyro
 
 from imgrec.config import Config
 from imgrec.errors import InputError
-from pipelines import study as studies
-from pipelines.child import Training, for_one_training, unfinished, write_recipe
+from imgrec.runs.child import Training, for_one_training, unfinished, write_recipe
+from imgrec.runs.search import study as studies
+from imgrec.runs.search.space import Space, default_space, read_space
 from pipelines.cli import guarded, parse, take_recipe
-from pipelines.search_space import Space, default_space, read_space
 
 if TYPE_CHECKING:
     import optuna

@@ -10,7 +10,7 @@ RANKS = {
     "imgrec.errors": -2,
     "imgrec.files": -2,
     "imgrec.processors": -2,
-    "imgrec.settings": -1,
+    "imgrec.config.settings": -1,
     "imgrec.jax_devices": -1,
     "imgrec.workers": -0.5,
     "imgrec.config": 0, "imgrec.registry": 0, "imgrec.runtime": 0,

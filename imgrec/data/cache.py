@@ -1,6 +1,6 @@
-"""Decoded pictures kept in memory, where they fit (`--cache`): a file is then decoded once a run.
+"""Decoded images kept in memory, where they fit (`--cache`): a file is then decoded once a run.
 
-What is kept is uint8, as it is before augmentation: prepared pictures `[H, W, C]` or, where augmentation cuts
+What is kept is uint8, as it is before augmentation: prepared images `[H, W, C]` or, where augmentation cuts
 random parts out of more than that (a random resized crop), whole ones in their own size. So the pixels, the
 order and the draws of augmentation are the same with and without.
 """
@@ -13,16 +13,16 @@ from typing import Any, Literal
 import numpy as np
 
 from imgrec.config import Cache as Mode
-from imgrec.data.dataset import Split
 from imgrec.data.preprocess import Preprocess
+from imgrec.data.sources.dataset import Split
 from imgrec.errors import InputError
 
 Stage = Literal["tensor", "array", "whole"]
-"""How pictures are kept: prepared, for TensorFlow or for NumPy; or whole, a sequence of arrays."""
+"""How images are kept: prepared, for TensorFlow or for NumPy; or whole, a sequence of arrays."""
 
 MARGIN = 0.5
 """Share of the free memory that `auto` may fill. The rest is for the network, its optimiser and the batches
-under way, and for the copy that is made while prepared pictures become a tensor."""
+under way, and for the copy that is made while prepared images become a tensor."""
 UNKNOWN = 2 << 30
 """Free bytes where the machine does not tell."""
 _SAMPLED = 64
@@ -37,7 +37,7 @@ class _Held:
 class Cache:
     """What a run keeps in memory, shared by all of its datasets.
 
-    `auto` keeps a set of pictures that needs at most `MARGIN` of the memory that is free when the cache is
+    `auto` keeps a set of images that needs at most `MARGIN` of the memory that is free when the cache is
     made, less what it keeps already; `memory` uses all of that; `none` keeps nothing.
 
     Args:
@@ -63,15 +63,15 @@ class Cache:
         """Return what `load` gives, asked once for all datasets of a split; None where it is not kept.
 
         Args:
-            split: the pictures.
+            split: the images.
             preprocess: how they become pixels.
             stage: which pixels.
             needed: gives the bytes that it takes.
             load: gives what is kept.
-            name: what the pictures are for; with it, one printed line says what was decided.
+            name: what the images are for; with it, one printed line says what was decided.
 
         Raises:
-            InputError: pictures with a name do not fit under `memory`.
+            InputError: images with a name do not fit under `memory`.
         """
         key = (id(split), preprocess, stage)
         if key not in self._held:
@@ -84,32 +84,32 @@ class Cache:
         return self._held[key].value
 
     def _line(self, name: str, count: int, wanted: int, fits: bool) -> str:
-        pictures = f"cache: {count:,} {name} pictures"
+        images = f"cache: {count:,} {name} images"
         if self.mode == "none":
-            return f"{pictures} are decoded anew every epoch, by --cache none"
+            return f"{images} are decoded anew every epoch, by --cache none"
         sizes = f"{_size(wanted)} of the {_size(self.room)} that may be filled"
         if fits:
-            return f"{pictures} are kept in memory, {sizes}"
+            return f"{images} are kept in memory, {sizes}"
         if self.mode == "memory":
             raise InputError(
-                f"--cache memory: {count:,} {name} pictures need {_size(wanted)}, and {_size(self.room)} are "
+                f"--cache memory: {count:,} {name} images need {_size(wanted)}, and {_size(self.room)} are "
                 "free: use --cache auto, which decodes them anew every epoch, or a smaller --image-size"
             )
-        return f"{pictures} would need {sizes}: decoded anew every epoch"
+        return f"{images} would need {sizes}: decoded anew every epoch"
 
 
 def prepared_bytes(split: Split, preprocess: Preprocess) -> int:
-    """Return the bytes of all prepared pictures of a split: images × H × W × C."""
+    """Return the bytes of all prepared images of a split: images × H × W × C."""
     return len(split) * int(np.prod(preprocess.shape))
 
 
 def whole_bytes(split: Split, read: Callable[[int], np.ndarray]) -> int:
-    """Return about the bytes of all whole pictures of a split: the mean of a sample, spread evenly, for each.
+    """Return about the bytes of all whole images of a split: the mean of a sample, spread evenly, for each.
 
-    `read` gives the picture of an index.
+    `read` gives the image of an index.
     """
-    places = np.unique(np.linspace(0, len(split) - 1, min(len(split), _SAMPLED)).round().astype(int))
-    return int(np.mean([read(place).nbytes for place in places.tolist()]) * len(split))
+    indices = np.unique(np.linspace(0, len(split) - 1, min(len(split), _SAMPLED)).round().astype(int))
+    return int(np.mean([read(index).nbytes for index in indices.tolist()]) * len(split))
 
 
 def available_memory() -> int:

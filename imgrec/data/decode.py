@@ -3,8 +3,8 @@
 JPEG is decoded with libjpeg's accurate integer IDCT and smooth chroma upsampling (OpenCV's only
 way), EXIF orientation is applied, transparency is laid on white (but for a grey PNG's one transparent
 shade, a grey TIFF's second channel and a BMP's fourth byte, which are ignored), 16 bits are scaled to 8
-by the nearest of v · 255 / 65535, palettes and CMYK become RGB. Of several pictures in a file (an
-animated GIF, PNG or WebP, a TIFF of pages) the first is read; what a GIF's first picture leaves free of its
+by the nearest of v · 255 / 65535, palettes and CMYK become RGB. Of several images in a file (an
+animated GIF, PNG or WebP, a TIFF of pages) the first is read; what a GIF's first image leaves free of its
 screen has the screen's colour.
 """
 
@@ -18,13 +18,13 @@ from imgrec.data.header import TITLES, ImageFault, read_header
 # What OpenCV would print of a broken file is said by the fault; the audit's workers listen to it again.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
-_FIRST = {"gif": gif.first_picture, "png": png.first_picture}
-# The decoder writes the order wanted, which spares a pass over the picture and its memory.
+_FIRST = {"gif": gif.first_image, "png": png.first_image}
+# The decoder writes the order wanted, which spares a pass over the image and its memory.
 _RGB = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 
 
 def decode(data: bytes, max_pixels: int, name: str = "image") -> np.ndarray:
-    """Return the picture upright, uint8 `[h, w, 1]` (stored as grey) or `[h, w, 3]` (RGB).
+    """Return the image upright, uint8 `[h, w, 1]` (stored as grey) or `[h, w, 3]` (RGB).
 
     Raises:
         ImageFault: no image file of a format that is read (`header.SUFFIXES`), a damaged one, or more
@@ -99,7 +99,7 @@ def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
     """Undo EXIF's orientation: 2…4 mirror, 5…8 swap the axes as well."""
     if orientation == 1:
         return pixels
-    # OpenCV turns pictures many times as fast as NumPy copies turned views; it drops an axis of one.
+    # OpenCV turns images many times as fast as NumPy copies turned views; it drops an axis of one.
     channels = pixels.shape[-1]
     if orientation >= 5:
         pixels = cv2.transpose(pixels)

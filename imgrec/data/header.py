@@ -1,14 +1,14 @@
 """What an image file says of itself, read before anything is decoded, in plain Python.
 
-Also whether the file is whole: OpenCV hands back a picture for half a JPEG and says nothing.
+Also whether the file is whole: OpenCV hands back an image for half a JPEG and says nothing.
 """
 
 import struct
 from collections.abc import Callable
 
-from imgrec.data.foreign import describe
 from imgrec.data.formats import bmp, gif, jpeg, png, tiff, webp
 from imgrec.data.formats.fields import DamagedError, Header, UnreadError
+from imgrec.data.sources.foreign import describe
 from imgrec.errors import InputError
 
 # The formats that are read, and the endings of their names; the one list of them.
@@ -21,12 +21,12 @@ SUFFIXES = {
     "tiff": (".tif", ".tiff"),
 }
 SUPPORTED = frozenset(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
-# Pictures that would be missed if they were passed over like a text file.
-_OTHER_PICTURES = """
+# Images that would be missed if they were passed over like a text file.
+_OTHER_IMAGES = """
 .heic .heif .avif .jxl .jp2 .j2k .psd .svg .ico .pgm .ppm .pbm .tga .exr .hdr .raw .dng .cr2 .nef .arw .dcm
 .npy
 """
-UNSUPPORTED = frozenset(_OTHER_PICTURES.split())
+UNSUPPORTED = frozenset(_OTHER_IMAGES.split())
 TITLES = {name: {"webp": "WebP"}.get(name, name.upper()) for name in SUFFIXES}
 """What the formats are called."""
 _NAMES = list(TITLES.values())

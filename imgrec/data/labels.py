@@ -35,4 +35,4 @@ def worded(labels: np.ndarray, classes: Sequence[str]) -> tuple[str, ...]:
     """Return the labels of each image in words: `cat`, or `cat|dog`, or nothing where there is none."""
     if labels.ndim == 1:
         return tuple(classes[label] for label in labels.tolist())
-    return tuple(SEPARATOR.join(classes[place] for place in np.flatnonzero(row).tolist()) for row in labels)
+    return tuple(SEPARATOR.join(classes[index] for index in np.flatnonzero(row).tolist()) for row in labels)

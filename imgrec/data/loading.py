@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from imgrec.data.cache import Cache, prepared_bytes, whole_bytes
-from imgrec.data.dataset import Split
 from imgrec.data.preprocess import Preprocess, read_file
+from imgrec.data.sources.dataset import Split
 from imgrec.processors import cores
 
 
@@ -41,7 +41,7 @@ def reader(split: Split, preprocess: Preprocess) -> Callable[[int], np.ndarray]:
 
 
 def whole_image(split: Split, preprocess: Preprocess, cache: Cache) -> Callable[[int], np.ndarray]:
-    """Return index → the picture in its own size, adapted, uint8 `[h, w, C]`, from memory if kept."""
+    """Return index → the image in its own size, adapted, uint8 `[h, w, C]`, from memory if kept."""
     read = _whole_reader(split, preprocess)
     if split.images is not None and not preprocess.adapts:
         return read  # in memory as it is
@@ -78,7 +78,7 @@ def prepared(split: Split, preprocess: Preprocess, cache: Cache) -> Callable[[in
 
 
 def kept_tensor(split: Split, preprocess: Preprocess, cache: Cache, name: str = "") -> Any:
-    """Return all prepared pictures, a tensor uint8 `[N, H, W, C]`, or None where they are not kept."""
+    """Return all prepared images, a tensor uint8 `[N, H, W, C]`, or None where they are not kept."""
 
     def load() -> Any:
         with tf.device("CPU"):

@@ -1,6 +1,6 @@
 """Mixup and CutMix on batches: KerasCV's layers, made right, repeatable and quick. Its one import site.
 
-KerasCV's CutMix labels by the box it drew, of which part may lie outside the picture; here the label
+KerasCV's CutMix labels by the box it drew, of which part may lie outside the image; here the label
 share is the share of pixels. Its draws come from hidden state; here they are a function of
 (seed, step). Both layers take uint8 or float32 pixels and give float32, whatever the precision policy;
 targets are any float32 `[B, K]`, one-hot, soft or multi-hot.
@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from imgrec.config import AugmentConfig
-from imgrec.data.randomness import MIX
+from imgrec.data.order.randomness import MIX
 
 Pair = tuple[Any, Any]
 Mixer = Callable[[Any, Pair], Pair]

@@ -17,11 +17,11 @@ from imgrec.data.augment.batch import Example, crop_for, flip_left_right, pad_an
 from imgrec.data.augment.compose import Augmenter, compose
 from imgrec.data.augment.views import augmix_views
 from imgrec.data.cache import Cache
-from imgrec.data.dataset import Split
 from imgrec.data.loading import kept_tensor, prepared, reader, whole_image
 from imgrec.data.mixing import mixer
+from imgrec.data.order.sampling import Order, order_of
 from imgrec.data.preprocess import Preprocess
-from imgrec.data.sampling import Order, order_of
+from imgrec.data.sources.dataset import Split
 from imgrec.processors import cores
 
 
@@ -59,11 +59,11 @@ def training_dataset(
     With `visibility`, for which erasing must be on and mixing off, the targets are the pair (targets,
     visible float32 `[B, H, W, 1]`, 0 where erasing hid the image). With `views`, for which mixing must be
     off, the images are `[B, 3, H, W, C]`: each with two AugMix views of it. `sampling` is one of
-    `sampling.SAMPLINGS`. `cache` keeps decoded pictures, which changes no pixel; without it files are
+    `sampling.SAMPLINGS`. `cache` keeps decoded images, which changes no pixel; without it files are
     decoded anew every epoch.
 
     Raises:
-        InputError: the pictures do not fit into memory, and `cache` must keep them.
+        InputError: the images do not fit into memory, and `cache` must keep them.
     """
     cache = cache or Cache("none")
     order = order_of(split.labels, num_classes, sampling, seed)
@@ -100,7 +100,7 @@ def _loaded(
     augmenter: Augmenter | None,
     cache: Cache,
 ) -> tf.data.Dataset:
-    """Add labels and pictures to batches of numbers: augmented while they are read, from memory, or read."""
+    """Add labels and images to batches of numbers: augmented while they are read, from memory, or read."""
     if augmenter is not None:
         return _map(numbers, _augmented(split, preprocess, augmenter, cache), cores())
     kept = kept_tensor(split, preprocess, cache, "training")
@@ -147,25 +147,25 @@ def evaluation_dataset(
 def _numbering(order: Order, batch: int) -> Callable[[Any], Example]:
     """Position in the run → epoch and index of the image, for one position or many."""
     length = steps_per_epoch(order.size, batch) * batch
-    return lambda position: order.place(position // length, position % length)
+    return lambda position: order.index_at(position // length, position % length)
 
 
 def _augmented(
     split: Split, preprocess: Preprocess, augmenter: Augmenter, cache: Cache
 ) -> Callable[[Example], Example]:
-    """Add labels and augmented pictures, uint8 `[B, H, W, C]`, of a batch.
+    """Add labels and augmented images, uint8 `[B, H, W, C]`, of a batch.
 
-    Decoding and all changes of a picture are one call: nothing of its full size goes through TensorFlow.
+    Decoding and all changes of an image are one call: nothing of its full size goes through TensorFlow.
     """
     # Batches are worked on side by side already.
     cv2.setNumThreads(1)
-    picture = (whole_image if augmenter.whole else prepared)(split, preprocess, cache)
+    read_image = (whole_image if augmenter.whole else prepared)(split, preprocess, cache)
     labels = tf.constant(split.labels)
 
     def read(epoch: np.ndarray, index: np.ndarray) -> np.ndarray:
         result = np.empty((len(index), *preprocess.shape), np.uint8)
-        for place, (e, i) in enumerate(zip(epoch.tolist(), index.tolist(), strict=True)):
-            result[place] = augmenter(picture(i), e, i)
+        for row, (e, i) in enumerate(zip(epoch.tolist(), index.tolist(), strict=True)):
+            result[row] = augmenter(read_image(i), e, i)
         return result
 
     def load(batch: Example) -> Example:
@@ -177,7 +177,7 @@ def _augmented(
 
 
 def _prepared_image(split: Split, preprocess: Preprocess) -> Callable[[Example], Example]:
-    """Add the label and the prepared picture, uint8 `[H, W, C]`."""
+    """Add the label and the prepared image, uint8 `[H, W, C]`."""
     # NumPy inside tf.data, so that there is one implementation; OpenCV and NumPy leave Python's lock
     # while they work, so images are still prepared in parallel.
     read, labels = reader(split, preprocess), tf.constant(split.labels)
@@ -191,7 +191,7 @@ def _prepared_image(split: Split, preprocess: Preprocess) -> Callable[[Example],
 
 
 def _gather(images: Any, labels: np.ndarray) -> Callable[[Example], Example]:
-    """Add labels and prepared pictures of a batch from memory."""
+    """Add labels and prepared images of a batch from memory."""
     with tf.device("CPU"):
         held = tf.constant(labels)
 

@@ -25,11 +25,11 @@ class Preprocess:
 
     1. decode: see `decode.py`; `decoder`, `idct` and `exif_orientation` name what it does.
     2. colour: `grey` (C = 1, ITU-R 601 luma) or `rgb` (C = 3, grey repeated).
-    3. adapt: the line of steps that the whole picture's own statistics trigger, see `adapt/`; `none` as
+    3. adapt: the line of steps that the whole image's own statistics trigger, see `adapt/`; `none` as
        long as nobody asks for them, and in descriptions written before there were any.
     4. resize to `size` (H, W), bilinear, by `resize`:
        `crop`: cover size / crop_fraction and keep the centre; `letterbox`: fit inside and fill the
-       bars with `fill`; `stretch`: both sides on their own. A picture of the right size is untouched.
+       bars with `fill`; `stretch`: both sides on their own. An image of the right size is untouched.
 
     `max_pixels` refuses larger images before they are decoded.
 
@@ -81,7 +81,7 @@ class Preprocess:
 
     @property
     def adapts(self) -> bool:
-        """Whether there is a step that may change a picture."""
+        """Whether there is a step that may change an image."""
         return bool(adaptive.parse(self.adapt))
 
     def on_bytes(self, data: bytes, name: str = "image") -> np.ndarray:
@@ -113,11 +113,11 @@ class Preprocess:
         return self.whole(decode(data, self.max_pixels, name))
 
     def whole(self, pixels: np.ndarray) -> np.ndarray:
-        """Return the picture in its own size, uint8 `[h, w, C]`, in colour and adapted; as `on_array`."""
+        """Return the image in its own size, uint8 `[h, w, C]`, in colour and adapted; as `on_array`."""
         return self.whole_and_fired(pixels)[0]
 
     def whole_and_fired(self, pixels: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-        """As `whole`, with the names of the adaptive steps that the picture triggered."""
+        """As `whole`, with the names of the adaptive steps that the image triggered."""
         pixels = np.asarray(pixels)
         if pixels.ndim == 2:
             pixels = pixels[..., np.newaxis]

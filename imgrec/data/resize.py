@@ -1,6 +1,6 @@
 """Bilinear resampling in whole numbers: equal pixels on every machine, in every order of summation.
 
-The triangle filter is widened when it shrinks a picture (antialiasing), as in Pillow and in
+The triangle filter is widened when it shrinks an image (antialiasing), as in Pillow and in
 `tf.image.resize(antialias=True)`. Weights are multiples of 2⁻¹⁶ that sum to one, so each weighted
 sum of bytes is a whole number below 2²⁴: float32 holds it exactly, whatever the order, the vector
 width or the library that adds. After each of the two passes the result is rounded to a byte.

@@ -1,15 +1,15 @@
-"""Which adaptive steps the pictures of a split trigger."""
+"""Which adaptive steps the images of a split trigger."""
 
 from concurrent.futures import ThreadPoolExecutor
 
-from imgrec.data.dataset import Split
 from imgrec.data.decode import decode
 from imgrec.data.preprocess import Preprocess, read_file
+from imgrec.data.sources.dataset import Split
 from imgrec.processors import cores
 
 
 def triggered(split: Split, preprocess: Preprocess) -> list[tuple[str, ...]]:
-    """Return the names of the steps that fire on each picture, in the split's order.
+    """Return the names of the steps that fire on each image, in the split's order.
 
     Raises:
         InputError: as `Preprocess.on_file`.

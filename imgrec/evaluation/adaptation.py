@@ -10,16 +10,16 @@ SIGNIFICANT = 0.05
 
 
 def judge(on: np.ndarray, off: np.ndarray, fired: Sequence[tuple[str, ...]]) -> dict[str, Any]:
-    """Compare the answers to the same pictures with the adaptive steps and without.
+    """Compare the answers to the same images with the adaptive steps and without.
 
     Args:
         on: bool `[N]`, whether the answer is right with the steps.
         off: the same without them.
-        fired: names of the steps that each picture triggered, `[N]`.
+        fired: names of the steps that each image triggered, `[N]`.
 
     Returns:
         `all` and `triggered` (any step fired): images, accuracy and accuracy_off; the same of each step
-        in `steps`, with its `name`; gained and lost, the pictures that are right only with, or only
+        in `steps`, with its `name`; gained and lost, the images that are right only with, or only
         without the steps; p_value, the exact two-sided sign test on these (McNemar, 1947; binomial of
         ½); and verdict, one sentence.
 
@@ -27,7 +27,7 @@ def judge(on: np.ndarray, off: np.ndarray, fired: Sequence[tuple[str, ...]]) -> 
         ValueError: counts that differ.
     """
     if not len(on) == len(off) == len(fired):
-        raise ValueError(f"answers to {len(on)} and {len(off)} pictures, triggers of {len(fired)}")
+        raise ValueError(f"answers to {len(on)} and {len(off)} images, triggers of {len(fired)}")
     gained, lost = int((on & ~off).sum()), int((off & ~on).sum())
     names = sorted({name for steps in fired for name in steps})
     groups = {name: np.array([name in steps for steps in fired], bool) for name in names}
@@ -51,16 +51,16 @@ def sign_test(gained: int, lost: int) -> float:
 
 
 def _group(on: np.ndarray, off: np.ndarray, group: np.ndarray) -> dict[str, Any]:
-    """Return the accuracies of a group of pictures; None where it is empty."""
+    """Return the accuracies of a group of images; None where it is empty."""
     count = int(group.sum())
     means = [float(right[group].mean()) if count else None for right in (on, off)]
     return {"images": count, "accuracy": means[0], "accuracy_off": means[1]}
 
 
 def _verdict(gained: int, lost: int, p_value: float) -> str:
-    counts = f"{gained} pictures right only with them, {lost} only without"
+    counts = f"{gained} images right only with them, {lost} only without"
     if not gained + lost:
         return "The steps changed no answer from right to wrong or back."
     if p_value > SIGNIFICANT:
-        return f"No difference that these pictures could tell from chance: {counts}."
+        return f"No difference that these images could tell from chance: {counts}."
     return f"The steps {'raise' if gained > lost else 'lower'} the accuracy: {counts}."

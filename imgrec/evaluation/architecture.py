@@ -1,4 +1,4 @@
-"""A picture of a network: one block an endpoint, as tall as its map and as deep as its channels."""
+"""An image of a network: one block an endpoint, as tall as its map and as deep as its channels."""
 
 import math
 import textwrap
@@ -50,14 +50,14 @@ def draw(
     parts: Sequence[tuple[str, tuple[int, ...], int, int]],
     path: Path,
 ) -> None:
-    """Write the picture; the ending of `path` (.png, .svg, .pdf) chooses the format.
+    """Write the image; the ending of `path` (.png, .svg, .pdf) chooses the format.
 
     Args:
         title: the model's name.
         subtitle: what stands below it, such as its cost and source; wrapped to the width.
         input_shape: (H, W, C).
         parts: as `merge` takes them, input to output.
-        path: of the picture.
+        path: of the image.
     """
     blocks = [Block("image", "image", 1, input_shape, 0, 0), *merge(parts)]
     columns = [_depth(block.shape) for block in blocks]

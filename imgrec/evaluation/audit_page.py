@@ -10,18 +10,18 @@ import numpy as np
 
 from imgrec.data.audit.findings import CODES, Finding
 from imgrec.data.audit.scores import Scores
-from imgrec.evaluation.figures import picture
+from imgrec.evaluation.figures import data_uri
 from imgrec.evaluation.page import render
 from imgrec.files import write_text
 
 SHOWN = 24
-"""Pictures shown of one kind of finding; the others are named in audit.json."""
+"""Images shown of one kind of finding; the others are named in audit.json."""
 _EXTREMES = 6
 _LISTED = 200
 
 
 class Measured(Protocol):
-    """What the page needs to know of the usable pictures, see `data.audit.duplicates.Pictures`."""
+    """What the page needs to know of the usable images, see `data.audit.duplicates.ImageFacts`."""
 
     @property
     def ids(self) -> tuple[str, ...]: ...  # noqa: D102
@@ -31,7 +31,7 @@ class Measured(Protocol):
 
 @dataclass(frozen=True)
 class Kind:
-    """The findings of one code; each with its pictures' data URIs (of the file, and of a copy it names)."""
+    """The findings of one code; each with its images' data URIs (of the file, and of a copy it names)."""
 
     code: str
     severity: str
@@ -45,7 +45,7 @@ def write_page(
     path: Path,
     data: str,
     findings: Sequence[Finding],
-    pictures: Measured,
+    measured: Measured,
     show: Callable[[str], np.ndarray | None],
     notes: Sequence[str],
     command: str = "",
@@ -56,8 +56,8 @@ def write_page(
         path: the HTML file.
         data: the specification that was audited.
         findings: what was found, worst first within a kind.
-        pictures: ids and scores of the usable images.
-        show: id → pixels uint8 `[h, w, 1 or 3]`, None for a file that holds no usable picture.
+        measured: ids and scores of the usable images.
+        show: id → pixels uint8 `[h, w, 1 or 3]`, None for a file that holds no usable image.
         notes: what else is to be said, such as what was not looked for.
         command: the command line, if known.
     """
@@ -65,12 +65,12 @@ def write_page(
     page = render(
         "audit.html.j2",
         data=data,
-        images=len(pictures.ids),
+        images=len(measured.ids),
         kinds=kinds,
         tiles=[
             (name, sum(k.count for k in kinds if k.severity == name)) for name in ("error", "warning", "info")
         ],
-        extremes=_extremes(pictures, show),
+        extremes=_extremes(measured, show),
         notes=notes,
         command=command,
         shown=SHOWN,
@@ -87,7 +87,7 @@ def _kinds(findings: Sequence[Finding], show: Callable[[str], np.ndarray | None]
         if code not in held:
             continue
         first = [(finding, show(finding.id)) for finding in held[code][:SHOWN]]
-        shown = [(finding, picture(pixels)) for finding, pixels in first if pixels is not None]
+        shown = [(finding, data_uri(pixels)) for finding, pixels in first if pixels is not None]
         seen = {id(finding) for finding, _ in shown}
         listed = [finding for finding in held[code] if id(finding) not in seen][:_LISTED]
         kinds.append(Kind(code, severity, meaning, len(held[code]), shown, listed))
@@ -95,19 +95,19 @@ def _kinds(findings: Sequence[Finding], show: Callable[[str], np.ndarray | None]
 
 
 def _extremes(
-    pictures: Measured, show: Callable[[str], np.ndarray | None]
+    measured: Measured, show: Callable[[str], np.ndarray | None]
 ) -> list[tuple[str, list[tuple[str, str, str]]]]:
-    """The pictures at the doubtful end of each score: (title, [(id, score, data URI)])."""
+    """The images at the doubtful end of each score: (title, [(id, score, data URI)])."""
     ends = {"brightness": ("Darkest", 1), "contrast": ("Flattest", 1), "blur": ("Most blurred", -1)}
     ends["haze"] = ("Haziest, or whitest", -1)
     rows = []
     for name, (title, sign) in ends.items():
-        scores = pictures.scores[:, Scores._fields.index(name)]
+        scores = measured.scores[:, Scores._fields.index(name)]
         chosen = np.argsort(sign * scores, kind="stable")[:_EXTREMES].tolist()
         tiles = []
-        for place in chosen:
-            pixels = show(pictures.ids[place])
+        for row in chosen:
+            pixels = show(measured.ids[row])
             if pixels is not None:
-                tiles.append((pictures.ids[place], f"{name} {scores[place]:.3f}", picture(pixels)))
+                tiles.append((measured.ids[row], f"{name} {scores[place]:.3f}", data_uri(pixels)))
         rows.append((title, tiles))
     return rows

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imgrec.data.dataset import Split
+from imgrec.data.sources.dataset import Split
 from imgrec.errors import InputError
-from imgrec.evaluation.metrics import printable, softmax, wilson_interval
 from imgrec.files import write_text
+from imgrec.metrics.single_label import printable, softmax, wilson_interval
 
 FILE = "out_of_fold.csv"
 _MARK = "p:"
@@ -34,8 +34,8 @@ class Answers:
     @property
     def figures(self) -> dict[str, float]:
         """Accuracy, and balanced accuracy: the mean of the recalls of the classes that have images."""
-        place = {name: number for number, name in enumerate(self.classes)}
-        labels = np.array([place[name] for name in self.labels])
+        index = {name: number for number, name in enumerate(self.classes)}
+        labels = np.array([index[name] for name in self.labels])
         predicted = self.probabilities.argmax(axis=1)
         recalls = [float((predicted[labels == label] == label).mean()) for label in np.unique(labels)]
         return {

@@ -1,6 +1,6 @@
-"""Low light and haze made from good pictures by the physics of image formation, to measure what they cost.
+"""Low light and haze made from good images by the physics of image formation, to measure what they cost.
 
-Pictures are uint8 `[h, w, C]` and stay so; every draw comes from the generator that is handed in.
+Images are uint8 `[h, w, C]` and stay so; every draw comes from the generator that is handed in.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ READ_NOISE = 5.0
 
 
 def low_light(pixels: np.ndarray, stops: float, draw: np.random.Generator) -> np.ndarray:
-    """Expose a picture `stops` stops less: 2⁻ˢᵗᵒᵖˢ of the light, with the noise that comes of it.
+    """Expose an image `stops` stops less: 2⁻ˢᵗᵒᵖˢ of the light, with the noise that comes of it.
 
     Linear light x = decode(v) by sRGB's curve; electrons ~ Poisson(FULL_WELL · x · 2⁻ˢᵗᵒᵖˢ) plus
     N(0, READ_NOISE²), the Poissonian-Gaussian model of Foi et al., "Practical Poissonian-Gaussian

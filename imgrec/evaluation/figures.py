@@ -1,4 +1,4 @@
-"""Figures of the report, each as text that stands inside one HTML file: SVG curves, data-URI pictures."""
+"""Figures of the report, each as text that stands inside one HTML file: SVG curves, data-URI images."""
 
 import base64
 import io
@@ -94,7 +94,7 @@ def _inline(document: str, label: str) -> str:
     return svg.strip()
 
 
-def picture(image: NDArray[np.uint8]) -> str:
+def data_uri(image: NDArray[np.uint8]) -> str:
     """Return a data URI of a uint8 image [H, W, 1 or 3] (RGB): PNG when small, else JPEG, at most 224 px."""
     pixels: np.ndarray = image
     height, width = image.shape[:2]

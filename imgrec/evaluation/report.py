@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgrec.bundle import write_text
-from imgrec.evaluation.figures import curve, heat_map, picture, row_shares
-from imgrec.evaluation.metrics import CALIBRATION_BINS, Mistake
+from imgrec.evaluation.figures import curve, data_uri, heat_map, row_shares
 from imgrec.evaluation.page import number, percent, render
+from imgrec.metrics.single_label import CALIBRATION_BINS, Mistake
 
 _TABLE_CLASSES = 20  # up to here a confusion matrix is a table with figures, above it a heat map
 _OPEN_ROWS = 25  # longer tables show this many rows, the others on request
@@ -30,7 +30,7 @@ class Report:
     exports: one mapping a file: name, accuracy, agreement (0…1), max_abs_difference, kilobytes,
         ms_per_image, passed (None: not held against the gate); absent ones show as a dash, and an
         absent `passed` is whether no failure names the file.
-    mistakes: `confident_mistakes`; mistake_images: their pictures, uint8 [H, W, 1 or 3].
+    mistakes: `confident_mistakes`; mistake_images: their images, uint8 [H, W, 1 or 3].
     data: split → images of each class, in the order of `metrics["classes"]`.
     totals: split → images; by default the sum over classes.
     versions: package → version.
@@ -82,7 +82,7 @@ def write_report(path: Path | str, report: Report) -> None:
         failures=report.failures,
         parity_images=report.parity_images,
         adaptation=report.adaptation,
-        mistakes=[(mistake, picture(image)) for mistake, image in shown],
+        mistakes=[(mistake, data_uri(image)) for mistake, image in shown],
         mistake_count=metrics["images"] - round(_right(metrics) * metrics["images"]),
         config=config,
         data=_data(report.data, metrics["classes"], report.totals),
@@ -186,7 +186,7 @@ def _curves(history: Sequence[Mapping[str, Any]]) -> list[str]:
     if not history:
         return []
     epochs = [_value(entry.get("epoch")) for entry in history]
-    places = [float(i + 1) if epoch is None else epoch for i, epoch in enumerate(epochs)]
+    indices = [float(i + 1) if epoch is None else epoch for i, epoch in enumerate(epochs)]
     figures = []
     for name in ("loss", "accuracy", "f1"):
         lines = {
@@ -195,38 +195,38 @@ def _curves(history: Sequence[Mapping[str, Any]]) -> list[str]:
         }
         lines = {label: line for label, line in lines.items() if any(value is not None for value in line)}
         if lines:
-            figures.append(curve(name, places, lines))
+            figures.append(curve(name, indices, lines))
     return figures
 
 
 def _confusion(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the confusion matrix as shaded cells or as a picture, and its most frequent mistakes."""
+    """Return the confusion matrix as shaded cells or as an image, and its most frequent mistakes."""
     counts = np.asarray(metrics["confusion"])
     names = metrics["classes"]
     shares = row_shares(counts)
     wrong = counts.copy()
     np.fill_diagonal(wrong, 0)
     order = np.argsort(-wrong, axis=None, kind="stable")[:12]
-    pairs = [divmod(int(place), len(names)) for place in order if wrong.flat[place]]
+    pairs = [divmod(int(index), len(names)) for index in order if wrong.flat[index]]
     frequent = [
         {"label": names[i], "predicted": names[j], "count": int(counts[i, j]), "share": float(shares[i, j])}
         for i, j in pairs
     ]
     if len(names) > _TABLE_CLASSES:
-        return {"rows": [], "picture": heat_map(counts), "frequent": frequent}
+        return {"rows": [], "heat_map": heat_map(counts), "frequent": frequent}
     # Shading is the square root of the share: mistakes are rare, and they are what one looks for.
     rows = [
         (names[i], [(int(counts[i, j]), float(np.sqrt(shares[i, j])), i == j) for j in range(len(names))])
         for i in range(len(names))
     ]
-    return {"rows": rows, "picture": "", "frequent": frequent}
+    return {"rows": rows, "heat_map": "", "frequent": frequent}
 
 
 def _worst_first(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the classes by rising F1, those without images last, the worst marked."""
     known = sorted((row for row in rows if row["support"]), key=lambda row: row["f1"])
     marked = min(3, len(known) // 3)
-    ordered = [{**row, "worst": place < marked and row["f1"] < 1} for place, row in enumerate(known)]
+    ordered = [{**row, "worst": index < marked and row["f1"] < 1} for index, row in enumerate(known)]
     return ordered + [{**row, "worst": False} for row in rows if not row["support"]]
 
 

@@ -61,7 +61,7 @@ def write_page(
 def _figure(finished: Sequence[Mapping[str, Any]], monitor: str) -> str:
     """An SVG of each finished trial's value and of the best so far."""
     values = [trial["value"] for trial in finished]
-    best_so_far = [max(values[: place + 1]) for place in range(len(values))]
+    best_so_far = [max(values[: index + 1]) for index in range(len(values))]
     lines = {"each trial": values, "best so far": best_so_far}
     return curve(f"validation {monitor}", [trial["number"] for trial in finished], lines, across="trial")
 

@@ -1,4 +1,4 @@
-"""Convolution whose windows bend to the picture: every point of the kernel looks where it is told."""
+"""Convolution whose windows bend to the image: every point of the kernel looks where it is told."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def deformable_convolution(
     """Convolve with points moved by `offsets` and weighed by `mask`.
 
     The value at output place p is the sum over kernel points k of `W_k · m_k(p) · x(p + k + o_k(p))`,
-    where x between pixels is bilinear and outside the picture zero.
+    where x between pixels is bilinear and outside the image zero.
 
     Args:
         x: float `[B, H, W, C]`, H and W known.
@@ -53,10 +53,10 @@ def deformable_convolution(
 
 
 def _grid(
-    places: tuple[int, int], points: tuple[int, int], stride: int, padding: int, dilation: int
+    indices: tuple[int, int], points: tuple[int, int], stride: int, padding: int, dilation: int
 ) -> tuple[Any, Any]:
     """Where each point of each window lies unmoved: y `[H', 1, K]` and x `[1, W', K]`, in pixels."""
-    (height, width), (rows, columns) = places, points
+    (height, width), (rows, columns) = indices, points
     y = ops.expand_dims(ops.arange(height, dtype="float32") * stride - padding, (1, 2))
     x = ops.expand_dims(ops.arange(width, dtype="float32") * stride - padding, (0, 2))
     steps_y = ops.repeat(ops.arange(rows, dtype="float32"), columns) * dilation
@@ -77,16 +77,16 @@ def _bilinear(x: Any, y_at: Any, x_at: Any) -> Any:
 
 
 def _pixels(x: Any, row: Any, column: Any, share: Any) -> Any:
-    """Take whole pixels of `[B, H, W, C]`, times their share, which is zero outside the picture."""
+    """Take whole pixels of `[B, H, W, C]`, times their share, which is zero outside the image."""
     _, height, width, channels = x.shape
     inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
     # Clipped while still float: a huge offset would not fit an int32.
     row, column = ops.clip(row, 0, height - 1), ops.clip(column, 0, width - 1)
-    places = ops.reshape(
+    indices = ops.reshape(
         ops.cast(row * width + column, "int32"), (-1, row.shape[1] * row.shape[2] * row.shape[3], 1)
     )
     flat = ops.reshape(x, (-1, height * width, channels))
-    taken = ops.take_along_axis(flat, places, axis=1)
+    taken = ops.take_along_axis(flat, indices, axis=1)
     taken = ops.reshape(taken, (-1, *row.shape[1:], channels))
     return taken * ops.expand_dims(ops.where(inside, share, ops.zeros_like(share)), -1)
 
@@ -138,7 +138,7 @@ class DeformableConv2D(keras.layers.Layer):
         """Create the kernel `[k, k, C, F]`, the bias `[F]` and the convolution for offsets and weights.
 
         Raises:
-            InputError: height or width unknown, or the window does not fit into the padded picture.
+            InputError: height or width unknown, or the window does not fit into the padded image.
         """
         height, width, channels = input_shape[1:]
         if height is None or width is None or min(self.compute_output_shape(input_shape)[1:3]) < 1:

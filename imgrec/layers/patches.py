@@ -151,8 +151,8 @@ class StretchMap(Composite):
 
 def _shares(before: int, after: int) -> np.ndarray:
     """How far each of `after` places lies from its lower towards its upper neighbour among `before`."""
-    place = np.arange(after)
-    return (place + 0.5) * before / after - 0.5 - (place - (after > before))
+    index = np.arange(after)
+    return (index + 0.5) * before / after - 0.5 - (index - (after > before))
 
 
 def _interpolate(x: Any, ends: tuple[Any, Any, Any, Any], shares: Any, grows: bool, axis: int) -> Any:

@@ -39,11 +39,11 @@ class RelativePositionBias(keras.layers.Layer):
         Raises:
             InputError: the scores are not `[B, heads, h·w, h·w]`.
         """
-        places = self.window[0] * self.window[1]
-        if tuple(input_shape[1:]) != (self.heads, places, places):
+        indices = self.window[0] * self.window[1]
+        if tuple(input_shape[1:]) != (self.heads, indices, indices):
             raise InputError(
                 f"relative position bias: got scores of shape {tuple(input_shape)}, expected "
-                f"(batch, {self.heads}, {places}, {places}) for a window of {self.window}"
+                f"(batch, {self.heads}, {indices}, {indices}) for a window of {self.window}"
             )
         offsets = (2 * self.window[0] - 1) * (2 * self.window[1] - 1)
         start = keras.initializers.TruncatedNormal(stddev=0.02)

@@ -1,4 +1,4 @@
-"""Batch normalisation adapted to the pictures at hand, which need no labels."""
+"""Batch normalisation adapted to the images at hand, which need no labels."""
 
 from collections.abc import Iterator
 
@@ -18,7 +18,7 @@ def adapt_batch_norm(
     Li et al., "Revisiting Batch Normalization For Practical Domain Adaptation", 2016 (arXiv 1603.04779): what
     the weights learned is the task, what the statistics hold is the domain. Each batch is normalised by its
     own statistics, as in training, and their means over the batches are kept: E[μ], and for the variance
-    E[σ² + μ²] − E[μ]². With a prior of N they are mixed with the old ones as if those stood for N pictures,
+    E[σ² + μ²] − E[μ]². With a prior of N they are mixed with the old ones as if those stood for N images,
     N / (N + n) to n / (N + n) (Schneider et al., "Improving robustness against common corruptions by
     covariate shift adaptation", 2020, arXiv 2006.16971), which steadies them where n is small.
 
@@ -33,7 +33,7 @@ def adapt_batch_norm(
         The number of layers that were adapted.
 
     Raises:
-        InputError: no picture, a negative prior, or a model without batch normalisation.
+        InputError: no image, a negative prior, or a model without batch normalisation.
     """
     layers = normalizations(model)
     if not layers:

@@ -1,6 +1,6 @@
 """Features of a frozen backbone, computed once and kept on disk: the head then trains in seconds.
 
-A mirrored picture is a second view with features of its own. The batches have the order and the mirrored
+A mirrored image is a second view with features of its own. The batches have the order and the mirrored
 images of the training they stand for, so that the head learns what it would learn behind the whole model.
 """
 
@@ -17,11 +17,11 @@ import tensorflow as tf
 
 from imgrec import runtime
 from imgrec.data.augment.batch import Example, flipped
-from imgrec.data.dataset import Split
 from imgrec.data.labels import targets
+from imgrec.data.order.sampling import order_of
 from imgrec.data.pipeline import as_targets, evaluation_dataset, training_order
 from imgrec.data.preprocess import Preprocess
-from imgrec.data.sampling import order_of
+from imgrec.data.sources.dataset import Split
 from imgrec.files import cache_folder, write_file
 
 EXTRACTION_BATCH = 32
@@ -61,11 +61,11 @@ class Features:
             rows = tf.constant(self.views.reshape(-1, size))
             labels = tf.constant(self.labels)
 
-        def gather(place: Example) -> tuple[tf.Tensor, tf.Tensor]:
-            row = place["index"]
+        def gather(index: Example) -> tuple[tf.Tensor, tf.Tensor]:
+            row = index["index"]
             if len(self.views) == 2:
-                row += tf.cast(flipped(seed, place), tf.int64) * count
-            return tf.gather(rows, row), as_targets(tf.gather(labels, place["index"]), num_classes)
+                row += tf.cast(flipped(seed, index), tf.int64) * count
+            return tf.gather(rows, row), as_targets(tf.gather(labels, index["index"]), num_classes)
 
         order = training_order(sequence, batch, steps=steps, start_step=start_step)
         return order.map(gather).prefetch(tf.data.AUTOTUNE)

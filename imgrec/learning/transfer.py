@@ -8,10 +8,10 @@ import keras
 import numpy as np
 
 from imgrec.config import AugmentConfig, Config
-from imgrec.data.dataset import Source
+from imgrec.data.order.sampling import order_of
 from imgrec.data.pipeline import images_of_step, steps_per_epoch
 from imgrec.data.preprocess import Preprocess
-from imgrec.data.sampling import order_of
+from imgrec.data.sources.dataset import Source
 from imgrec.errors import InputError
 from imgrec.learning.features import cached_features
 from imgrec.models import info
@@ -106,7 +106,7 @@ def wants_cache(config: Config) -> bool:
 
 
 def _not_cached(augment: AugmentConfig) -> list[str]:
-    """The settings that change pictures in ways no cached feature shows."""
+    """The settings that change images in ways no cached feature shows."""
     crop = [f"--crop {augment.crop}"] if augment.crop in ("pad", "random_resized") else []
     crop += [f"--augment {augment.augment!r}"] if augment.augment else []
     others = {"mixup": augment.mixup, "cutmix": augment.cutmix, "erasing": augment.erasing}

@@ -110,7 +110,7 @@ def _epsilon(model: keras.Model) -> float:
 def _without_caffe(kernel: np.ndarray, bias: np.ndarray, model: keras.Model) -> tuple[np.ndarray, np.ndarray]:
     """Fold the other preprocessing into the first convolution: from blue, green, red to ours, and its scale.
 
-    Exact but for the picture's edge, where zero is another grey, by half a level.
+    Exact but for the image's edge, where zero is another grey, by half a level.
     """
     pixels: Any = model.get_layer("normalize")
     mean, std = (np.resize(np.asarray(v, np.float32), 3) for v in (pixels.mean, pixels.std))

@@ -124,8 +124,8 @@ def _v2_names() -> dict[str, tuple[str, ...]]:
         "project_conv": ("2", "conv_pwl"),
         "project_bn": ("3", "bn3"),
     }
-    places = [(stage, index) for stage, (_, _, n, _) in enumerate(V2_STAGES) for index in range(n)]
-    for number, (stage, index) in enumerate(places, start=1):
+    indices = [(stage, index) for stage, (_, _, n, _) in enumerate(V2_STAGES) for index in range(n)]
+    for number, (stage, index) in enumerate(indices, start=1):
         for part, (torchvision, timm) in (plain if V2_STAGES[stage][0] == 1 else widened).items():
             ours = f"stage{stage + 1}_block{index + 1}_{part}"
             names[ours] = (f"features.{number}.conv.{torchvision}", f"blocks.{stage}.{index}.{timm}")

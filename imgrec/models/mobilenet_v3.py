@@ -160,8 +160,8 @@ def _parts(block: Block, *, expands: bool) -> Iterator[tuple[str, str]]:
         *([("se/reduce", "fc1"), ("se/expand", "fc2")],) * block.attention,
         [("project_conv", "0"), ("project_bn", "1")],
     ]
-    for place, parts in enumerate(order):
-        yield from ((ours, f"{place}.{theirs}") for ours, theirs in parts)
+    for spot, parts in enumerate(order):
+        yield from ((ours, f"{spot}.{theirs}") for ours, theirs in parts)
 
 
 def _row(name: str, stages: Stages, hidden: int, parameters: int, table: int) -> Architecture:

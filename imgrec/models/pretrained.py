@@ -53,7 +53,7 @@ PACKAGED = {
 def load_pretrained(model: keras.Model, spec: str, *, new_head: bool = True) -> str:
     """Give `model` pretrained weights and say in one sentence what was loaded and what was not.
 
-    A head for another number of classes is left out: the model's own stays, fresh. For grey pictures
+    A head for another number of classes is left out: the model's own stays, fresh. For grey images
     the first convolution's kernel is summed over the colours.
 
     Args:
@@ -82,7 +82,7 @@ def load_pretrained(model: keras.Model, spec: str, *, new_head: bool = True) -> 
         notes.append(f"{left_out}: this model's, for {wanted}, starts fresh")
     if (first := _colour_kernel(entries, state)) is not None:
         state = {**state, first: state[first].sum(axis=1, keepdims=True)}
-        notes.append("first convolution summed over the colours, for grey pictures")
+        notes.append("first convolution summed over the colours, for grey images")
     weights.load_state(model, state, leave)
     return "; ".join(notes)
 

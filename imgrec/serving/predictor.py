@@ -1,4 +1,4 @@
-"""One call from pictures to probabilities, for a run folder or a shipped file alike.
+"""One call from images to probabilities, for a run folder or a shipped file alike.
 
 A `.tflite` is run by LiteRT: neither TensorFlow nor Keras is imported for it.
 """

@@ -11,7 +11,7 @@ import numpy as np
 from imgrec import runtime
 from imgrec.config import OptimConfig
 from imgrec.data.cache import available_memory
-from imgrec.training.optimizers import build_optimizer
+from imgrec.training.optim.optimizers import build_optimizer
 
 SMALLEST, LARGEST = 16, 1024
 ENOUGH = 0.95

@@ -12,24 +12,24 @@ from imgrec import runtime
 from imgrec.config import OptimConfig
 from imgrec.errors import InputError
 from imgrec.losses import build_loss
-from imgrec.training.averaging import averaging, reserve
-from imgrec.training.bad_steps import BadStep, Guard, named
-from imgrec.training.balanced_accuracy import BalancedAccuracy
+from imgrec.metrics.balanced_accuracy import BalancedAccuracy
+from imgrec.metrics.multi_label_keras import ExactMatch, MicroF1
 from imgrec.training.callbacks import BestWeights, HistoryWriter, Progress
-from imgrec.training.checkpoint import Place, Snapshot
+from imgrec.training.checkpointing.callback import CheckpointCallback, CheckpointPolicy, StepCounter
+from imgrec.training.checkpointing.interruption import Interruption
+from imgrec.training.checkpointing.store import Snapshot, Step
+from imgrec.training.checkpointing.train_state import Rollbacks, Stateful, StatefulCallbacks, TrainState, put
 from imgrec.training.freezing import frozen
 from imgrec.training.input_wait import InputWait
-from imgrec.training.interruption import Interruption
-from imgrec.training.keeper import Keep, Keeper, Position
-from imgrec.training.label_sets import ExactMatch, MicroF1
-from imgrec.training.live import Crew, Live, Remembering, Terms, put
-from imgrec.training.optimizers import build_optimizer, go_to_step
+from imgrec.training.nan_guard import BadStep, NaNGuard, named
+from imgrec.training.optim.averaging import averaging, reserve
+from imgrec.training.optim.optimizers import build_optimizer, go_to_step
+from imgrec.training.optim.plateau import plateau
+from imgrec.training.optim.regularize import regularized
+from imgrec.training.optim.sam import sharpness_aware
 from imgrec.training.phase import Phase as Phase  # those who train find all of it here
 from imgrec.training.phase import Stream as Stream
 from imgrec.training.phase import schedule_end
-from imgrec.training.plateau import plateau
-from imgrec.training.regularize import regularized
-from imgrec.training.sam import sharpness_aware
 from imgrec.workers import Team
 
 
@@ -80,28 +80,28 @@ def fit_phases(
     strategy: Any = None,
     history_path: Path | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
-    keep: Keep | None = None,
+    policy: CheckpointPolicy | None = None,
 ) -> Fitted:
     """As `fit`, in phases: one history, and one optimiser and schedule up to where a phase restarts them.
 
-    Every other phase begins at the schedule's place of its first epoch, also where `optim.patience` ended the
+    Every other phase begins at the schedule's step of its first epoch, also where `optim.patience` ended the
     one before early. `layer_decay` is that of `build_optimizer`. `loss` takes soft targets and logits; the
     default is cross-entropy with `optim.label_smoothing`. The best epoch is that of the highest `score`,
     which the history holds: accuracy; balanced_accuracy, the mean of the classes' recalls; or, of images
     with several labels, f1.
 
-    With `keep` the training is saved, and goes on from the newest whole checkpoint where there is one, as if
+    With `policy` the training is saved and goes on from the newest whole checkpoint where there is one, as if
     it had not stopped; SIGTERM and SIGINT save before the process ends.
 
     Raises:
         InputError: the loss or a weight is no number any more, or no checkpoint can be used.
     """
-    crew = Crew(
+    stateful = StatefulCallbacks(
         HistoryWriter(history_path),
         BestWeights(optim.patience, model, f"val_{score}"),
         Progress(optim.epochs, steps_per_epoch, int(optim.batch_size)),
-        Guard(),
-        tuple(callback for callback in callbacks if isinstance(callback, Remembering)),
+        NaNGuard(),
+        tuple(callback for callback in callbacks if isinstance(callback, Stateful)),
     )
     course = _Course(
         model=model,
@@ -113,12 +113,12 @@ def fit_phases(
         score=score,
         strategy=strategy,
         callbacks=(*callbacks,),
-        crew=crew,
-        keep=keep,
+        stateful=stateful,
+        policy=policy,
     )
     course.run()
-    crew.best.restore()
-    return Fitted(crew.history.rows, crew.best.best_epoch + 1)
+    stateful.best.restore()
+    return Fitted(stateful.history.rows, stateful.best.best_epoch + 1)
 
 
 @dataclass(frozen=True)
@@ -134,51 +134,51 @@ class _Course:
     score: str
     strategy: Any
     callbacks: tuple[keras.callbacks.Callback, ...]
-    crew: Crew
-    keep: Keep | None
+    stateful: StatefulCallbacks
+    policy: CheckpointPolicy | None
     interruption: Interruption = dataclasses.field(default_factory=Interruption)
     waiting: InputWait = dataclasses.field(default_factory=InputWait)
 
     def run(self) -> None:
         """Train from the beginning, or from the newest checkpoint; go back to one after a bad step."""
-        if self.keep is None:
+        if self.policy is None:
             try:
-                return self._from(None, Terms())
+                return self._from(None, Rollbacks())
             except BadStep as bad:
                 raise InputError(f"{bad.advice}{named(bad.images)}") from None
         with self.interruption.installed():
-            start, last = self.keep.newest(), None
+            start, last = self.policy.newest(), None
             if start:
-                done = start.place.phase == len(self.phases)
-                print("trained already" if done else f"going on at {start.place}", flush=True)
-            terms = Terms.of(start)
+                done = start.at.phase == len(self.phases)
+                print("trained already" if done else f"going on at {start.at}", flush=True)
+            rollbacks = Rollbacks.of(start)
             while True:
                 try:
-                    return self._from(start, terms)
+                    return self._from(start, rollbacks)
                 except BadStep as bad:
                     self.interruption.idle = True
-                    start = self.keep.give_up_or_return(bad, terms.returns, last)
-                    last, terms = start.place, terms.lowered()
+                    start = self.policy.give_up_or_return(bad, rollbacks.returns, last)
+                    last, rollbacks = start.at, rollbacks.lowered()
 
-    def _from(self, start: Snapshot | None, terms: Terms) -> None:
+    def _from(self, start: Snapshot | None, rollbacks: Rollbacks) -> None:
         """Run the phases, or those that `start` is not beyond."""
-        if start and start.place.phase == len(self.phases):
-            put(self.model, self.crew, start)
+        if start and start.at.phase == len(self.phases):
+            put(self.model, self.stateful, start)
             return
         begin = origin = 0
         optimizer: keras.optimizers.Optimizer | None = None
         for number, phase in enumerate(self.phases):
             if phase.restart or not number:
                 origin, end, optimizer = begin, schedule_end(self.phases[number:]), None
-            if not start or start.place.phase <= number:
-                optimizer = optimizer or self._optimizer(end - origin, terms)
+            if not start or start.at.phase <= number:
+                optimizer = optimizer or self._optimizer(end - origin, rollbacks)
                 go_to_step(optimizer, (begin - origin) * self.steps)
-                self._run_phase(number, begin, optimizer, start, terms)
+                self._run_phase(number, begin, optimizer, start, rollbacks)
             begin = phase.until
 
-    def _optimizer(self, epochs: int, terms: Terms) -> keras.optimizers.Optimizer:
+    def _optimizer(self, epochs: int, rollbacks: Rollbacks) -> keras.optimizers.Optimizer:
         """Build the optimiser with its schedule over `epochs`."""
-        rate = self.optim.learning_rate * terms.rate
+        rate = self.optim.learning_rate * rollbacks.rate
         settings = dataclasses.replace(self.optim, epochs=epochs, learning_rate=rate)
         with runtime.scope(self.strategy):
             optimizer = build_optimizer(self.model, settings, self.steps, self.layer_decay)
@@ -195,20 +195,20 @@ class _Course:
         begin: int,
         optimizer: keras.optimizers.Optimizer,
         start: Snapshot | None,
-        terms: Terms,
+        rollbacks: Rollbacks,
     ) -> None:
         """Fit a phase that begins with epoch `begin`, from 0, or what `start` left of it; save its end."""
-        phase, crew, team = self.phases[number], self.crew, Team(self.strategy)
+        phase, stateful, team = self.phases[number], self.stateful, Team(self.strategy)
         part = phase.part or self.model
-        position = Position(number, self.steps)
+        position = StepCounter(number, self.steps)
         callbacks = [
             position,
-            crew.guard,
-            crew.progress,
+            stateful.guard,
+            stateful.progress,
             self.waiting,
             *self.callbacks,
-            crew.history,
-            crew.best,
+            stateful.history,
+            stateful.best,
         ]
         callbacks += self._followers(phase, part, optimizer)
         with (
@@ -216,37 +216,44 @@ class _Course:
             regularized(part, self.optim),
             sharpness_aware(part, self.optim),
         ):
-            live = Live(self.model, part, optimizer, self._compile(part, optimizer), crew, terms)
-            crew.guard.watch(live, lambda: (*position.last_step, phase.images(position.taken(begin) - 1)))
-            keeper = Keeper(self.keep, live, position, self.interruption, phase.until) if self.keep else None
-            place = Place(number, begin, 0)
-            if start and start.place.phase == number:
-                live.put(start, fresh_optimizer=phase.restart and start.place == place)
-                place = start.place
-            if place == Place(number, begin, 0):
-                crew.best.begin_phase()
-                if keeper and not start and not number and keeper.keep.on_nan == "rollback":
-                    keeper.save(place)
+            state = TrainState(
+                self.model, part, optimizer, self._compile(part, optimizer), stateful, rollbacks
+            )
+            last_step = lambda: (*position.last_step, phase.images(position.taken(begin) - 1))  # noqa: E731
+            stateful.guard.watch(part, optimizer, state.metrics, last_step)
+            saver = (
+                CheckpointCallback(self.policy, state, position, self.interruption, phase.until)
+                if self.policy
+                else None
+            )
+            at = Step(number, begin, 0)
+            if start and start.at.phase == number:
+                state.put(start, fresh_optimizer=phase.restart and start.at == at)
+                at = start.at
+            if at == Step(number, begin, 0):
+                stateful.best.begin_phase()
+                if saver and not start and not number and saver.policy.on_nan == "rollback":
+                    saver.save(at)
             part.stop_training = False
-            if start and place.step == self.steps:
-                self._judge(part, phase, place.epoch, start.state["logs"], callbacks)
-                place = Place(number, place.epoch + 1, 0)
-            if place.epoch < phase.until and not part.stop_training:
-                position.begun = (live, start) if start and place.step else None
-                crew.progress.first_step = place.step
-                batches = phase.batches((place.epoch - begin) * self.steps + place.step)
+            if start and at.step == self.steps:
+                self._judge(part, phase, at.epoch, start.state["logs"], callbacks)
+                at = Step(number, at.epoch + 1, 0)
+            if at.epoch < phase.until and not part.stop_training:
+                position.begun = (state, start) if start and at.step else None
+                stateful.progress.first_step = at.step
+                batches = phase.batches((at.epoch - begin) * self.steps + at.step)
                 part.fit(
                     self.waiting.watch(team.share(batches), self.strategy),
                     validation_data=team.share(phase.validation),
-                    initial_epoch=place.epoch,
+                    initial_epoch=at.epoch,
                     epochs=phase.until,
                     steps_per_epoch=self.steps,
                     shuffle=False,
                     verbose=0,
-                    callbacks=[*callbacks, keeper] if keeper else callbacks,
+                    callbacks=[*callbacks, saver] if saver else callbacks,
                 )
-        if keeper:
-            keeper.save(Place(number + 1, phase.until, 0))
+        if saver:
+            saver.save(Step(number + 1, phase.until, 0))
 
     def _followers(
         self, phase: Phase, part: keras.Model, optimizer: keras.optimizers.Optimizer

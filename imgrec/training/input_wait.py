@@ -53,7 +53,7 @@ class InputWait(keras.callbacks.Callback):
         if share >= NOTEWORTHY and not self._warned:
             self._warned = True
             print(
-                f"warning: training waited for its pictures in {share:.0%} of epoch {epoch + 1}: try --cache "
+                f"warning: training waited for its images in {share:.0%} of epoch {epoch + 1}: try --cache "
                 "memory if they are not kept yet, a smaller --image-size or less in --augment",
                 flush=True,
             )

@@ -12,9 +12,9 @@ from imgrec import runtime
 from imgrec.config import OptimConfig
 from imgrec.errors import InputError
 from imgrec.training.freezing import frozen
-from imgrec.training.optimizers import build_optimizer
-from imgrec.training.regularize import regularized
-from imgrec.training.sam import sharpness_aware
+from imgrec.training.optim.optimizers import build_optimizer
+from imgrec.training.optim.regularize import regularized
+from imgrec.training.optim.sam import sharpness_aware
 
 LEAST, MOST = 1e-6, 10.0
 """The rates that the sweep begins and ends with."""
@@ -49,7 +49,7 @@ class Sweep:
         if last < 2 or slope.min() >= 0:
             raise InputError(
                 f"--lr-find: the loss fell at no rate from {self.rates[0]:.0e} to {self.rates[-1]:.0e}: look "
-                "at the pictures (--preview) and the labels, or choose another --model"
+                "at the images (--preview) and the labels, or choose another --model"
             )
         return float(self.rates[int(np.argmin(slope))])
 
@@ -130,7 +130,7 @@ def sweep(
         for variable, value in kept:
             variable.assign(value)
     if len(recorder.losses) < 3:
-        raise InputError("--lr-find: the loss is no number from the first steps on: look at the pictures")
+        raise InputError("--lr-find: the loss is no number from the first steps on: look at the images")
     return Sweep(rates[: len(recorder.losses)], np.array(recorder.losses))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from keras import ops
 
 from imgrec import runtime
-from imgrec.training.optimizers import raw
+from imgrec.training.optim.optimizers import raw
 
 VANISHED = 1e-7
 """A gradient shorter than this share of the weights moves nothing in float32 at usual rates."""
@@ -191,11 +191,11 @@ def _resident() -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def log_pictures(log: Path, pictures: np.ndarray) -> None:
+def log_images(log: Path, images: np.ndarray) -> None:
     """Show uint8 `[N, H, W, C]` in TensorBoard."""
     import tensorflow as tf
 
-    writer = tf.summary.create_file_writer(str(log / "pictures"))
+    writer = tf.summary.create_file_writer(str(log / "images"))
     with writer.as_default():
-        tf.summary.image("training pictures", pictures, step=0, max_outputs=len(pictures))
+        tf.summary.image("training images", images, step=0, max_outputs=len(images))
     writer.close()

@@ -1,4 +1,4 @@
-"""Small networks that hold every layer the zoo uses, and pictures that they can learn."""
+"""Small networks that hold every layer the zoo uses, and images that they can learn."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,7 +101,7 @@ def pictures(count: int, seed: int = 0, size: int = 16) -> tuple[np.ndarray, np.
 def train(
     model: keras.Model, steps: int, rate: float = 3e-3, batch: int = 32, run_eagerly: bool = False
 ) -> None:
-    """A few steps of Adam on `pictures`."""
+    """A few steps of Adam on `images`."""
     loss = keras.losses.CategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(rate), loss, jit_compile=False, run_eagerly=run_eagerly)
     train_on(model, steps, batch)

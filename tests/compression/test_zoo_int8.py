@@ -20,7 +20,7 @@ from imgrec.models import build_model, info, list_models
 MIN_AGREEMENT = 0.95
 IMAGES = 200
 # The largest networks, and the one of 1001 layers, take minutes of processor time at 32 px, and learn these
-# pictures at 16.
+# images at 16.
 MIN_SIZE, MIN_SIZE_OF_LARGE, LARGE, DEEP = 32, 16, 20e6, {"preact_resnet1001"}
 STEPS, TUNING_STEPS, BATCH = 30, 4, 16
 # Batch normalisation bears, and small networks need, a rate at which others diverge.

@@ -203,7 +203,7 @@ def _newer() -> dict[str, tuple[str, bytes, str]]:
         "GIF that moves, named png": (".png", moving("GIF"), "animated"),
         "GIF cut in half": (".gif", GIF[: len(GIF) // 2], "truncated"),
         "GIF without its end": (".gif", GIF[:-1], "truncated"),
-        "GIF without a picture": (".gif", GIF[:6] + bytes(7) + b";", "damaged"),
+        "GIF without an image": (".gif", GIF[:6] + bytes(7) + b";", "damaged"),
         "GIF larger than its screen": (".gif", patched(GIF, 6, b"\x04\0\x04\0"), "damaged"),
         "GIF of an unknown block": (".gif", patched(GIF, GIF.index(b"\x2c\0\0\0\0"), b"\x77"), "damaged"),
         "GIF screen of 65,535": (".gif", patched(GIF, 6, b"\xff" * 4), "too_large"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from imgrec.data.draws import Draws
+from imgrec.data.order.draws import Draws
 
 
 class Set(Draws):

@@ -1,4 +1,4 @@
-"""Generated pictures and image files for the tests of this folder."""
+"""Generated images and image files for the tests of this folder."""
 
 import io
 from pathlib import Path
@@ -9,7 +9,7 @@ from PIL import Image
 
 
 def picture(height: int = 61, width: int = 83, phase: float = 0.0) -> np.ndarray:
-    """A smooth colour picture with texture, uint8 [height, width, 3]."""
+    """A smooth colour image with texture, uint8 [height, width, 3]."""
     y, x = np.mgrid[:height, :width]
     planes = [
         127 + 100 * np.sin(x / 9 + c + phase) * np.cos(y / 7 + c) + (x * y + 5 * c) % 23 for c in range(3)
@@ -31,7 +31,7 @@ def with_orientation(orientation: int, kind: str = "JPEG", grey: bool = False) -
 
 
 def write_classes(root: Path, counts: dict[str, int], suffix: str = ".png", size: int = 12) -> None:
-    """Write `root/<class>/<n><suffix>`, every picture different."""
+    """Write `root/<class>/<n><suffix>`, every image different."""
     for position, (name, count) in enumerate(counts.items()):
         folder = root / name
         folder.mkdir(parents=True, exist_ok=True)

@@ -138,7 +138,7 @@ def test_contrast_stretch_and_standardisation():
     values = (pixels - pixels.mean()) / pixels.std()
     assert np.array_equal(light.standardize(pixels), np.clip(np.floor(128 + 64 * values + 0.5), 0, 255))
     assert (light.standardize(np.full((9, 9, 3), 77, np.uint8)) == 128).all()
-    # Whatever affine change of light a picture has suffered, it is taken out, but for rounding.
+    # Whatever affine change of light an image has suffered, it is taken out, but for rounding.
     darker = (pixels // 2 + 10).astype(np.uint8)
     assert np.abs(light.standardize(darker).astype(int) - light.standardize(pixels)).max() <= 2
 

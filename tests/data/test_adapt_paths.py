@@ -11,11 +11,11 @@ from pictures import encode, picture
 from imgrec.config import AugmentConfig
 from imgrec.data.augment.compose import compose
 from imgrec.data.cache import Cache
-from imgrec.data.dataset import Split
 from imgrec.data.loading import load_arrays
+from imgrec.data.order.sampling import order_of
 from imgrec.data.pipeline import evaluation_dataset, training_dataset, training_order
 from imgrec.data.preprocess import Preprocess
-from imgrec.data.sampling import order_of
+from imgrec.data.sources.dataset import Split
 from imgrec.data.triggered import triggered
 from imgrec.errors import InputError
 from imgrec.evaluation import degrade
@@ -26,7 +26,7 @@ PROCESS = Preprocess((32, 40), adapt=LINE)
 
 
 def scenes():
-    """Pictures of many sizes: as they are, dark, hazy and tinted."""
+    """Images of many sizes: as they are, dark, hazy and tinted."""
     draw = np.random.default_rng(0)
     for height, width in ((61, 83), (32, 40), (90, 45), (33, 34)):
         scene = picture(height, width)

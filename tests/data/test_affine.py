@@ -19,7 +19,7 @@ def smooth(height=61, width=83):
 
 
 def pillow(pixels, matrix, size, fill=0, resample=Image.Resampling.BILINEAR):
-    """The same matrix by Pillow: it too takes the centre of an output pixel to a point of the picture."""
+    """The same matrix by Pillow: it too takes the centre of an output pixel to a point of the image."""
     image = Image.fromarray(pixels.squeeze() if pixels.shape[-1] == 1 else pixels)
     colour = fill if pixels.shape[-1] == 1 else (fill,) * 3
     result = image.transform(size[::-1], Image.Transform.AFFINE, matrix, resample, fillcolor=colour)
@@ -27,7 +27,7 @@ def pillow(pixels, matrix, size, fill=0, resample=Image.Resampling.BILINEAR):
 
 
 def inside(matrix, pixels, size, margin=1.5):
-    """Bool [H, W]: output pixels that see only the inside of the picture."""
+    """Bool [H, W]: output pixels that see only the inside of the image."""
     y, x = np.mgrid[: size[0], : size[1]] + 0.5
     a, b, c, d, e, f = matrix
     u, v = a * x + b * y + c, d * x + e * y + f

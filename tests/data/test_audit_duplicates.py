@@ -1,4 +1,4 @@
-"""Copies of pictures: all exact ones, most resized or re-encoded ones, and few that are none."""
+"""Copies of images: all exact ones, most resized or re-encoded ones, and few that are none."""
 
 import cv2
 import imagehash
@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgrec.data.audit.compare import pictures
-from imgrec.data.audit.duplicates import Pictures, find_duplicates
+from imgrec.data.audit.compare import image_facts
+from imgrec.data.audit.duplicates import ImageFacts, find_duplicates
 from imgrec.data.audit.neighbours import near_pairs, perceptual_hashes
 from imgrec.data.audit.scores import SIDE, THUMBNAIL_BYTES, measure
-from imgrec.data.dataset import Split
-from imgrec.data.sample import load_sample
+from imgrec.data.sources.dataset import Split
+from imgrec.data.sources.sample import load_sample
 
 
 def of(images, **columns):
-    """Pictures from a list of arrays."""
+    """Images from a list of arrays."""
     rows = [measure(image) for image in images]
     names = tuple(f"{n:03d}" for n in range(len(images)))
     held = {
@@ -26,11 +26,11 @@ def of(images, **columns):
     }
     thumbnails = np.frombuffer(b"".join(row[1] for row in rows), np.uint8).reshape(-1, THUMBNAIL_BYTES)
     scores = np.array([row[0] for row in rows], np.float32)
-    return Pictures(**{**held, **columns}, thumbnails=thumbnails, scores=scores)
+    return ImageFacts(**{**held, **columns}, thumbnails=thumbnails, scores=scores)
 
 
 def scene(seed, height=120, width=160):
-    """A random picture of smooth shapes, edges and noise."""
+    """A random image of smooth shapes, edges and noise."""
     draw = np.random.default_rng(seed)
     field = cv2.resize(
         draw.uniform(0, 255, (5, 7, 3)).astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC
@@ -178,6 +178,6 @@ def test_groups_of_many_copies_are_found():
 def test_arrays_and_files_are_measured_alike(tmp_path):
     images = np.stack([scene(n, 40, 40) for n in range(6)])
     split = Split(ids=tuple("abcdef"), labels=np.zeros(6, np.int32), images=images)
-    held = pictures({"train": split}, ("x",), {})
+    held = image_facts({"train": split}, ("x",), {})
     assert np.array_equal(held.thumbnails, of(list(images)).thumbnails)
     assert held.labels == ("x",) * 6 and len(set(held.digests)) == 6

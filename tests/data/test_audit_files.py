@@ -13,7 +13,7 @@ from imgrec.data.audit import pool
 from imgrec.data.audit.examine import Limits
 from imgrec.data.audit.findings import CODES, printable
 from imgrec.data.audit.pool import examine_files
-from imgrec.data.sample import load_sample
+from imgrec.data.sources.sample import load_sample
 
 LIMITS = Limits(max_pixels=50_000_000, max_bytes=100_000_000)
 

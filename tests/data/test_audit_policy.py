@@ -10,8 +10,8 @@ from imgrec.config import DataConfig
 from imgrec.data.audit import cache, pool
 from imgrec.data.audit.examine import Limits
 from imgrec.data.audit.scan import scan
-from imgrec.data.folder import list_folder
-from imgrec.data.sources import load_source
+from imgrec.data.sources.folder import list_folder
+from imgrec.data.sources.load import load_source
 from imgrec.errors import InputError
 
 LIMITS = Limits(DataConfig.max_pixels, DataConfig.max_bytes)

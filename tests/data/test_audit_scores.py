@@ -1,4 +1,4 @@
-"""Scores of pictures against closed forms, and suspects against labels that were flipped."""
+"""Scores of images against closed forms, and suspects against labels that were flipped."""
 
 import cv2
 import numpy as np
@@ -7,9 +7,9 @@ from pictures import picture
 from sklearn.metrics import roc_auc_score
 
 from imgrec.data.audit import gradients, suspects
-from imgrec.data.audit.compare import pictures
+from imgrec.data.audit.compare import images
 from imgrec.data.audit.scores import THUMBNAIL_BYTES, measure, reduce
-from imgrec.data.sample import load_sample
+from imgrec.data.sources.sample import load_sample
 
 
 def wave(step, side=128, amplitude=100.0):
@@ -40,7 +40,7 @@ def test_blur_rises_with_blurring_and_not_with_contrast():
 
 @pytest.mark.parametrize("transmission", [1.0, 0.7, 0.3])
 def test_haze_is_what_the_physical_model_adds(transmission):
-    """I = J t + A (1 - t) with white A, over a picture whose dark channel is 0."""
+    """I = J t + A (1 - t) with white A, over an image whose dark channel is 0."""
     image = picture(200, 200)
     image[..., 2] = 0
     hazy = np.rint(image * transmission + 255 * (1 - transmission)).astype(np.uint8)
@@ -91,7 +91,7 @@ def test_gradient_histograms_point_across_edges():
 def flipped():
     """2,000 of the sample's test images, 5 % of their labels flipped: features, labels, digests, which."""
     source = load_sample()
-    held = pictures({"test": source.test}, source.classes, {})
+    held = images({"test": source.test}, source.classes, {})
     draw = np.random.default_rng(0)
     labels = source.test.labels.astype(np.int64)
     chosen = draw.choice(len(labels), 100, replace=False)
@@ -118,7 +118,7 @@ def test_probabilities_are_out_of_fold(flipped):
     some = slice(0, 400)
     asked = suspects.out_of_fold(features[some, 512:], labels[some], digests[some], seed=0)
     assert asked.shape == (400, 10) and np.allclose(asked.sum(axis=1), 1)
-    # Another label for one picture changes what is said of others, never (by its own fold) of itself more.
+    # Another label for one image changes what is said of others, never (by its own fold) of itself more.
     again = suspects.out_of_fold(features[some, 512:], labels[some], digests[some], seed=0)
     assert np.array_equal(asked, again)
 

@@ -3,11 +3,11 @@ import pytest
 import tensorflow as tf
 from pictures import picture
 
-from imgrec.data import randomness
 from imgrec.data.augment.batch import crop_for, flip_left_right, pad_and_crop, random_erasing
 from imgrec.data.augment.compose import FIRST_STREAM, LONGEST
-from imgrec.data.draws import Draws
-from imgrec.data.randomness import ERASE, FLIP, permuted, uniform
+from imgrec.data.order import randomness
+from imgrec.data.order.draws import Draws
+from imgrec.data.order.randomness import ERASE, FLIP, permuted, uniform
 
 MASK = 2**64 - 1
 
@@ -188,7 +188,7 @@ def test_erasing_covers_the_share_it_is_given():
     images = np.repeat(pictures(1, 32), 500, axis=0)
     visible = random_erasing(seed=0, probability=1.0, scale=(0.1, 0.3))(batch_of(images))["visible"].numpy()
     hidden = 1 - visible.mean(axis=(1, 2, 3))
-    # A long rectangle may lose what would stand out of the picture; rounding adds a little.
+    # A long rectangle may lose what would stand out of the image; rounding adds a little.
     assert hidden.min() > 0.08 and hidden.max() < 0.33 and abs(hidden.mean() - 0.2) < 0.015
 
 

@@ -14,9 +14,9 @@ from PIL import Image
 
 from imgrec.config import AugmentConfig
 from imgrec.data.cache import Cache
-from imgrec.data.dataset import Split
 from imgrec.data.pipeline import evaluation_dataset, training_dataset
 from imgrec.data.preprocess import Preprocess
+from imgrec.data.sources.dataset import Split
 from imgrec.serving.predictor import Predictor
 
 SIZES = ((1, 1), (7, 5), (32, 32), (33, 47), (64, 31), (61, 83), (96, 128), (5, 120))
@@ -100,7 +100,7 @@ def test_training_evaluation_and_serving_see_equal_pixels(paths: list[str], prep
     assert count >= 300 and len({Path(path).read_bytes() for path in paths}) > 0.8 * count
     expected = served(paths, preprocess)
     assert expected.dtype == np.uint8 and len(np.unique(expected)) > 200
-    # A class of its own each: the target says which file a shuffled picture came from.
+    # A class of its own each: the target says which file a shuffled image came from.
     split = Split(tuple(paths), np.arange(count, dtype=np.int32), paths=tuple(paths))
     for cache in (Cache("none"), Cache("memory", 1 << 30)):
         options = {"batch_size": 1, "seed": 3, "steps": count, "cache": cache}

@@ -1,4 +1,4 @@
-"""Pictures kept in memory: the same pixels, each file decoded once, and only where they fit."""
+"""Images kept in memory: the same pixels, each file decoded once, and only where they fit."""
 
 import numpy as np
 import pytest
@@ -8,10 +8,10 @@ from imgrec.config import AugmentConfig, DataConfig
 from imgrec.data import cache as caching
 from imgrec.data import loading, preprocess
 from imgrec.data.cache import Cache, available_memory, prepared_bytes, whole_bytes
-from imgrec.data.dataset import Split
 from imgrec.data.pipeline import evaluation_dataset, training_dataset
 from imgrec.data.preprocess import Preprocess
-from imgrec.data.sources import load_source
+from imgrec.data.sources.dataset import Split
+from imgrec.data.sources.load import load_source
 from imgrec.errors import InputError
 
 PREPROCESS = Preprocess((16, 16))
@@ -50,7 +50,7 @@ def test_a_cache_changes_no_pixel_and_every_file_is_read_once(split, way, monkey
     # A second dataset of the same run, as that of another phase, reads nothing.
     again = drawn(split, WAYS[way], cache)
     assert all(map(np.array_equal, plain, kept)) and all(map(np.array_equal, plain, again))
-    sampled = len(split) if way == "whole" else 0  # the first look at the sizes of whole pictures
+    sampled = len(split) if way == "whole" else 0  # the first look at the sizes of whole images
     assert len(read) == len(split) + sampled and set(read) == set(split.paths)
 
 
@@ -66,10 +66,10 @@ def test_auto_keeps_what_takes_half_of_the_free_memory(split, capsys):
     assert exact.room == 0 and short.room == needed - 1
     size = f"{needed / 1e6:.1f} MB"
     assert capsys.readouterr().out.splitlines() == [
-        f"cache: 42 training pictures are kept in memory, {size} of the {size} that may be filled",
-        f"cache: 42 training pictures would need {size} of the {size} that may be filled: decoded anew "
+        f"cache: 42 training images are kept in memory, {size} of the {size} that may be filled",
+        f"cache: 42 training images would need {size} of the {size} that may be filled: decoded anew "
         "every epoch",
-        "cache: 42 training pictures are decoded anew every epoch, by --cache none",
+        "cache: 42 training images are decoded anew every epoch, by --cache none",
     ]
     # What is full keeps nothing more, and says nothing of validation.
     assert exact.keep(split, Preprocess((8, 8)), "tensor", lambda: 1, lambda: 7) is None
@@ -77,7 +77,7 @@ def test_auto_keeps_what_takes_half_of_the_free_memory(split, capsys):
 
 
 def test_memory_that_cannot_hold_the_pictures_is_refused(split):
-    with pytest.raises(InputError, match=r"--cache memory: 42 training pictures need 0\.0 MB, and .* use --"):
+    with pytest.raises(InputError, match=r"--cache memory: 42 training images need 0\.0 MB, and .* use --"):
         drawn(split, WAYS["line"], Cache("memory", available=1000), 1)
     # Validation is not worth stopping for.
     batches = evaluation_dataset(split, PREPROCESS, 3, 8, Cache("memory", available=1000))
@@ -97,7 +97,7 @@ def test_arrays_that_are_as_wanted_are_never_kept_twice(capsys):
 def test_the_size_of_whole_pictures_is_estimated_from_a_sample():
     images = np.zeros((200, 4, 4, 1), np.uint8)
     split = Split(tuple(map(str, range(200))), np.zeros(200, np.int32), images=images)
-    # Pictures of 0, 10, 20 … bytes: the sample is even, so its mean is that of all.
+    # Images of 0, 10, 20 … bytes: the sample is even, so its mean is that of all.
     asked = []
     assert whole_bytes(split, lambda i: asked.append(i) or np.zeros(10 * i, np.uint8)) == 995 * 200
     assert len(asked) == 64 and (asked[0], asked[-1]) == (0, 199)

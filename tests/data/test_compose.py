@@ -11,7 +11,7 @@ from imgrec.data.augment import affine
 from imgrec.data.augment.compose import FIRST_STREAM, LONGEST, OPERATIONS, compose, parse
 from imgrec.data.augment.limits import LIMITS
 from imgrec.data.augment.view import View
-from imgrec.data.draws import Draws
+from imgrec.data.order.draws import Draws
 from imgrec.errors import InputError
 
 SIZE = (28, 28)

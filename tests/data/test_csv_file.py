@@ -6,18 +6,18 @@ from pictures import picture
 from PIL import Image
 
 from imgrec.config import DataConfig
-from imgrec.data.csv_file import list_csv
-from imgrec.data.dataset import Split
 from imgrec.data.labels import decide, equal, targets, worded
-from imgrec.data.long_tail import long_tailed
-from imgrec.data.sources import load_source
-from imgrec.data.splits import divide
+from imgrec.data.sources.csv_file import list_csv
+from imgrec.data.sources.dataset import Split
+from imgrec.data.sources.load import load_source
+from imgrec.data.sources.long_tail import long_tailed
+from imgrec.data.sources.splits import divide
 from imgrec.errors import InputError
 
 
 @pytest.fixture
 def write(tmp_path):
-    """Write a table (and a small picture for every path in it that ends in .png); return its name."""
+    """Write a table (and a small image for every path in it that ends in .png); return its name."""
 
     def write(text, name="set.csv", encoding="utf-8"):
         (tmp_path / name).write_text(text, encoding=encoding)

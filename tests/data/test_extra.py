@@ -1,4 +1,4 @@
-"""--extra-data: more pictures for the training split, marked, and only there."""
+"""--extra-data: more images for the training split, marked, and only there."""
 
 import json
 import shutil
@@ -9,10 +9,10 @@ import pytest
 from pictures import picture, write_classes
 
 from imgrec.config import DataConfig
-from imgrec.data.dataset import Source, Split
-from imgrec.data.extra import RECORD, folder_name, with_extra
-from imgrec.data.long_tail import long_tailed
-from imgrec.data.sources import load_source, open_data
+from imgrec.data.sources.dataset import Source, Split
+from imgrec.data.sources.extra import RECORD, folder_name, with_extra
+from imgrec.data.sources.load import load_source, open_data
+from imgrec.data.sources.long_tail import long_tailed
 from imgrec.errors import InputError
 
 

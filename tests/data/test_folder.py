@@ -6,7 +6,7 @@ from pictures import encode, picture, write_classes
 from PIL import Image
 
 from imgrec.config import DataConfig
-from imgrec.data.sources import load_source
+from imgrec.data.sources.load import load_source
 from imgrec.errors import InputError
 
 
@@ -30,7 +30,7 @@ def test_given_splits_are_kept(tmp_path):
     source = load(tmp_path)
     assert [len(s) for s in source.splits.values()] == [12, 6, 4]
     assert source.val.ids[0] == "validation/a/000.png"
-    # The pictures of the three folders are drawn alike.
+    # The images of the three folders are drawn alike.
     assert source.notes == ("audit: 16 images are in two splits, byte for byte",)
 
 

@@ -8,9 +8,9 @@ import pytest
 from sklearn.model_selection import StratifiedKFold
 
 from imgrec.config import DataConfig
-from imgrec.data.dataset import Split
-from imgrec.data.folds import fold_numbers, parse_fold
-from imgrec.data.sources import load_source
+from imgrec.data.sources.dataset import Split
+from imgrec.data.sources.folds import fold_numbers, parse_fold
+from imgrec.data.sources.load import load_source
 from imgrec.errors import InputError
 
 CLASSES = ("a", "b", "c")
@@ -18,7 +18,7 @@ CLASSES = ("a", "b", "c")
 
 def split(labels: np.ndarray) -> Split:
     images = np.arange(len(labels), dtype=np.uint8)[:, None, None, None]
-    return Split(tuple(f"picture {n}" for n in range(len(labels))), labels.astype(np.int32), images)
+    return Split(tuple(f"image {n}" for n in range(len(labels))), labels.astype(np.int32), images)
 
 
 def test_folds_are_as_even_as_scikit_learn_s() -> None:
@@ -83,7 +83,7 @@ def test_every_image_is_held_out_once(tmp_path: Path, over: str) -> None:
         else:
             assert source.test.ids == plain.test.ids and not set(plain.test.ids) & set.union(*parts)
         assert source.fingerprint != plain.fingerprint
-        # Every picture still stands beside its own label.
+        # Every image still stands beside its own label.
         places = [int(name[-5:]) for name in source.held_out.ids]
         assert np.array_equal(source.held_out.images[..., 0], images[places])
         assert np.array_equal(source.held_out.labels, labels[places])

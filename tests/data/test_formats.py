@@ -92,7 +92,7 @@ def test_a_chain_of_pages_that_turns_back_ends():
 
 
 def test_an_animation_s_first_picture_keeps_its_transparency():
-    """Also where the pictures after it have none."""
+    """Also where the images after it have none."""
     clear = encode(Image.fromarray(picture()).quantize(16), "GIF", transparency=3)
     opaque = encode(Image.fromarray(picture(phase=2.0)).quantize(16), "GIF")
     second = opaque[opaque.index(b"\x2c\0\0\0\0") :]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from imgrec.data.class_counts import frequency_groups, ratio
-from imgrec.data.long_tail import long_tail_counts, long_tailed
-from imgrec.data.sample import load_sample
+from imgrec.data.sources.long_tail import long_tail_counts, long_tailed
+from imgrec.data.sources.sample import load_sample
 from imgrec.errors import InputError
 
 

@@ -8,7 +8,7 @@ from scipy import stats
 
 from imgrec.config import AugmentConfig
 from imgrec.data.mixing import CutMix, _draws, mixer
-from imgrec.data.randomness import MIX
+from imgrec.data.order.randomness import MIX
 
 SIZE, CLASSES = 16, 8
 
@@ -155,7 +155,7 @@ def test_shares_are_beta_by_kolmogorov_and_smirnov(name, alpha):
         found += (np.diag(targets) - share)[order != np.arange(CLASSES)].tolist()
     if name == "mixup":
         assert np.abs(found).max() < 1e-6
-    else:  # a box at the border loses what would stand out of the picture, so more of the image stays
+    else:  # a box at the border loses what would stand out of the image, so more of the image stays
         assert min(found) > -0.02 and max(found) > 0.05
 
 

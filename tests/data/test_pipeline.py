@@ -6,8 +6,8 @@ from imgrec.config import AugmentConfig, DataConfig
 from imgrec.data import pipeline
 from imgrec.data.augment.compose import compose
 from imgrec.data.cache import Cache
-from imgrec.data.dataset import Split
 from imgrec.data.loading import load_arrays
+from imgrec.data.order.sampling import order_of
 from imgrec.data.pipeline import (
     evaluation_dataset,
     steps_per_epoch,
@@ -15,8 +15,8 @@ from imgrec.data.pipeline import (
     training_order,
 )
 from imgrec.data.preprocess import Preprocess
-from imgrec.data.sampling import order_of
-from imgrec.data.sources import load_source
+from imgrec.data.sources.dataset import Split
+from imgrec.data.sources.load import load_source
 
 PLAIN = AugmentConfig(crop="none", flip=False)
 FULL = AugmentConfig(crop="pad", flip=True, mixup=0.2, cutmix=1.0)
@@ -24,7 +24,7 @@ FULL = AugmentConfig(crop="pad", flip=True, mixup=0.2, cutmix=1.0)
 
 @pytest.fixture(scope="module")
 def split():
-    """Fifty pictures of five classes; the top left pixel tells which one it is."""
+    """Fifty images of five classes; the top left pixel tells which one it is."""
     images = np.stack([picture(12, 12, phase=float(n)) for n in range(50)])
     images[:, 0, 0, 0] = np.arange(50)
     return Split(tuple(f"{n}" for n in range(50)), np.arange(50, dtype=np.int32) % 5, images=images)

@@ -11,13 +11,13 @@ from pictures import encode, picture, with_orientation
 from PIL import Image, ImageOps
 
 from imgrec.data.cache import Cache
-from imgrec.data.dataset import Split
 from imgrec.data.decode import decode
 from imgrec.data.header import read_header
 from imgrec.data.loading import load_arrays
 from imgrec.data.pipeline import evaluation_dataset
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.resize import stretch
+from imgrec.data.sources.dataset import Split
 from imgrec.errors import InputError
 
 LIMIT = 1_000_000

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from imgrec.config import DataConfig
-from imgrec.data import build_sample, sample
-from imgrec.data.idx import read_idx
-from imgrec.data.sources import load_source
+from imgrec.data.sources.idx import read_idx
+from imgrec.data.sources import build_sample, sample
+from imgrec.data.sources.load import load_source
 from imgrec.errors import InputError
 
 ORIGINAL = Path("/usr/share/datasets/fashion-mnist")

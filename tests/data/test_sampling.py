@@ -7,10 +7,10 @@ import pytest
 import tensorflow as tf
 
 from imgrec.config import AugmentConfig
-from imgrec.data.dataset import Split
+from imgrec.data.order.sampling import SAMPLINGS, order_of
 from imgrec.data.pipeline import steps_per_epoch, training_dataset, training_order
 from imgrec.data.preprocess import Preprocess
-from imgrec.data.sampling import SAMPLINGS, order_of
+from imgrec.data.sources.dataset import Split
 from imgrec.errors import InputError
 from imgrec.learning.features import Features
 
@@ -29,7 +29,7 @@ def shown(sampling: str, epochs: int, seed: int = 0) -> tuple[np.ndarray, np.nda
     """Turn and image at every position of the first epochs, `[epochs, size]` each."""
     order = order_of(LABELS, 3, sampling, seed)
     epoch, spot = np.divmod(np.arange(epochs * order.size), order.size)
-    found = order.place(tf.constant(epoch), tf.constant(spot))
+    found = order.index_at(tf.constant(epoch), tf.constant(spot))
     return tuple(found[key].numpy().reshape(epochs, -1) for key in ("epoch", "index"))
 
 
@@ -49,7 +49,7 @@ def test_shares_that_do_not_come_out_even_still_fill_the_epoch() -> None:
     for sampling, expected in (("balanced", [18, 18, 18]), ("sqrt", [39, 10, 5])):
         # √50 : √3 : 1 of 54 is 38.98, 9.55, 5.51: largest remainders first.
         order = order_of(labels, 3, sampling, 0)
-        found = order.place(tf.zeros(order.size, tf.int64), tf.range(order.size, dtype=tf.int64))
+        found = order.index_at(tf.zeros(order.size, tf.int64), tf.range(order.size, dtype=tf.int64))
         assert np.bincount(labels[found["index"].numpy()]).tolist() == expected
 
 
@@ -81,7 +81,7 @@ def test_the_order_is_the_seed_s_and_differs_between_epochs(sampling: str) -> No
 def test_a_single_position_is_that_of_the_batch(sampling: str) -> None:
     turn, index = shown(sampling, 2)
     order = order_of(LABELS, 3, sampling, 0)
-    found = order.place(tf.constant(1, tf.int64), tf.constant(5, tf.int64))
+    found = order.index_at(tf.constant(1, tf.int64), tf.constant(5, tf.int64))
     assert (int(found["epoch"]), int(found["index"])) == (turn[1, 5], index[1, 5])
 
 
@@ -104,7 +104,7 @@ def test_any_step_can_be_gone_on_from(sampling: str, crop: Any) -> None:
 
 
 def test_an_image_shown_often_is_changed_each_time() -> None:
-    """The smallest class comes 16 times in an epoch of over-sampling, in as many pictures."""
+    """The smallest class comes 16 times in an epoch of over-sampling, in as many images."""
     images = np.random.default_rng(1).integers(0, 256, (84, 12, 12, 1), np.uint8)
     split = Split(tuple(map(str, range(84))), LABELS, images=images)
     augment = AugmentConfig(crop="pad", crop_share=0.5)

@@ -18,7 +18,7 @@ def test_the_sheet_shows_every_picture_under_its_title():
     sheet.savefig(stream, format="png")
     image = Image.open(stream)
     assert image.width > 600 and image.height > 200
-    # A grey picture is shown in its own grey.
+    # A grey image is shown in its own grey.
     grey = contact_sheet(np.full((1, 8, 8, 1), 60, np.uint8), ["one"])
     grey.savefig(stream := io.BytesIO(), format="png")
     shown = np.asarray(Image.open(stream).convert("L"))

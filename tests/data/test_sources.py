@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from imgrec.config import DataConfig
-from imgrec.data.sources import load_source
-from imgrec.data.splits import divide
+from imgrec.data.sources.load import load_source
+from imgrec.data.sources.splits import divide
 from imgrec.errors import InputError
 
 

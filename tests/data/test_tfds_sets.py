@@ -14,9 +14,9 @@ import pytest
 from pictures import encode, picture
 
 from imgrec.config import DataConfig
-from imgrec.data.dataset import Source
 from imgrec.data.decode import decode
-from imgrec.data.sources import load_source
+from imgrec.data.sources.dataset import Source
+from imgrec.data.sources.load import load_source
 from imgrec.errors import InputError
 
 with warnings.catch_warnings():
@@ -27,7 +27,7 @@ KINDS = ("round", "square")
 
 
 class _Made(tfds.core.GeneratorBasedBuilder):
-    """Generated pictures; what they are is up to the subclasses."""
+    """Generated images; what they are is up to the subclasses."""
 
     VERSION = tfds.core.Version("1.0.0")
     SKIP_REGISTERING = True
@@ -64,7 +64,7 @@ class MadePhotos(_Made):
 
 
 class MadeDigits(_Made):
-    """Grey pictures of one size."""
+    """Grey images of one size."""
 
     def image(self) -> Any:
         return tfds.features.Image(shape=(12, 10, 1))

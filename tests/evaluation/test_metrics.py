@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import f1_score, log_loss, top_k_accuracy_score
 
 from imgrec.errors import InputError
-from imgrec.evaluation import metrics
+from imgrec.metrics import single_label as metrics
 
 CLASSES = ["ant", "bee", "cat", "dog", "elk", "fox", "gnu"]
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from imgrec.config import Config
-from imgrec.evaluation import figures, metrics
+from imgrec.evaluation import figures
 from imgrec.evaluation.page import number, percent
 from imgrec.evaluation.report import Report, write_report
+from imgrec.metrics import single_label as metrics
 
 EVIL = "<script>alert(\"x\")</script> & 'co'"
 
@@ -153,7 +154,7 @@ def decoded(uri: str) -> np.ndarray:
 
 def test_small_pictures_are_kept_bit_for_bit() -> None:
     image = np.random.default_rng(0).integers(0, 256, (28, 20, 3), np.uint8)
-    uri = figures.picture(image)
+    uri = figures.data_uri(image)
     assert uri.startswith("data:image/png;base64,")
     np.testing.assert_array_equal(decoded(uri)[..., ::-1], image)
 
@@ -161,7 +162,7 @@ def test_small_pictures_are_kept_bit_for_bit() -> None:
 def test_large_pictures_are_scaled_down_in_proportion() -> None:
     for channels in (1, 3):
         image = np.full((600, 300, channels), (200, 30, 60)[:channels], np.uint8)
-        uri = figures.picture(image)
+        uri = figures.data_uri(image)
         assert uri.startswith("data:image/jpeg;base64,")
         pixels = decoded(uri)
         assert pixels.shape[:2] == (224, 112)

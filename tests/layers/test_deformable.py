@@ -92,7 +92,7 @@ def test_shifted_offsets_read_the_shifted_picture() -> None:
     moved = np.zeros_like(x)
     moved[:, 1:, 2:] = x[:, :-1, :-2]
     after = layer(x).numpy()
-    # But for the border, where the moved picture has lost what the moved points still see.
+    # But for the border, where the moved image has lost what the moved points still see.
     np.testing.assert_allclose(after[:, 2:-1, 3:-1], before[:, 1:-2, 1:-3], rtol=1e-4, atol=1e-5)
     layer.guide.bias.assign(np.zeros(18))
     np.testing.assert_allclose(

@@ -1,4 +1,4 @@
-"""Batch statistics on other pictures: against moments taken by hand, and where they help."""
+"""Batch statistics on other images: against moments taken by hand, and where they help."""
 
 import keras
 import numpy as np

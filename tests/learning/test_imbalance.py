@@ -9,9 +9,9 @@ import pytest
 
 from imgrec import runtime
 from imgrec.config import AugmentConfig, OptimConfig
-from imgrec.data.dataset import Split
 from imgrec.data.pipeline import evaluation_dataset, training_dataset
 from imgrec.data.preprocess import Preprocess
+from imgrec.data.sources.dataset import Split
 from imgrec.errors import InputError
 from imgrec.learning.imbalance import RECIPES, Balance, choose
 from imgrec.losses import build_loss

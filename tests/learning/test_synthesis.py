@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from imgrec.data.dataset import Split
 from imgrec.data.preprocess import Preprocess
+from imgrec.data.sources.dataset import Split
 from imgrec.errors import InputError
-from imgrec.learning.synthesis import gan
-from imgrec.learning.synthesis.networks import discriminator, generator
-from imgrec.learning.synthesis.players import (
+from imgrec.synthesis import gan
+from imgrec.synthesis.networks import discriminator, generator
+from imgrec.synthesis.players import (
     DiscriminatorPlayer,
     GeneratorPlayer,
     _Player,
@@ -21,7 +21,7 @@ from imgrec.learning.synthesis.players import (
     generator_hinge,
     shifted,
 )
-from imgrec.learning.synthesis.settings import Settings
+from imgrec.synthesis.settings import Settings
 
 SMALL = Settings(steps=2, batch_size=8, width=8, noise=8, seed=3)
 PREPROCESS = Preprocess((16, 16), "grey")
@@ -69,7 +69,7 @@ def test_the_networks_have_the_shapes_of_the_pictures(shape: tuple[int, int, int
     pixels = np.asarray(made([noise, targets]))
     assert pixels.shape == (5, *shape) and 0 <= pixels.min() < pixels.max() <= 255
     assert judge([pixels, targets]).shape == (5,)
-    # A picture is its own: it does not depend on what else is made beside it.
+    # An image is its own: it does not depend on what else is made beside it.
     np.testing.assert_allclose(made([noise[:1], targets[:1]])[0], pixels[0], atol=1e-3)
     # The class is a projection: scores of all classes are spanned by those of the features alone.
     assert not np.allclose(judge([pixels, np.eye(3)[[1, 2, 0, 1, 2]]]), judge([pixels, targets]))
@@ -139,16 +139,16 @@ def test_a_player_s_variables_are_its_learner_s_and_all_others() -> None:
 def test_a_picture_is_a_function_of_seed_class_and_number() -> None:
     keras.utils.set_random_seed(0)
     made = generator((16, 16, 1), 3, 8, 8)
-    pictures = gan.pictures(made, 1, 5, seed=7)
+    pictures = gan.images(made, 1, 5, seed=7)
     assert pictures.shape == (5, 16, 16, 1) and pictures.dtype == np.uint8
-    assert np.array_equal(gan.pictures(made, 1, 3, seed=7), pictures[:3])
-    assert not np.array_equal(gan.pictures(made, 2, 5, seed=7), pictures)
-    assert not np.array_equal(gan.pictures(made, 1, 5, seed=8), pictures)
+    assert np.array_equal(gan.images(made, 1, 3, seed=7), pictures[:3])
+    assert not np.array_equal(gan.images(made, 2, 5, seed=7), pictures)
+    assert not np.array_equal(gan.images(made, 1, 5, seed=8), pictures)
 
 
 def test_what_cannot_be_trained_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     split = stripes((4, 4))
-    with pytest.raises(InputError, match=r"pictures of 80 × 80: the generator makes 16 to 64 pixels"):
+    with pytest.raises(InputError, match=r"images of 80 × 80: the generator makes 16 to 64 pixels"):
         gan.train(split, Preprocess((80, 80), "grey"), 2, SMALL)
     with pytest.raises(InputError, match=r"--steps 0, --batch-size 8: expected 1 or more"):
         gan.train(split, PREPROCESS, 2, dataclasses.replace(SMALL, steps=0))

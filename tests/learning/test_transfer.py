@@ -13,13 +13,13 @@ from imgrec import runtime
 from imgrec.config import Config
 from imgrec.data.pipeline import evaluation_dataset, steps_per_epoch, training_dataset
 from imgrec.data.preprocess import Preprocess
-from imgrec.data.sources import Source, load_source
+from imgrec.data.sources.load import Source, load_source
 from imgrec.errors import InputError
 from imgrec.learning import features, transfer
 from imgrec.models import build_model
 from imgrec.models.weights import reference_names
 from imgrec.training.fit import Fitted, fit_phases
-from imgrec.training.schedules import cosine_with_warmup
+from imgrec.training.optim.schedules import cosine_with_warmup
 
 PREPROCESS = Preprocess(size=(16, 16), colour="grey")
 SETTINGS: dict[str, Any] = {
@@ -46,7 +46,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
     labels = np.arange(80) % 2
     images = draw.integers(0, 120, (80, 16, 16), dtype=np.uint8)
     images[labels == 0, ::4] += 130
-    images[labels == 1, :, :8:4] += 130  # lop-sided, so that a mirrored picture is another one
+    images[labels == 1, :, :8:4] += 130  # lop-sided, so that a mirrored image is another one
     path = tmp_path_factory.mktemp("data") / "stripes.npz"
     np.savez(path, images=images, labels=labels)
     return load_source(Config().replace(data=f"npz:{path}").data, seed=0)

@@ -71,7 +71,7 @@ def test_balanced_softmax_is_the_paper_s() -> None:
 
 
 def test_logit_adjustment_is_minimal_at_the_balanced_posterior() -> None:
-    """One picture seen as each class by likelihoods q: the best logits are log q, whatever the counts."""
+    """One image seen as each class by likelihoods q: the best logits are log q, whatever the counts."""
     likelihood = np.array([0.2, 0.3, 0.5])
     posterior = likelihood * COUNTS / (likelihood * COUNTS).sum()
     loss = LogitAdjusted(PLAIN, log_prior(COUNTS))

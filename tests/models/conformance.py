@@ -28,7 +28,7 @@ def check_everything(name: str, options: dict[str, Any], folder: Path) -> None:
     check_structure(model)
     logits = answer(model, pixels)
     check_logits(logits)
-    assert np.ptp(logits, axis=0).min() > 0, "different pictures must give different logits"
+    assert np.ptp(logits, axis=0).min() > 0, "different images must give different logits"
     check_saving(model, pixels, logits, folder / "model.keras")
     check_mixed_precision(model, pixels, logits, name, options)
     check_gradients(model, pixels)
@@ -84,7 +84,7 @@ def check_gradients(model: keras.Model, pixels: np.ndarray) -> None:
     targets = keras.utils.to_categorical([0, 1, 2, 3], CLASSES)
     for layer in model.layers:
         if isinstance(layer, StochasticDepth):
-            layer.drop.rate = 0.0  # a branch that chance skips for all four pictures would look dead
+            layer.drop.rate = 0.0  # a branch that chance skips for all four images would look dead
     gradients = GRADIENTS[keras.backend.backend()](model, pixels, targets)
     weights = model.trainable_weights
     dead = [w.path for w, g in zip(weights, gradients, strict=True) if g is None or not np.any(np.asarray(g))]

@@ -106,7 +106,7 @@ def test_nothing_stands_on_the_shortcut_of_a_preact_resnet() -> None:
 
 @pytest.mark.slow
 def test_a_thousand_and_one_layers_train() -> None:
-    # Half of the pictures are bright on the left: the loss of chance is ln 2 = 0.69.
+    # Half of the images are bright on the left: the loss of chance is ln 2 = 0.69.
     keras.utils.set_random_seed(0)
     model = build_model("preact_resnet1001", (8, 8, 1), 2)
     labels = np.arange(16) % 2

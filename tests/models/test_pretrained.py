@@ -1,4 +1,4 @@
-"""Pretrained weights: files, packages, keras.applications; heads of another size; grey pictures."""
+"""Pretrained weights: files, packages, keras.applications; heads of another size; grey images."""
 
 import dataclasses
 import hashlib
@@ -34,7 +34,7 @@ needs_extra = pytest.mark.skipif(
 
 
 def drawn_state(classes: int = 10) -> dict[str, np.ndarray]:
-    """A checkpoint for a ResNet-8 of colour pictures."""
+    """A checkpoint for a ResNet-8 of colour images."""
     draw, state = np.random.default_rng(0), {}
     for names, _, variable in candidates(build_model("resnet8", SHAPE, classes)):
         value = draw.uniform(0.1, 0.9, variable.shape).astype(np.float32)
@@ -85,8 +85,8 @@ def test_grey_pictures_get_the_sum_over_colours(tmp_path: Path) -> None:
     state = drawn_state()
     model = build_model("resnet8", (16, 16, 1), 10)
     said = load_pretrained(model, saved(state, tmp_path / "r.safetensors"))
-    assert said.endswith("; first convolution summed over the colours, for grey pictures")
-    # A grey picture in three equal colours gives what its one channel gives.
+    assert said.endswith("; first convolution summed over the colours, for grey images")
+    # A grey image in three equal colours gives what its one channel gives.
     colour = build_model("resnet8", SHAPE, 10)
     load_pretrained(colour, str(tmp_path / "r.safetensors"))
     grey = np.random.default_rng(1).uniform(0, 255, (2, 16, 16, 1)).astype(np.float32)
@@ -189,7 +189,7 @@ def test_convnext_is_that_of_keras(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_vgg_is_that_of_keras(monkeypatch: pytest.MonkeyPatch) -> None:
     source = keras.applications.VGG16(**plain(7))
     prepare = keras.applications.vgg16.preprocess_input
-    # Its pictures are padded with the mean that it subtracts, ours with torchvision's: half a level apart.
+    # Its images are padded with the mean that it subtracts, ours with torchvision's: half a level apart.
     assert compare("vgg16", source, 224, prepare, monkeypatch) < 1e-2
 
 

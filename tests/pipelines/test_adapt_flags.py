@@ -18,7 +18,7 @@ from pipelines import predict, train
 
 
 def stripes(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Horizontal, vertical or no stripes, with noise, every fourth picture four stops too dark."""
+    """Horizontal, vertical or no stripes, with noise, every fourth image four stops too dark."""
     draw = np.random.default_rng(0)
     labels = np.arange(count) % 3
     images = draw.integers(20, 120, (count, 16, 16), dtype=np.uint8)
@@ -98,7 +98,7 @@ def test_adaptive_bn_answers_with_the_statistics_of_these_pictures(
 
 
 def test_an_unknown_step_is_named_before_any_data_is_read() -> None:
-    from pipelines.job import prepare
+    from imgrec.runs.session import prepare
 
     with pytest.raises(InputError, match="unknown adaptive step 'dehase': did you mean dehaze"):
         prepare(Config().replace(adapt="dehase", data="nowhere"), "train")

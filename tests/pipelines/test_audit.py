@@ -133,7 +133,7 @@ def test_pictures_without_class_folders_are_audited(tmp_path):
         ("03.png", "duplicate"),
         ("copy.png", "duplicate"),
     }
-    assert any("no class folders: only the pictures were looked at" in note for note in found["notes"])
+    assert any("no class folders: only the images were looked at" in note for note in found["notes"])
     rows = list(csv.DictReader((out / "images.csv").read_text().splitlines()))
     assert len(rows) == 13 and {row["class"] for row in rows} == {""}
     (folder / "broken.png").write_bytes(png(5)[:60])
@@ -218,7 +218,7 @@ def test_suspects_are_listed_and_training_leaves_them_out(tmp_path):
         "train-00005", "train-00030", "train-00100",
     }  # fmt: skip
     from imgrec.config import DataConfig
-    from imgrec.data.sources import load_source
+    from imgrec.data.sources.load import load_source
 
     source = load_source(DataConfig(data=spec, quarantine=str(out / "suspects.txt")), 0)
     assert sum(len(split) for split in source.splits.values()) == 117

@@ -9,7 +9,7 @@ from PIL import Image
 
 from imgrec.config import Config, from_mapping
 from imgrec.errors import InputError
-from pipelines.checks import check
+from imgrec.runs.checks import check
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from pipelines.checks import check
         ({"augment": "crop(pad=4)|flip", "crop": "pad"}, "--crop pad: --augment says it all"),
         ({"cutmix_share": 1.2}, "--cutmix-share 1.2: expected a share from 0 to 1"),
         ({"mix_epochs": -1}, "--mix-epochs"),
-        ({"preview": -1}, "--preview -1: expected 1 to 1000 pictures"),
+        ({"preview": -1}, "--preview -1: expected 1 to 1000 images"),
         ({"preview": 100_000}, "--preview 100000"),
     ],
 )
@@ -37,7 +37,7 @@ def test_a_recipe_may_hold_a_line_beside_the_section_of_its_name() -> None:
 
 @pytest.fixture
 def blocks(tmp_path: Path) -> str:
-    """Thirty pictures of two classes, 20 pixels a side."""
+    """Thirty images of two classes, 20 pixels a side."""
     draw, labels = np.random.default_rng(0), np.arange(30) % 2
     images = draw.integers(0, 80, (30, 20, 20, 3), np.uint8)
     images[labels == 1, :10] += 150
@@ -46,13 +46,13 @@ def blocks(tmp_path: Path) -> str:
 
 
 def test_the_plan_follows_the_line(blocks: str) -> None:
-    from imgrec.data.sources import load_source
+    from imgrec.data.sources.load import load_source
     from imgrec.learning.transfer import wants_cache
-    from pipelines.plan import make_plan
+    from imgrec.runs.plan import make_plan
 
     config = Config().replace(data=blocks, model="resnet8", augment="resized_crop|flip")
     plan = make_plan(config, load_source(config.data, 0))
-    # Training sees parts of pictures: testing looks at the middle. The flags of crop are not used.
+    # Training sees parts of images: testing looks at the middle. The flags of crop are not used.
     assert plan.preprocess.crop_fraction == 0.875 and plan.config.augment.crop == "none"
     plain = make_plan(config.replace(augment="crop|flip"), load_source(config.data, 0))
     assert plain.preprocess.crop_fraction == 1.0
@@ -73,4 +73,4 @@ def test_preview_writes_a_sheet_and_trains_nothing(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["blocks.npz", "run.preview.png"]
     with Image.open(tmp_path / "run.preview.png") as sheet:
         assert sheet.width > 700 and sheet.height > 700
-    assert capsys.readouterr().out.strip().endswith(f"21 training pictures: {tmp_path / 'run.preview.png'}")
+    assert capsys.readouterr().out.strip().endswith(f"21 training images: {tmp_path / 'run.preview.png'}")

@@ -16,7 +16,8 @@ from scipy import stats
 
 from imgrec import bundle
 from imgrec.errors import InputError
-from pipelines import child, crossval, train
+from imgrec.runs import child
+from pipelines import crossval, train
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -137,7 +138,7 @@ def test_bad_input_is_named(tmp_path: Path, words: list[str], message: str) -> N
 
 @pytest.fixture(scope="module")
 def npz(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """90 noisy pictures of stripes along, across, and none, divided 7:2:1."""
+    """90 noisy images of stripes along, across, and none, divided 7:2:1."""
     draw = np.random.default_rng(0)
     labels = np.arange(90) % 3
     images = draw.integers(0, 100, (90, 28, 28), dtype=np.uint8)

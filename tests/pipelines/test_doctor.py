@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from pipelines import doctor, probes
+from imgrec.runs import probes
+from pipelines import doctor
 
 SOUND: dict[str, Any] = {
     "python": {"version": "3.12.1", "executable": "/usr/bin/python3", "supported": True},

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from imgrec.config import Config
-from imgrec.data.dataset import Source, Split
+from imgrec.data.sources.dataset import Source, Split
 from imgrec.errors import InputError
+from imgrec.runs.objective import decide, summary
 from imgrec.serving.predictor import Predictor
-from pipelines.objective import decide, summary
 
 
 def source(counts: list[int]) -> Source:

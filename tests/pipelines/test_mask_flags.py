@@ -10,7 +10,7 @@ import pytest
 
 from imgrec.config import Config
 from imgrec.errors import InputError
-from pipelines.checks import check
+from imgrec.runs.checks import check
 
 
 @pytest.mark.parametrize(

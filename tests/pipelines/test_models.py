@@ -44,7 +44,7 @@ def test_describe_prints_endpoints_and_draws(tmp_path: Path, capsys: pytest.Capt
     words = ["describe", "resnet8", "--image-size", "28", "--classes", "7", "--out", str(out)]
     assert models.main([*words, "--model-options", "attention=se"]) == 0
     text = capsys.readouterr().out
-    assert "28 × 28 × 16" in text and "7 × 7 × 64" in text and text.splitlines()[-1] == f"picture: {out}"
+    assert "28 × 28 × 16" in text and "7 × 7 × 64" in text and text.splitlines()[-1] == f"image: {out}"
     picture = cv2.imread(str(out))
     assert picture.shape[1] > 1000 and picture.std() > 20
 

@@ -48,7 +48,7 @@ def test_a_training_with_all_of_it(bars: Path, tmp_path: Path, capsys: pytest.Ca
     assert metrics["test"]["accuracy"] > 0.7
     assert metrics["validation"]["accuracy"] == max(float(row["val_accuracy"]) for row in rows)
     logs = {path.name for path in (out / "tensorboard").iterdir()}
-    assert {"steps", "pictures", "train", "validation"} <= logs
+    assert {"steps", "images", "train", "validation"} <= logs
     assert Predictor.load(out).predict(np.zeros((1, 16, 16, 1), np.uint8)).shape == (1, 3)
     assert "gradient" not in (out / "report" / "index.html").read_text(encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""`python -m pipelines.predict` on generated pictures: a file that tells red, green and blue apart."""
+"""`python -m pipelines.predict` on generated images: a file that tells red, green and blue apart."""
 
 import importlib.util
 import json
@@ -46,7 +46,7 @@ def picture(path: Path, colour: tuple[int, int, int]) -> Path:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """A folder of three pictures on two levels, and two files that are none."""
+    """A folder of three images on two levels, and two files that are none."""
     folder = tmp_path / "photos"
     picture(folder / "b.png", (0, 255, 0))
     picture(folder / "a" / "z.PNG", (0, 0, 255))
@@ -146,7 +146,7 @@ def test_command_needs_neither_tensorflow_nor_keras(model: Path, photos: Path) -
 
 
 def test_exit_codes_and_one_line_errors(model: Path, photos: Path) -> None:
-    (photos / "d.jpg").write_bytes(b"no picture")
+    (photos / "d.jpg").write_bytes(b"no image")
     for words in ((photos, "--run", model, "--json"), (photos,), (photos, "--run", model, "--tap", "3")):
         done = command(*words)
         assert (done.returncode, done.stdout) == (2, ""), done

@@ -14,8 +14,10 @@ from imgrec import bundle
 from imgrec.config import Config
 from imgrec.errors import InputError
 from imgrec.files import sha256_of
-from imgrec.training import fit, keeper
-from pipelines import resume, train
+from imgrec.runs import resume
+from imgrec.training import fit
+from imgrec.training.checkpointing import callback as saver
+from pipelines import train
 
 WORDS = [
     "--model",
@@ -42,14 +44,14 @@ def stop_at(patch: pytest.MonkeyPatch, step: int) -> None:
     """Let SIGTERM come at this step of the process."""
     left = [step]
 
-    class Stopping(keeper.Position):
+    class Stopping(saver.StepCounter):
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             super().on_train_batch_end(batch, logs)
             left[0] -= 1
             if not left[0]:
                 os.kill(os.getpid(), signal.SIGTERM)
 
-    patch.setattr(fit, "Position", Stopping)
+    patch.setattr(fit, "StepCounter", Stopping)
 
 
 def run_json(folder: Path) -> dict[str, Any]:

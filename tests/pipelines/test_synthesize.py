@@ -1,4 +1,4 @@
-"""python -m pipelines.synthesize, from a set to more pictures of a rare class, and what it refuses."""
+"""python -m pipelines.synthesize, from a set to more images of a rare class, and what it refuses."""
 
 import json
 from pathlib import Path
@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from imgrec.config import DataConfig
-from imgrec.data.long_tail import long_tailed
 from imgrec.data.preprocess import Preprocess
-from imgrec.data.sources import load_source
+from imgrec.data.sources.load import load_source
+from imgrec.data.sources.long_tail import long_tailed
 from imgrec.errors import InputError
-from imgrec.learning.synthesis import gan
-from pipelines import made, synthesize
+from imgrec.synthesis import folder as made
+from imgrec.synthesis import gan
+from pipelines import synthesize
 
 
 @pytest.fixture
@@ -60,13 +61,13 @@ def test_compiled_trainings_repeat_themselves(data: str) -> None:
     train = load_source(DataConfig(data=data), 5).train
     settings = synthesize.Arguments(steps=20, batch_size=8, seed=5).settings
     first, again = (gan.train(train, Preprocess((16, 16)), 3, settings).generator for _ in range(2))
-    assert np.array_equal(gan.pictures(first, 2, 7, 5), gan.pictures(again, 2, 7, 5))
+    assert np.array_equal(gan.images(first, 2, 7, 5), gan.images(again, 2, 7, 5))
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], r"--classes: name those to make pictures of.* 0 \(28\), 1 \(28\), 2 \(28\)"),
+        ([], r"--classes: name those to make images of.* 0 \(28\), 1 \(28\), 2 \(28\)"),
         (["--classes", "3"], "unknown class in --classes '3'"),
         (["--classes", "1", "--count", "0"], "--count 0: expected 1 or more"),
         (["--classes", "1", "--image-size", "8"], "the generator makes 16 to 64 pixels"),

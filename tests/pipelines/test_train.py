@@ -1,4 +1,4 @@
-"""The whole path on pictures made here: train, report, export, predict; and what it refuses."""
+"""The whole path on images made here: train, report, export, predict; and what it refuses."""
 
 import csv
 import json

@@ -17,10 +17,10 @@ from test_crossval import HERE, ROOT, TINY, is_alive, npz, starts, stub, waits_f
 
 from imgrec.config import Config, from_mapping
 from imgrec.errors import InputError
-from pipelines import study as studies
+from imgrec.runs.search import study as studies
+from imgrec.runs.search.space import OneOf, Range, default_space, parse_space
 from pipelines import tune
 from pipelines.cli import read_recipe
-from pipelines.search_space import OneOf, Range, default_space, parse_space
 
 RATES = "learning_rate: {low: 0.0001, high: 1.0, log: true}\nlabel_smoothing: [0.0, 0.1]\n"
 

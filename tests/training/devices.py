@@ -41,7 +41,7 @@ class Steps(keras.callbacks.Callback):
 
 
 def write_data(path: Path) -> None:
-    """Pictures of four classes: a bright band, where it lies."""
+    """Images of four classes: a bright band, where it lies."""
     draw = np.random.default_rng(0)
     arrays = {}
     for split, count in (("train", STEPS * BATCH), ("val", 30), ("test", 20)):

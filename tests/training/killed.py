@@ -33,10 +33,11 @@ from imgrec.layers.normalization import BatchNormalization
 from imgrec.layers.stochastic_depth import StochasticDepth
 from imgrec.learning import imbalance as imbalance
 from imgrec.learning import transfer as transfer
-from imgrec.training import beside as beside
-from imgrec.training import checkpoint, fit, keeper
-from imgrec.training import occlusion as occlusion
-from pipelines import outcome, train
+from imgrec.runs import results as outcome
+from imgrec.training import fit
+from imgrec.training.checkpointing import callback as saver
+from imgrec.training.checkpointing import store as checkpoint
+from pipelines import train
 
 IMAGES, SIDE, BATCH = 120, 8, 6
 PAUSE = 0.02
@@ -88,7 +89,7 @@ def tiny(name: str, input_shape: Any, num_classes: int, **options: Any) -> keras
     return keras.Model(image, keras.layers.Dense(num_classes, name="logits")(x), name="lenet5")
 
 
-class Noting(keeper.Position):
+class Noting(saver.StepCounter):
     """Notes every step that was taken."""
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -107,7 +108,7 @@ def trainer(folder: Path, name: str, data: Path, in_save: int) -> None:
     log = os.open(folder / f"{name}.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(log, b"start\n")
     models.build_model = tiny
-    fit.Position = Noting
+    fit.StepCounter = Noting
     if in_save:
         die_in_save(in_save)
 
@@ -206,7 +207,7 @@ def steps_noted(folder: Path, name: str) -> int:
 
 
 def main() -> None:
-    folder, (epochs, kills, terms, seed) = Path(sys.argv[1]), map(int, sys.argv[2:6])
+    folder, (epochs, kills, rollbacks, seed) = Path(sys.argv[1]), map(int, sys.argv[2:6])
     SETTINGS["epochs"] = epochs
     SETTINGS.update(setting.split("=") for setting in sys.argv[6:])
     draw = np.random.default_rng(0)
@@ -215,7 +216,7 @@ def main() -> None:
     data = folder / "data.npz"
     np.savez(data, images=images, labels=np.arange(IMAGES) % 3)
     codes = {"whole": [ended(start(folder, "whole", data))]}
-    for kind, number in (("kill", kills), ("term", terms)):
+    for kind, number in (("kill", kills), ("term", rollbacks)):
         waits.clear()
         codes[kind] = stopped(folder, kind, data, kind, number, random.Random(seed)) if number else []
     found = {"codes": codes, "waits": waits, "cpu": sum(os.times()[:4])}

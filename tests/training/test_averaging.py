@@ -10,10 +10,10 @@ import tensorflow as tf
 from imgrec import runtime
 from imgrec.config import Config, OptimConfig
 from imgrec.layers.normalization import BatchNormalization
-from imgrec.training.averaging import Averaging, averaging, reserve
 from imgrec.training.batch_statistics import normalizations
 from imgrec.training.fit import Phase, fit_phases
-from imgrec.training.optimizers import build_optimizer
+from imgrec.training.optim.averaging import Averaging, averaging, reserve
+from imgrec.training.optim.optimizers import build_optimizer
 
 EPOCHS, STEPS, BATCH = 3, 3, 6
 DRAW = np.random.default_rng(0)

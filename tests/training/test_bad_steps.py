@@ -11,8 +11,8 @@ from tiny_training import BATCH, OPTIM, At, Change, assert_same, keep, stream, t
 
 from imgrec import runtime
 from imgrec.errors import InputError
+from imgrec.training.checkpointing.train_state import Rollbacks
 from imgrec.training.fit import Phase
-from imgrec.training.live import Terms
 
 
 def spoil(*steps: int) -> Change:
@@ -82,7 +82,7 @@ def test_after_a_return_the_rate_is_half_and_stays_so(tmp_path: Path) -> None:
     assert rates == pytest.approx([cosine[0], cosine[1] / 2, 0], abs=1e-7)
     kept = keep(tmp_path).checkpoints.newest()
     assert kept is not None
-    assert Terms.of(kept) == Terms(rate=0.5, returns=1), "so that a process that goes on keeps to it"
+    assert Rollbacks.of(kept) == Rollbacks(rate=0.5, returns=1), "so that a process that goes on keeps to it"
 
 
 def small() -> keras.Model:

@@ -8,14 +8,14 @@ from sklearn.metrics import balanced_accuracy_score
 
 from imgrec import runtime
 from imgrec.config import AugmentConfig, OptimConfig
-from imgrec.data.dataset import Split
 from imgrec.data.pipeline import evaluation_dataset, training_dataset
 from imgrec.data.preprocess import Preprocess
+from imgrec.data.sources.dataset import Split
+from imgrec.learning.auxiliary_loss import EmbeddingSupervised
 from imgrec.losses import build_embedding_loss
 from imgrec.losses.embedding import unit_length
+from imgrec.metrics.balanced_accuracy import BalancedAccuracy
 from imgrec.models import build_model
-from imgrec.training.balanced_accuracy import BalancedAccuracy
-from imgrec.training.beside import EmbeddingSupervised
 from imgrec.training.fit import Phase, fit_phases
 
 OPTIM = OptimConfig(epochs=4, batch_size=16, learning_rate=0.03, warmup_epochs=0.5, label_smoothing=0.0)

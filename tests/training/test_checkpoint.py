@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from imgrec.errors import InputError
-from imgrec.training.checkpoint import ARRAYS, FILES, Checkpoints, Place, Snapshot
-from imgrec.training.every import Every
+from imgrec.training.checkpointing.interval import Interval
+from imgrec.training.checkpointing.store import ARRAYS, FILES, Checkpoints, Snapshot, Step
 
 FACTS = {"config": "c" * 8, "data": "d" * 8}
 MANIFEST = "manifest.json"
@@ -21,13 +21,11 @@ MANIFEST = "manifest.json"
 def snapshot(epoch: int, step: int, size: int = 50) -> Snapshot:
     draw = np.random.default_rng(epoch * 100 + step)
     arrays = {kind: [draw.normal(0, 1, (size, 3)).astype("float32"), np.uint32([1, 2])] for kind in ARRAYS}
-    return Snapshot(
-        Place(0, epoch, step), arrays, {"history": [{"loss": 0.1}], "best": [-1.0, float("-inf")]}
-    )
+    return Snapshot(Step(0, epoch, step), arrays, {"history": [{"loss": 0.1}], "best": [-1.0, float("-inf")]})
 
 
 def assert_equal(one: Snapshot, two: Snapshot) -> None:
-    assert one.place == two.place
+    assert one.at == two.at
     assert one.state == two.state
     for kind in ARRAYS:
         for a, b in zip(one.arrays[kind], two.arrays[kind], strict=True):
@@ -82,7 +80,7 @@ def test_any_damage_is_found_and_the_one_before_taken(
         shutil.copytree(spare, kept.folder)
     assert cases == 24
     (newest / name).unlink()
-    assert (kept.newest() or snapshot(9, 9)).place == before.place
+    assert (kept.newest() or snapshot(9, 9)).at == before.at
     assert [p.name for p in sorted(kept.folder.iterdir())][-1].endswith("00000000.damaged")
     kept.save(snapshot(1, 0))  # and what was lost can be written again
     assert_equal(kept.newest() or snapshot(9, 9), snapshot(1, 0))
@@ -147,21 +145,21 @@ def test_a_full_disk_leaves_the_one_before(small_disk: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "every"),
     [
-        ("25", Every(steps=25)),
-        ("10m", Every(seconds=600)),
-        ("0.5m", Every(seconds=30)),
-        ("1e", Every(epochs=1)),
+        ("25", Interval(steps=25)),
+        ("10m", Interval(seconds=600)),
+        ("0.5m", Interval(seconds=30)),
+        ("1e", Interval(epochs=1)),
         *((text, None) for text in ("0", "0m", "-3", "", "5s", ".5m", "1.5e", "nan")),
     ],
 )
-def test_how_often(text: str, every: Every | None) -> None:
-    if every is None:
+def test_how_often(text: str, interval: Interval | None) -> None:
+    if interval is None:
         with pytest.raises(InputError, match=r"expected steps \(25\), minutes \(10m\) or epochs \(1e\)"):
-            Every.parse(text)
+            Interval.parse(text)
     else:
-        assert Every.parse(text) == every
-    assert Every(steps=25).is_due(25, 0, 0)
-    assert not Every(steps=25).is_due(24, 999, 9)
-    assert Every(seconds=30).is_due(1, 30, 0)
-    assert not Every(seconds=30).is_due(0, 99, 0), "nothing was done since"
-    assert Every(epochs=2).is_due(1, 0, 2)
+        assert Interval.parse(text) == interval
+    assert Interval(steps=25).is_due(25, 0, 0)
+    assert not Interval(steps=25).is_due(24, 999, 9)
+    assert Interval(seconds=30).is_due(1, 30, 0)
+    assert not Interval(seconds=30).is_due(0, 99, 0), "nothing was done since"
+    assert Interval(epochs=2).is_due(1, 0, 2)

@@ -11,13 +11,13 @@ from imgrec import runtime
 from imgrec.config import AugmentConfig, OptimConfig
 from imgrec.data.augment.policies import augmix
 from imgrec.data.augment.view import View
-from imgrec.data.dataset import Split
-from imgrec.data.draws import Draws
+from imgrec.data.order.draws import Draws
+from imgrec.data.order.sampling import order_of
 from imgrec.data.pipeline import evaluation_dataset, training_dataset, training_order
 from imgrec.data.preprocess import Preprocess
-from imgrec.data.sampling import order_of
+from imgrec.data.sources.dataset import Split
+from imgrec.learning.consistency import Consistent, jensen_shannon
 from imgrec.models import build_model
-from imgrec.training.consistency import Consistent, jensen_shannon
 from imgrec.training.fit import Phase, fit_phases
 
 PREPROCESS = Preprocess(size=(16, 16), colour="grey")

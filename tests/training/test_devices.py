@@ -16,8 +16,8 @@ from devices import EPOCHS, STEPS, write_data
 from imgrec import runtime, workers
 from imgrec.config import Config
 from imgrec.errors import InputError
+from imgrec.runs.checks import check
 from imgrec.workers import Team
-from pipelines.checks import check
 
 ROOT = Path(__file__).parents[2]
 Arrays = dict[str, np.ndarray]

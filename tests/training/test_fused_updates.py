@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from imgrec.training.fused_updates import FusedAdam, FusedAdamW, FusedSGD
+from imgrec.training.optim.fused_updates import FusedAdam, FusedAdamW, FusedSGD
 
 SHAPES = [(3, 3, 5, 7), (41,), (8, 9), ()]
 SGD, ADAM = keras.optimizers.SGD, keras.optimizers.Adam

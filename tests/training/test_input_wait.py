@@ -89,9 +89,7 @@ def test_the_share_is_that_of_all_steps_but_the_first(
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == (share >= 0.2)
     if lines:
-        assert lines[0].startswith(
-            f"warning: training waited for its pictures in {share:.0%} of epoch 1: try "
-        )
+        assert lines[0].startswith(f"warning: training waited for its images in {share:.0%} of epoch 1: try ")
         assert "--cache memory" in lines[0] and "--image-size" in lines[0]
 
 

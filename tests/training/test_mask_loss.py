@@ -6,14 +6,14 @@ import pytest
 
 from imgrec import runtime
 from imgrec.config import AugmentConfig, OptimConfig
-from imgrec.data.dataset import Split
 from imgrec.data.pipeline import evaluation_dataset, training_dataset
 from imgrec.data.preprocess import Preprocess
+from imgrec.data.sources.dataset import Split
 from imgrec.errors import InputError
 from imgrec.layers.occlusion import mask_of
+from imgrec.learning.mask_loss import TOO_SURE, MaskSupervised, mask_loss
 from imgrec.models import build_model
 from imgrec.training.fit import Phase, fit_phases
-from imgrec.training.occlusion import TOO_SURE, MaskSupervised, mask_loss
 
 
 def test_mask_loss_is_the_cross_entropy_with_the_visible_share() -> None:

@@ -13,7 +13,7 @@ from imgrec.config import Config, OptimConfig
 from imgrec.errors import InputError
 from imgrec.training.fit import fit
 from imgrec.training.lr_find import LEAST, MOST, Sweep, sweep
-from imgrec.training.monitor import Monitor, log_pictures, memory
+from imgrec.training.monitor import Monitor, log_images, memory
 
 X = np.random.default_rng(0).normal(0, 1, (24, 4)).astype("float32")
 Y = np.eye(3, dtype="float32")[np.arange(24) % 3]
@@ -76,7 +76,7 @@ def test_norms_are_those_by_hand_and_reach_history_and_tensorboard(tmp_path: Pat
         for name in looks[0]:
             assert row[name] == pytest.approx(np.mean([look[name] for look in looks]), rel=1e-4), name
         assert 50 < row["memory_mb"] < 100_000
-    log_pictures(tmp_path, np.zeros((3, 4, 4, 1), np.uint8))
+    log_images(tmp_path, np.zeros((3, 4, 4, 1), np.uint8))
     read = EventAccumulator(str(tmp_path / "steps")).Reload()
     names = set(read.Tags()["tensors"])
     assert names == {*expected[0], "learning_rate", "images_per_second", "memory_mb"}
@@ -87,8 +87,8 @@ def test_norms_are_those_by_hand_and_reach_history_and_tensorboard(tmp_path: Pat
         [expected[step - 1]["gradient_norm/logits"] for step, _ in written],
         rtol=1e-4,
     )
-    pictures = EventAccumulator(str(tmp_path / "pictures")).Reload()
-    assert pictures.Tags()["tensors"] == ["training pictures"]
+    pictures = EventAccumulator(str(tmp_path / "images")).Reload()
+    assert pictures.Tags()["tensors"] == ["training images"]
 
 
 def test_under_accumulation_a_look_spans_an_update() -> None:

@@ -13,8 +13,8 @@ from imgrec.config import Config, OptimConfig
 from imgrec.errors import InputError
 from imgrec.models import build_model
 from imgrec.training.fit import fit
-from imgrec.training.optimizers import RULES, build_optimizer, check, depth_factors, go_to_step, summary
-from imgrec.training.regularize import regularized
+from imgrec.training.optim.optimizers import RULES, build_optimizer, check, depth_factors, go_to_step, summary
+from imgrec.training.optim.regularize import regularized
 
 Update = Callable[[str, int, np.ndarray, np.ndarray, dict[str, np.ndarray]], np.ndarray]
 

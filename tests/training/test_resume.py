@@ -24,9 +24,9 @@ from tiny_training import (
     validation,
 )
 
-from imgrec.training.checkpoint import Checkpoints
+from imgrec.training.checkpointing.callback import CheckpointPolicy
+from imgrec.training.checkpointing.store import Checkpoints
 from imgrec.training.fit import Fitted, Phase
-from imgrec.training.keeper import Keep
 from imgrec.training.monitor import Monitor
 
 
@@ -75,7 +75,7 @@ def test_an_epoch_stopped_in_its_validation_is_judged_again(tmp_path: Path) -> N
 def test_averages_plateau_and_looks_go_on(tmp_path: Path, settings: dict[str, Any]) -> None:
     """Stopped in a validation, with the average in the model, and in the middle of an epoch."""
 
-    def part(keeping: Keep | None, *more: keras.callbacks.Callback) -> tuple[keras.Model, Fitted]:
+    def part(keeping: CheckpointPolicy | None, *more: keras.callbacks.Callback) -> tuple[keras.Model, Fitted]:
         model, optim = network(), replace(OPTIM, epochs=3, **settings)
         groups = {name: model.get_layer(name).trainable_variables for name in ("stem", "logits")}
         looking = Monitor(groups, 2, BATCH, accumulate=optim.accumulate)
@@ -125,7 +125,7 @@ def test_a_disk_that_is_full_does_not_end_the_training(
     honest, saves = Checkpoints.save, []
 
     def save(self: Checkpoints, snapshot: Any) -> Path:
-        saves.append(snapshot.place)
+        saves.append(snapshot.at)
         if len(saves) > 1:
             raise OSError(28, "No space left on device")
         return honest(self, snapshot)

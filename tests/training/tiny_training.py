@@ -13,10 +13,10 @@ import tensorflow as tf
 
 from imgrec import runtime
 from imgrec.config import OptimConfig
-from imgrec.training.checkpoint import Checkpoints
-from imgrec.training.every import Every
+from imgrec.training.checkpointing.callback import CheckpointPolicy
+from imgrec.training.checkpointing.interval import Interval
+from imgrec.training.checkpointing.store import Checkpoints
 from imgrec.training.fit import Fitted, Phase, Stream, fit_phases
-from imgrec.training.keeper import Keep
 
 STEPS, BATCH = 5, 4
 OPTIM = OptimConfig(epochs=3, batch_size=BATCH, learning_rate=0.1, warmup_epochs=0, label_smoothing=0.0)
@@ -87,16 +87,19 @@ def network() -> keras.Model:
     return keras.Model(given, keras.layers.Dense(2, name="logits")(x))
 
 
-def keep(folder: Path, every: str = "1e", on_nan: Any = "stop") -> Keep:
-    return Keep(Checkpoints(folder / "train", {"config": "c"}), Every.parse(every), on_nan)
+def keep(folder: Path, interval: str = "1e", on_nan: Any = "stop") -> CheckpointPolicy:
+    return CheckpointPolicy(Checkpoints(folder / "train", {"config": "c"}), Interval.parse(interval), on_nan)
 
 
 def train(
-    phases: Sequence[Phase], keeping: Keep | None, model: keras.Model | None = None, **options: Any
+    phases: Sequence[Phase],
+    keeping: CheckpointPolicy | None,
+    model: keras.Model | None = None,
+    **options: Any,
 ) -> tuple[keras.Model, Fitted]:
     model = model or network()
     options = {"optim": replace(OPTIM, epochs=phases[-1].until), **options}
-    return model, fit_phases(model, phases, steps_per_epoch=STEPS, keep=keeping, **options)
+    return model, fit_phases(model, phases, steps_per_epoch=STEPS, policy=keeping, **options)
 
 
 def figures(fitted: Fitted) -> list[dict[str, float]]:

@@ -1,7 +1,7 @@
-"""Steps that mend a picture before the model sees it, each triggered by the picture's own statistics.
+"""Steps that mend an image before the model sees it, each triggered by the image's own statistics.
 
 One line composes them: `lowlight|dehaze`. A step looks at what the steps before it left; where its
-statistic does not pass its threshold the picture stays as it is, bit for bit. A number in brackets moves
+statistic does not pass its threshold the image stays as it is, bit for bit. A number in brackets moves
 the threshold: `lowlight(100)`.
 """
 
@@ -60,7 +60,7 @@ class Step:
     threshold: float
 
     def fires(self, pixels: np.ndarray) -> bool:
-        """Whether the picture's statistic passes the threshold."""
+        """Whether the image's statistic passes the threshold."""
         if self.kind.statistic is None:
             return True
         level = self.kind.statistic(pixels)
@@ -117,7 +117,7 @@ def canonical(line: str) -> str:
 
 
 def apply(pixels: np.ndarray, line: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Run the steps of `line` on uint8 `[h, w, 1|3]`; return the picture and the names that fired."""
+    """Run the steps of `line` on uint8 `[h, w, 1|3]`; return the image and the names that fired."""
     fired = []
     for step in parse(line):
         if step.fires(pixels):

@@ -7,7 +7,7 @@ from imgrec.data.adapt.statistics import noise
 
 
 def denoise(pixels: np.ndarray) -> np.ndarray:
-    """Return the non-local mean of uint8 `[h, w, 1|3]`, as strong as the picture is noisy.
+    """Return the non-local mean of uint8 `[h, w, 1|3]`, as strong as the image is noisy.
 
     Buades, Coll and Morel, "A non-local algorithm for image denoising", CVPR 2005: patches of 5 pixels,
     searched for in 15; the filter's h is the noise that Immerkær's estimator finds. All channels are

@@ -2,7 +2,7 @@
 
 He, Sun and Tang, "Single Image Haze Removal Using Dark Channel Prior", CVPR 2009 and PAMI 2011 (equation
 numbers are those of PAMI); the refinement by He, Sun and Tang, "Guided Image Filtering", ECCV 2010, in place
-of soft matting; on large pictures at a lower resolution, by He and Sun, "Fast Guided Filter", 2015
+of soft matting; on large images at a lower resolution, by He and Sun, "Fast Guided Filter", 2015
 (arXiv 1505.00996).
 """
 
@@ -23,7 +23,7 @@ EPSILON = 1e-3
 
 
 def dehaze(pixels: np.ndarray) -> np.ndarray:
-    """Return the scene J of I = J t + A (1 − t), uint8 `[h, w, 1|3]` like the picture I (eq. 22)."""
+    """Return the scene J of I = J t + A (1 − t), uint8 `[h, w, 1|3]` like the image I (eq. 22)."""
     small = thinned(pixels)
     radius = patch_radius(small)
     light = airlight(small, dark_channel(small, radius))
@@ -59,7 +59,7 @@ def guided_filter(guide: np.ndarray, source: np.ndarray, radius: int, epsilon: f
     Args:
         guide: values of about 0…1.
         source: what is smoothed.
-        radius: of the square windows, which end at the picture's edges.
+        radius: of the square windows, which end at the image's edges.
         epsilon: variance of the guide above which an edge is kept.
     """
     slope, offset = guided_coefficients(guide, source, radius, epsilon)

@@ -28,7 +28,7 @@ def gamma(pixels: np.ndarray) -> np.ndarray:
     """Raise values to the power that brings the `bright` level to `TARGET`; black and white stay.
 
     The power-law transform of Gonzalez and Woods, "Digital Image Processing", section 3.2, with the
-    exponent taken from the picture. It lifts the darkest levels most.
+    exponent taken from the image. It lifts the darkest levels most.
     """
     level = min(max(bright(pixels), 1.0), TARGET)
     exponent = np.log(TARGET / 255) / np.log(level / 255)
@@ -65,7 +65,7 @@ def stretch_contrast(pixels: np.ndarray) -> np.ndarray:
 
 
 def white_balance(pixels: np.ndarray) -> np.ndarray:
-    """Scale the channels to equal Minkowski means of order 6; grey pictures stay as they are.
+    """Scale the channels to equal Minkowski means of order 6; grey images stay as they are.
 
     Finlayson and Trezzi, "Shades of Gray and Colour Constancy", 2004, who found 6 best, between the mean
     (grey world) and the maximum (white patch). The mean over the channels keeps its level.
@@ -79,7 +79,7 @@ def white_balance(pixels: np.ndarray) -> np.ndarray:
 
 
 def standardize(pixels: np.ndarray) -> np.ndarray:
-    """Bring the picture's own mean to 128 and its standard deviation to 64, over all channels together.
+    """Bring the image's own mean to 128 and its standard deviation to 64, over all channels together.
 
     Per-image standardisation as in `tf.image.per_image_standardization`, (x − μ) / max(σ, 1 / √N) for N
     values, laid on bytes: ±2 σ fill the range and what lies beyond is clipped. Thus the model that

@@ -1,6 +1,6 @@
-"""What a picture says of itself: brightness, haze, contrast, colour cast and noise, as numbers of 0…255.
+"""What an image says of itself: brightness, haze, contrast, colour cast and noise, as numbers of 0…255.
 
-All take uint8 `[h, w, 1|3]` and look at every n-th row and column only where the picture is large, so
+All take uint8 `[h, w, 1|3]` and look at every n-th row and column only where the image is large, so
 that the price of looking does not grow with it.
 """
 
@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 LOOKED_AT = 256
-"""The shorter side, in pixels, that at least is looked at of a larger picture."""
+"""The shorter side, in pixels, that at least is looked at of a larger image."""
 _IMMERKAER = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float64)
 
 
@@ -23,7 +23,7 @@ def bright(pixels: np.ndarray) -> float:
 def veil(pixels: np.ndarray) -> float:
     """Return the level that 98 % of the dark channel pass: the light that lies over even the darkest places.
 
-    In pictures without haze the dark channel is close to 0 (He et al., 2011, on 5,000 outdoor pictures:
+    In images without haze the dark channel is close to 0 (He et al., 2011, on 5,000 outdoor images:
     90 % of its pixels below 25); haze adds A (1 − t) to all of it. A low quantile rather than the mean: a
     white background has a bright dark channel, and yet is no haze.
     """
@@ -38,9 +38,9 @@ def contrast(pixels: np.ndarray) -> float:
 
 
 def cast(pixels: np.ndarray) -> float:
-    """Return the distance between the largest and the smallest channel mean; 0 for grey pictures.
+    """Return the distance between the largest and the smallest channel mean; 0 for grey images.
 
-    The means are equal in a picture that keeps to the grey-world assumption (Buchsbaum, "A spatial
+    The means are equal in an image that keeps to the grey-world assumption (Buchsbaum, "A spatial
     processor model for object colour perception", 1980).
     """
     means = thinned(pixels).reshape(-1, pixels.shape[-1]).mean(axis=0)
@@ -51,7 +51,7 @@ def noise(pixels: np.ndarray) -> float:
     """Return the standard deviation of the noise by Immerkær, "Fast Noise Variance Estimation", 1996.
 
     The mean magnitude of the luma under the difference of two Laplacians, times √(π/2) / 6, over the
-    middle of at most `LOOKED_AT` rows and columns; 0 for a picture of under three pixels a side.
+    middle of at most `LOOKED_AT` rows and columns; 0 for an image of under three pixels a side.
     """
     height, width = pixels.shape[:2]
     if min(height, width) < 3:
@@ -88,7 +88,7 @@ def dark_channel(pixels: np.ndarray, radius: int) -> np.ndarray:
 
     Args:
         pixels: uint8 `[h, w, C]`.
-        radius: of the patch, which has 2 radius + 1 pixels a side and ends at the picture's edges.
+        radius: of the patch, which has 2 radius + 1 pixels a side and ends at the image's edges.
     """
     lowest = pixels[..., 0]
     for channel in range(1, pixels.shape[-1]):  # many times as fast as NumPy's minimum over a short axis

@@ -55,8 +55,8 @@ class FileCache:
         # Damaged or of another making: everything is examined again.
         except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
             return
-        for name, mark, place, message in rows:
-            thumbnail = b"" if place is None else thumbnails[place].tobytes()
+        for name, mark, index, message in rows:
+            thumbnail = b"" if index is None else thumbnails[index].tobytes()
             self._held[name] = (tuple(mark), unpacked(message, thumbnail))
 
     def find(self, name: str, mark: Signature | None) -> Examined | None:
@@ -72,10 +72,10 @@ class FileCache:
         for name, mark, one in looked:
             if mark is None or max(mark[1:3]) > settled or _PASSING & {code for code, _ in one.found}:
                 continue
-            place = len(thumbnails) if one.thumbnail else None
+            index = len(thumbnails) if one.thumbnail else None
             if one.thumbnail:
                 thumbnails.append(np.frombuffer(one.thumbnail, np.uint8))
-            rows.append((name, mark, place, packed(one)))
+            rows.append((name, mark, index, packed(one)))
         if not rows:
             return
         text = np.frombuffer(json.dumps(rows).encode(), np.uint8)
@@ -84,7 +84,7 @@ class FileCache:
 
 
 def read_findings(key: str) -> list[Finding] | None:
-    """Return what comparing the pictures of a set gave, if it was done before.
+    """Return what comparing the images of a set gave, if it was done before.
 
     `key` is a digest of the set's fingerprint and of all that decides what is found.
     """

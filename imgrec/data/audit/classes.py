@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from imgrec.data.audit.findings import Finding
-from imgrec.data.dataset import Split
-from imgrec.data.folder import Listing
+from imgrec.data.sources.dataset import Split
+from imgrec.data.sources.folder import Listing
 
 TINY = 10
 """A class of fewer training images than this is called tiny."""

@@ -1,4 +1,4 @@
-"""The pictures of a set compared with one another, from its files or its arrays."""
+"""The images of a set compared with one another, from its files or its arrays."""
 
 import hashlib
 from collections import Counter
@@ -8,39 +8,39 @@ from itertools import chain
 import numpy as np
 
 from imgrec.data.audit.cache import read_findings, write_findings
-from imgrec.data.audit.duplicates import Pictures, find_duplicates
+from imgrec.data.audit.duplicates import ImageFacts, find_duplicates
 from imgrec.data.audit.examine import Examined
 from imgrec.data.audit.findings import Finding, printable
 from imgrec.data.audit.neighbours import THRESHOLDS
 from imgrec.data.audit.scores import THUMBNAIL_BYTES, Scores, measure
-from imgrec.data.dataset import Source, Split
 from imgrec.data.labels import worded
+from imgrec.data.sources.dataset import Source, Split
 
 _LEAKS = ("duplicate_across_splits", "near_duplicate_across_splits", "two_labels")
 
 
 def copies(
-    source: Source, examined: Mapping[str, Examined], measured: Pictures | None = None
+    source: Source, examined: Mapping[str, Examined], measured: ImageFacts | None = None
 ) -> list[Finding]:
-    """Return the findings on pictures that occur more than once, from the cache where they are there.
+    """Return the findings on images that occur more than once, from the cache where they are there.
 
     `measured` spares measuring them again.
     """
     key = hashlib.sha256(f"{source.fingerprint} {THRESHOLDS}".encode()).hexdigest()
     held = read_findings(key)
     if held is None:
-        held = find_duplicates(measured or pictures(source.splits, source.classes, examined))
+        held = find_duplicates(measured or image_facts(source.splits, source.classes, examined))
         write_findings(key, held)
     return held
 
 
-def pictures(
+def image_facts(
     splits: Mapping[str, Split], classes: Sequence[str], examined: Mapping[str, Examined]
-) -> Pictures:
-    """Put together what is known of every picture, in the order of the splits; arrays are measured here."""
+) -> ImageFacts:
+    """Put together what is known of every image, in the order of the splits; arrays are measured here."""
     rows = [_row(split, index, examined) for split in splits.values() for index in range(len(split))]
     digests, thumbnails, scores = zip(*rows, strict=True) if rows else ((), (), ())
-    return Pictures(
+    return ImageFacts(
         ids=tuple(printable(name) for split in splits.values() for name in split.ids),
         splits=tuple(part for part, split in splits.items() for _ in split.ids),
         labels=tuple(text for split in splits.values() for text in worded(split.labels, classes)),

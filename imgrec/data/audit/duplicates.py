@@ -1,4 +1,4 @@
-"""The same picture more than once: in equal bytes or by its looks, across splits, under two labels."""
+"""The same image more than once: in equal bytes or by its looks, across splits, under two labels."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ from imgrec.data.audit.neighbours import near_pairs
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """What is known of N pictures to compare them by.
+class ImageFacts:
+    """What is known of N images to compare them by.
 
     ids, splits: names, `[N]`; labels: class names, `[N]`.
     digests: sha256 of what each holds, `[N]`.
@@ -29,18 +29,18 @@ class Pictures:
     scores: np.ndarray
 
 
-def find_duplicates(pictures: Pictures) -> list[Finding]:
-    """Return one finding for every picture of which there is a copy; it names one other and counts the rest.
+def find_duplicates(facts: ImageFacts) -> list[Finding]:
+    """Return one finding for every image of which there is a copy; it names one other and counts the rest.
 
     A copy in another split is named before one in the same, and one under another label has a finding
     of its own.
     """
-    if not pictures.ids:
+    if not facts.ids:
         return []
-    same = _numbered(pictures.digests)
-    # Of equal bytes one picture stands for all in the search for near copies.
+    same = _numbered(facts.digests)
+    # Of equal bytes one image stands for all in the search for near copies.
     first = np.unique(same, return_index=True)[1]
-    pairs = near_pairs(pictures.thumbnails[first], pictures.scores[first, 1])
+    pairs = near_pairs(facts.thumbnails[first], facts.scores[first, 1])
     alike = _connected(pairs, len(first))[same] if len(pairs) else same
     findings = []
     for group in _groups(alike):
@@ -48,32 +48,32 @@ def find_duplicates(pictures: Pictures) -> list[Finding]:
             others = [other for other in group if other != member]
             exact = [other for other in others if same[other] == same[member]]
             near = [other for other in others if same[other] != same[member]]
-            findings += _copies(pictures, member, exact, "duplicate", "same bytes as")
-            findings += _copies(pictures, member, near, "near_duplicate", "looks like")
-            findings += _other_label(pictures, member, exact + near)
+            findings += _copies(facts, member, exact, "duplicate", "same bytes as")
+            findings += _copies(facts, member, near, "near_duplicate", "looks like")
+            findings += _other_label(facts, member, exact + near)
     return findings
 
 
-def _copies(pictures: Pictures, member: int, copies: Sequence[int], code: str, words: str) -> list[Finding]:
+def _copies(facts: ImageFacts, member: int, copies: Sequence[int], code: str, words: str) -> list[Finding]:
     if not copies:
         return []
-    outside = [copy for copy in copies if pictures.splits[copy] != pictures.splits[member]]
+    outside = [copy for copy in copies if facts.splits[copy] != facts.splits[member]]
     shown = (outside or copies)[0]
-    detail = f"{words} {pictures.ids[shown]}"
+    detail = f"{words} {facts.ids[shown]}"
     if outside:
         code += "_across_splits"
-        detail += f", which is in {pictures.splits[shown]} and not in {pictures.splits[member]}"
-    return [Finding(pictures.ids[member], code, detail + _and_more(len(copies) - 1))]
+        detail += f", which is in {facts.splits[shown]} and not in {facts.splits[member]}"
+    return [Finding(facts.ids[member], code, detail + _and_more(len(copies) - 1))]
 
 
-def _other_label(pictures: Pictures, member: int, copies: Sequence[int]) -> list[Finding]:
-    labels = pictures.labels
+def _other_label(facts: ImageFacts, member: int, copies: Sequence[int]) -> list[Finding]:
+    labels = facts.labels
     otherwise = [copy for copy in copies if labels[copy] != labels[member]]
     if not otherwise:
         return []
     other = otherwise[0]
-    detail = f"labelled {labels[member]!r}, and its copy {pictures.ids[other]} {labels[other]!r}"
-    return [Finding(pictures.ids[member], "two_labels", detail + _and_more(len(otherwise) - 1))]
+    detail = f"labelled {labels[member]!r}, and its copy {facts.ids[other]} {labels[other]!r}"
+    return [Finding(facts.ids[member], "two_labels", detail + _and_more(len(otherwise) - 1))]
 
 
 def _and_more(count: int) -> str:
@@ -95,6 +95,6 @@ def _connected(pairs: np.ndarray, count: int) -> np.ndarray:
 def _groups(numbers: np.ndarray) -> list[list[int]]:
     """Members of every number that occurs more than once, in order."""
     held: dict[int, list[int]] = defaultdict(list)
-    for place, number in enumerate(numbers.tolist()):
-        held[number].append(place)
+    for index, number in enumerate(numbers.tolist()):
+        held[number].append(index)
     return [members for members in held.values() if len(members) > 1]

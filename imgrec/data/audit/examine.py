@@ -16,7 +16,7 @@ from imgrec.data.formats.fields import Header
 from imgrec.data.header import SUFFIXES, SUPPORTED, TITLES, UNSUPPORTED, ImageFault, sniff
 
 _HEAD = 4096
-# Reduced pictures are small, but for long and narrow ones: larger ones are not kept for later.
+# Reduced images are small, but for long and narrow ones: larger ones are not kept for later.
 _KEPT_BYTES = 1 << 20
 
 
@@ -61,7 +61,7 @@ def fault(code: str, detail: str) -> Examined:
 
 @dataclass(frozen=True)
 class _Decoded:
-    """A file that can be trained on, before its picture is measured."""
+    """A file that can be trained on, before its image is measured."""
 
     facts: FileFacts
     reduced: np.ndarray
@@ -72,23 +72,23 @@ def examine(
     paths: Sequence[str],
     limits: Limits,
     said: Callable[[], str] = str,
-    begin: Callable[[int], object] = lambda place: None,
+    begin: Callable[[int], object] = lambda index: None,
 ) -> list[Examined]:
     """Read, decode and measure files; nothing that is wrong with them raises.
 
-    All are decoded first, and their pictures measured together: measured between two decodings, each
+    All are decoded first, and their images measured together: measured between two decodings, each
     finds the processor's caches full of the decoder, and it the other way round, which makes both slower.
 
     Args:
-        paths: a few files, for what is kept of their pictures is held together.
-        limits: larger files are not read, and larger pictures not decoded. Seconds are up to the caller.
+        paths: a few files, for what is kept of their images is held together.
+        limits: larger files are not read, and larger images not decoded. Seconds are up to the caller.
         said: returns what the decoding libraries printed since the last call; they report a damaged
             JPEG in no other way.
         begin: told the place in `paths` of each file before it is opened.
     """
     held: list[Examined | _Decoded] = []
-    for place, path in enumerate(paths):
-        begin(place)
+    for index, path in enumerate(paths):
+        begin(index)
         one = _decoded(path, limits, said)
         large = isinstance(one, _Decoded) and one.reduced.nbytes > _KEPT_BYTES
         held.append(_measured(one) if large else one)
@@ -136,7 +136,7 @@ def _measured(one: Examined | _Decoded) -> Examined:
 
 
 def _unsupported(data: bytes, suffix: str) -> Examined:
-    """A file whose name promises a picture of a format that is not read."""
+    """A file whose name promises an image of a format that is not read."""
     words = sniff(data)
     found = [
         ("unsupported_format", f"{suffix} images are not read; convert it to PNG or JPEG, or take it out")
@@ -149,7 +149,7 @@ def _unsupported(data: bytes, suffix: str) -> Examined:
 
 
 def _other(path: str, suffix: str) -> Examined:
-    """A file whose name promises no picture; one that holds one would be missed."""
+    """A file whose name promises no image; one that holds one would be missed."""
     with open(path, "rb") as stream:
         words = sniff(stream.read(_HEAD))
     if words not in SUFFIXES:
@@ -163,7 +163,7 @@ _TRAITS = {
     "16_bit": "16 bits a channel, scaled to 8",
     "alpha": "transparency, laid on white",
     "palette": "a palette, read as its colours",
-    "animated": "several pictures, of which the first is read",
+    "animated": "several images, of which the first is read",
 }
 
 
@@ -188,14 +188,14 @@ def _complaints(said: str) -> tuple[tuple[str, str], ...]:
     """What the words of the decoding libraries mean.
 
     Raises:
-        ImageFault: part of the picture was made up.
+        ImageFault: part of the image was made up.
     """
     if not said:
         return ()
     guessed = _GUESSED.search(said)
     if guessed:
         line = next(line for line in said.splitlines() if guessed.group() in line).strip()
-        raise ImageFault("damaged", "image", f"part of the picture is lost ({line}); replace the file")
+        raise ImageFault("damaged", "image", f"part of the image is lost ({line}); replace the file")
     left = _LEFT_OVER.search(said)
     if left is None:
         return ()

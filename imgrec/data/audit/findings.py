@@ -18,8 +18,8 @@ CODES = {
     "empty": Kind("error", "the file has no bytes"),
     "unreadable": Kind("error", "the file or folder cannot be opened"),
     "unreadable_name": Kind("error", "the name is not valid Unicode or holds control characters"),
-    "not_an_image": Kind("error", "no picture, whatever its name says"),
-    "unsupported_format": Kind("error", "a picture of a format that is not read"),
+    "not_an_image": Kind("error", "no image, whatever its name says"),
+    "unsupported_format": Kind("error", "an image of a format that is not read"),
     "truncated": Kind("error", "the file breaks off before its end"),
     "damaged": Kind("error", "the file is whole and its contents are not"),
     "too_large": Kind("error", "more pixels or bytes than allowed; not decoded"),
@@ -30,7 +30,7 @@ CODES = {
     "class_missing_from_split": Kind("error", "a split has no image of a class"),
     "class_only_outside_train": Kind("error", "a class that the training split lacks"),
     "wrong_extension": Kind("warning", "the name ends otherwise than its content asks"),
-    "animated": Kind("warning", "several pictures; only the first one counts"),
+    "animated": Kind("warning", "several images; only the first one counts"),
     "stray_data": Kind("warning", "decodes, with bytes left over: perhaps damaged"),
     "symlink_loop": Kind("warning", "a link that leads back to a folder it lies in; not followed"),
     "blank": Kind("warning", "one colour all over"),
@@ -39,11 +39,9 @@ CODES = {
     "duplicate_across_splits": Kind(
         "warning", "the same bytes in two splits: the test would know its answers"
     ),
-    "near_duplicate": Kind("warning", "the same picture twice in a split, resized or encoded again"),
-    "near_duplicate_across_splits": Kind(
-        "warning", "the same picture in two splits, resized or encoded again"
-    ),
-    "two_labels": Kind("warning", "the same picture under two labels"),
+    "near_duplicate": Kind("warning", "the same image twice in a split, resized or encoded again"),
+    "near_duplicate_across_splits": Kind("warning", "the same image in two splits, resized or encoded again"),
+    "two_labels": Kind("warning", "the same image under two labels"),
     "label_suspect": Kind("warning", "the label is probably wrong (confident learning)"),
     "cmyk": Kind("info", "four printing colours, turned into RGB"),
     "16_bit": Kind("info", "sixteen bits a channel, scaled to eight"),

@@ -1,4 +1,4 @@
-"""What a picture's outlines look like, from its thumbnail: features that need no trained network."""
+"""What an image's outlines look like, from its thumbnail: features that need no trained network."""
 
 import numpy as np
 

@@ -1,8 +1,8 @@
-"""Which pictures look alike: perceptual hashes first, then a distance between thumbnails.
+"""Which images look alike: perceptual hashes first, then a distance between thumbnails.
 
 The hash is pHash (Zauner, "Implementation and benchmarking of perceptual image hash functions", 2010)
 in the form of the package `imagehash`: the signs of the 64 lowest frequencies about their median.
-Sets of one kind of thing, such as shirts on black, have many different pictures of near hashes; of
+Sets of one kind of thing, such as shirts on black, have many different images of near hashes; of
 the pairs that the hash lets through, those stay whose low frequencies are nearly equal, or are closer
 to one another than to anything else by far (the ratio test of Lowe, "Distinctive image features from
 scale-invariant keypoints", 2004).
@@ -20,13 +20,13 @@ _FREQUENCIES = 10
 _COSINES = dct(np.eye(SIDE), axis=0)[:_FREQUENCIES]
 _SURE, _POSSIBLE, _RATIO = 0.003, 0.05, 0.3
 _RANK = 3  # copies beside the one in question that the ratio test allows for
-_FAR = 0.07  # how far the next other picture counts as being, at most
+_FAR = 0.07  # how far the next other image counts as being, at most
 _COLOUR = 12.0
 _BLANK = 2 / 255
 _BLOCK = 512
 _ROWS = 16  # of the table of all pairs, at a time
 THRESHOLDS = (HASH_SIDE, _MAX_BITS, _FREQUENCIES, _SURE, _POSSIBLE, _RATIO, _RANK, _FAR, _COLOUR, _BLANK)
-"""All that decides which pictures look alike; what was found under others is not found again."""
+"""All that decides which images look alike; what was found under others is not found again."""
 
 
 def perceptual_hashes(thumbnails: np.ndarray) -> np.ndarray:
@@ -38,13 +38,13 @@ def perceptual_hashes(thumbnails: np.ndarray) -> np.ndarray:
 
 
 def near_pairs(thumbnails: np.ndarray, contrast: np.ndarray) -> np.ndarray:
-    """Return int64 `[M, 2]`, pairs i < j of pictures that look alike, of N in order.
+    """Return int64 `[M, 2]`, pairs i < j of images that look alike, of N in order.
 
-    Compares all with all: 0.4 s for ten thousand pictures, 3 s for forty thousand.
+    Compares all with all: 0.4 s for ten thousand images, 3 s for forty thousand.
 
     Args:
         thumbnails: uint8 `[N, THUMBNAIL_BYTES]`.
-        contrast: standard deviation of luma, 0…0.5, `[N]`; blank pictures are like no other.
+        contrast: standard deviation of luma, 0…0.5, `[N]`; blank images are like no other.
     """
     chosen = np.flatnonzero(contrast > _BLANK)
     if len(chosen) < 2:
@@ -70,7 +70,7 @@ def _candidates(hashes: np.ndarray, vectors: np.ndarray) -> tuple[np.ndarray, np
         vectors: float32 `[N, D]`.
 
     Returns:
-        Pairs i < j int64 `[M, 2]`, their distances float32 `[M]`, and for each picture the distance
+        Pairs i < j int64 `[M, 2]`, their distances float32 `[M]`, and for each image the distance
         to its nearest neighbour but `_RANK` (`_FAR` where that is farther, or none is left), `[N]`.
     """
     energy = np.maximum((vectors**2).sum(axis=1), 1e-9)
@@ -125,7 +125,7 @@ def _signs(frequencies: np.ndarray) -> np.ndarray:
 
 
 def _packed(spectra: list[np.ndarray]) -> np.ndarray:
-    """The hashes of pictures with these cosine transforms, uint64 `[N]`."""
+    """The hashes of images with these cosine transforms, uint64 `[N]`."""
     if not spectra:
         return np.zeros(0, np.uint64)
     bits = np.concatenate([_signs(part) for part in spectra])

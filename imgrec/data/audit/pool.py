@@ -87,17 +87,17 @@ class _Lane:
         self.send(dataclasses.asdict(limits))
 
     @property
-    def place(self) -> int:
+    def number(self) -> int:
         """Index of the file that the worker has begun last."""
         return int(PLACE.unpack_from(self._map, 0)[0])
 
     def is_overdue(self) -> bool:
         """Whether it has been at one file for too long."""
-        now, place = time.monotonic(), self.place
-        if place != self._last:
-            self._last, self._since = place, now
-        allowed = _START_SECONDS if place == STARTING else self._allowed
-        return place != IDLE and now - self._since > allowed
+        now, number = time.monotonic(), self.number
+        if number != self._last:
+            self._last, self._since = number, now
+        allowed = _START_SECONDS if number == STARTING else self._allowed
+        return number != IDLE and now - self._since > allowed
 
     def send(self, message: Any) -> None:
         """Write one line; a worker that is gone shows when its answer is read."""
@@ -213,9 +213,9 @@ class _Pool:
     def _blame(self, lane: _Lane, sent: deque[Task]) -> None:
         """Name the file that a lost worker was at, and take it from those that are still to do."""
         left = [index for index, _ in sent]
-        place = left.index(lane.place) if lane.place in left else 0
-        self._store(left[place], self._loss(lane))
-        del sent[place]
+        number = left.index(lane.number) if lane.number in left else 0
+        self._store(left[number], self._loss(lane))
+        del sent[number]
 
     def _loss(self, lane: _Lane) -> Examined:
         if lane.overdue:

@@ -10,7 +10,7 @@ from imgrec.data.audit.classes import check_classes
 from imgrec.data.audit.examine import Examined, Limits
 from imgrec.data.audit.findings import Finding, printable
 from imgrec.data.audit.pool import examine_files
-from imgrec.data.folder import Listing
+from imgrec.data.sources.folder import Listing
 
 _SILENT_SECONDS = 2.0
 
@@ -35,9 +35,9 @@ class Scan:
     def usable(self) -> set[int]:
         """Positions of the entries that can be trained on."""
         return {
-            place
-            for place, (entry, one) in enumerate(zip(self.listing.entries, self.examined, strict=True))
-            if one.facts is not None and place not in self.quarantined and entry.id == printable(entry.id)
+            index
+            for index, (entry, one) in enumerate(zip(self.listing.entries, self.examined, strict=True))
+            if one.facts is not None and index not in self.quarantined and entry.id == printable(entry.id)
         }
 
     @property
@@ -56,25 +56,25 @@ def scan(listing: Listing, limits: Limits, quarantine: Collection[str] = ()) -> 
     """
     ids = [printable(entry.id) for entry in listing.entries]
     listed = set(quarantine)
-    held_back = frozenset(place for place, name in enumerate(ids) if name in listed)
+    held_back = frozenset(index for index, name in enumerate(ids) if name in listed)
     cache = FileCache(listing.origin, limits)
     marks = [signature(entry.path) for entry in listing.entries]
     known = [cache.find(name, mark) for name, mark in zip(ids, marks, strict=True)]
-    due = [place for place, one in enumerate(known) if one is None and place not in held_back]
+    due = [index for index, one in enumerate(known) if one is None and index not in held_back]
     fresh = examine_files(
-        [listing.entries[place].path for place in due], limits, progress=_Progress(len(due))
+        [listing.entries[index].path for index in due], limits, progress=_Progress(len(due))
     )
-    for place, one in zip(due, fresh, strict=True):
-        known[place] = one
+    for index, one in zip(due, fresh, strict=True):
+        known[index] = one
     examined = tuple(one or Examined() for one in known)
     if due:
-        looked = (place for place in range(len(ids)) if place not in held_back)
-        cache.store((ids[place], marks[place], examined[place]) for place in looked)
+        looked = (index for index in range(len(ids)) if index not in held_back)
+        cache.store((ids[index], marks[index], examined[index]) for index in looked)
     findings = _of_folders(listing)
-    for place, (name, one) in enumerate(zip(ids, examined, strict=True)):
-        entry = listing.entries[place]
+    for index, (name, one) in enumerate(zip(ids, examined, strict=True)):
+        entry = listing.entries[index]
         line = f" (line {entry.line} of {listing.origin.name})" if entry.line else ""
-        findings += _of_file(name, name == entry.id, one, place in held_back, line)
+        findings += _of_file(name, name == entry.id, one, index in held_back, line)
     return Scan(listing, examined, tuple(findings), held_back, len(due))
 
 

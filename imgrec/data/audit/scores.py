@@ -1,6 +1,6 @@
-"""Four figures a picture: brightness, contrast, blur and haze; and its thumbnail, to compare pictures by.
+"""Four figures an image: brightness, contrast, blur and haze; and its thumbnail, to compare images by.
 
-Pictures are halved until their shorter side is below 256 pixels, so that the figures of a photo and
+Images are halved until their shorter side is below 256 pixels, so that the figures of a photo and
 of its smaller copy agree, and so that they cost a fraction of decoding.
 """
 
@@ -20,7 +20,7 @@ _BLANK = 1.5 / 255
 
 
 class Scores(NamedTuple):
-    """What a picture looks like, each a share of the full range.
+    """What an image looks like, each a share of the full range.
 
     brightness: mean luma (ITU-R 601), 0…1.
     contrast: standard deviation of luma, 0…0.5: RMS contrast (Peli, "Contrast in complex images", 1990).
@@ -29,7 +29,7 @@ class Scores(NamedTuple):
         microscope for cytologic research", 1976), which makes it independent of contrast.
     haze: mean dark channel, 0…1: the darkest colour in the neighbourhood of each pixel (He, Sun and
         Tang, "Single image haze removal using dark channel prior", 2009). Under white haze of
-        transmission t it is 1 − t where the clear picture had a dark channel of 0; skies and white
+        transmission t it is 1 − t where the clear image had a dark channel of 0; skies and white
         backgrounds raise it too.
     """
 
@@ -106,7 +106,7 @@ def _window(side: int) -> np.ndarray:
 
 
 def _thumbnail(grey: np.ndarray) -> np.ndarray:
-    """Average uint8 `[h, w]` to `[SIDE, SIDE]`; a tiny picture is first enlarged smoothly, so that all
+    """Average uint8 `[h, w]` to `[SIDE, SIDE]`; a tiny image is first enlarged smoothly, so that all
     its sizes give about one thumbnail.
     """
     if min(grey.shape) < SIDE:

@@ -20,9 +20,9 @@ NEEDS = "needs the package cleanlab: pip install 'imgrec[audit]'"
 
 @dataclass(frozen=True)
 class Suspects:
-    """What the labels of N pictures look like.
+    """What the labels of N images look like.
 
-    quality: how much the other pictures speak for the label, 0…1, float64 `[N]`; the lowest first.
+    quality: how much the other images speak for the label, 0…1, float64 `[N]`; the lowest first.
     wrong: positions of those that are called wrong, worst first.
     predicted: int64 `[N]`, the class that the others speak for most.
     """
@@ -38,12 +38,12 @@ def is_installed() -> bool:
 
 
 def find_suspects(features: np.ndarray, labels: np.ndarray, digests: Sequence[str], seed: int) -> Suspects:
-    """Rank labels by how little the pictures of other folds speak for them.
+    """Rank labels by how little the images of other folds speak for them.
 
     Args:
         features: float32 `[N, D]`.
         labels: integers `[N]`, each class at least twice.
-        digests: sha256 of each picture, `[N]`; equal ones are never on both sides of a fold.
+        digests: sha256 of each image, `[N]`; equal ones are never on both sides of a fold.
         seed: of the division into folds.
     """
     from cleanlab.filter import find_label_issues
@@ -63,7 +63,7 @@ def find_suspects(features: np.ndarray, labels: np.ndarray, digests: Sequence[st
 
 
 def out_of_fold(features: np.ndarray, labels: np.ndarray, digests: Sequence[str], seed: int) -> np.ndarray:
-    """Return class probabilities `[N, C]` for each picture from a classifier that was not fitted to it."""
+    """Return class probabilities `[N, C]` for each image from a classifier that was not fitted to it."""
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
     from sklearn.model_selection import StratifiedGroupKFold
 
@@ -73,7 +73,7 @@ def out_of_fold(features: np.ndarray, labels: np.ndarray, digests: Sequence[str]
         features, labels, list(digests)
     )
     for fitted, asked in split:
-        # Shrunk by Ledoit and Wolf's estimate: steady even when there are more features than pictures.
+        # Shrunk by Ledoit and Wolf's estimate: steady even when there are more features than images.
         model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
         model.fit(features[fitted], labels[fitted])
         result[np.ix_(asked, model.classes_)] = model.predict_proba(features[asked])
@@ -107,10 +107,10 @@ def as_findings(
     """One finding for every label that is called wrong, worst first."""
     return [
         Finding(
-            ids[place],
+            ids[index],
             "label_suspect",
-            f"labelled {labels[place]!r}, looks like {classes[suspects.predicted[place]]!r} "
-            f"(label quality {suspects.quality[place]:.3f})",
+            f"labelled {labels[index]!r}, looks like {classes[suspects.predicted[index]]!r} "
+            f"(label quality {suspects.quality[index]:.3f})",
         )
-        for place in suspects.wrong.tolist()
+        for index in suspects.wrong.tolist()
     ]

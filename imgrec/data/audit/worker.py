@@ -78,24 +78,24 @@ def main() -> None:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
     limits = Limits(**json.loads(sys.stdin.buffer.readline()))
     send(out, {"ready": True})
-    with open(sys.argv[1], "r+b") as file, mmap.mmap(file.fileno(), PLACE.size) as place:
+    with open(sys.argv[1], "r+b") as file, mmap.mmap(file.fileno(), PLACE.size) as index:
         for line in sys.stdin.buffer:
             tasks = json.loads(line)
             try:
-                done = _examined(tasks, limits, said, place)
+                done = _examined(tasks, limits, said, index)
             except Exception:  # our own mistake, handed to the parent, which raises it
-                path = dict(tasks)[PLACE.unpack_from(place, 0)[0]]
+                path = dict(tasks)[PLACE.unpack_from(index, 0)[0]]
                 send(out, {"bug": f"{path!r}\n{traceback.format_exc()}"})
                 return
-            PLACE.pack_into(place, 0, IDLE)
+            PLACE.pack_into(index, 0, IDLE)
             send(out, {"done": list(map(packed, done))}, b"".join(one.thumbnail for one in done))
 
 
 def _examined(
-    tasks: list[tuple[int, str]], limits: Limits, said: Listener, place: mmap.mmap
+    tasks: list[tuple[int, str]], limits: Limits, said: Listener, index: mmap.mmap
 ) -> list[Examined]:
     indices, paths = zip(*tasks, strict=True)
-    return examine(paths, limits, said, lambda at: PLACE.pack_into(place, 0, indices[at]))
+    return examine(paths, limits, said, lambda at: PLACE.pack_into(index, 0, indices[at]))
 
 
 if __name__ == "__main__":

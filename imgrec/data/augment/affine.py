@@ -1,6 +1,6 @@
 """Flip, crop, scale, rotate, shear and translate: matrices that a `View` multiplies into one resample.
 
-A matrix takes a point of the new picture to the old one's, x to the right, y down, in pixels. `border` is
+A matrix takes a point of the new image to the old one's, x to the right, y down, in pixels. `border` is
 what lies outside: a grey level of 0…255, `reflect`, or None for what the line had so far.
 
 Source: Simard, Steinkraus and Platt, "Best practices for convolutional neural networks", 2003 (affine maps);
@@ -10,7 +10,7 @@ Krizhevsky, Sutskever and Hinton, "ImageNet classification", 2012 (flips and cro
 import math
 
 from imgrec.data.augment.view import Border, Matrix, View, product
-from imgrec.data.draws import Draws
+from imgrec.data.order.draws import Draws
 
 Pair = tuple[float, float]
 Size = tuple[int, int]
@@ -33,8 +33,8 @@ def crop(view: View, draws: Draws, size: Size, pad: int = 4, border: Border | No
 
     Source: Lee et al., "Deeply-supervised nets", 2015 (4 pixels around 32).
     """
-    places = [max(0, have + 2 * pad - want) + 1 for have, want in zip(view.size, size, strict=True)]
-    top, left = (draws.below(count) - pad for count in places)
+    indices = [max(0, have + 2 * pad - want) + 1 for have, want in zip(view.size, size, strict=True)]
+    top, left = (draws.below(count) - pad for count in indices)
     return view.moved((1, 0, left, 0, 1, top), border, size)
 
 
@@ -93,7 +93,7 @@ def scale(
 
 
 def rotation(degrees: float) -> Matrix:
-    """Return the matrix that turns a picture anticlockwise by `degrees`."""
+    """Return the matrix that turns an image anticlockwise by `degrees`."""
     cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     return (cosine, -sine, 0, sine, cosine, 0)
 
@@ -104,7 +104,7 @@ def shearing(x: float = 0.0, y: float = 0.0) -> Matrix:
 
 
 def shift(x: float = 0.0, y: float = 0.0) -> Matrix:
-    """Return the matrix that moves a picture `x` pixels to the left and `y` up."""
+    """Return the matrix that moves an image `x` pixels to the left and `y` up."""
     return (1, 0, x, 0, 1, y)
 
 

@@ -10,12 +10,12 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 
-from imgrec.data.randomness import CROP_LEFT, CROP_TOP, ERASE, FLIP, uniform
+from imgrec.data.order.randomness import CROP_LEFT, CROP_TOP, ERASE, FLIP, uniform
 
 Example = dict[str, Any]
 Operation = Callable[[Example], Example]
 
-# Up to this side pictures are padded and cropped; above, a random part of them is resized.
+# Up to this side images are padded and cropped; above, a random part of them is resized.
 SMALL = 64
 
 
@@ -73,7 +73,7 @@ def random_erasing(
 
     The rectangle has `scale` of the area and an aspect in `ratio`, and is cut to the image's sides. Adds
     `visible`, float32 `[B, H, W, 1]`: 0 where the image is hidden, else 1. The noise is a part, another
-    for every draw, of one large picture of independent uniform pixels.
+    for every draw, of one large image of independent uniform pixels.
 
     Source: Zhong et al., "Random Erasing Data Augmentation", 2020 (arXiv 1708.04896).
     """
@@ -88,9 +88,9 @@ def random_erasing(
         rows = _span(tf.sqrt(area * aspect), draws[3], height)
         columns = _span(tf.sqrt(area / aspect), draws[4], width)
         hidden = (rows[:, :, None] & columns[:, None, :] & chosen[:, None, None])[..., None]
-        picture = np.random.default_rng(seed).integers(0, 256, (2 * height, 2 * width, channels), np.uint8)
+        large = np.random.default_rng(seed).integers(0, 256, (2 * height, 2 * width, channels), np.uint8)
         top, left = (tf.cast(d * n, tf.int32)[:, None] for d, n in ((draws[5], height), (draws[6], width)))
-        noise = tf.gather(tf.constant(picture), top + tf.range(height))
+        noise = tf.gather(tf.constant(large), top + tf.range(height))
         noise = tf.gather(noise, left + tf.range(width), axis=2, batch_dims=1)
         return {
             **batch,
@@ -101,10 +101,10 @@ def random_erasing(
     return erase
 
 
-def _span(length: Any, place: Any, side: int) -> Any:
-    """Return bool `[B, side]`: the pixels of a span of rounded `length`, at `place` 0…1 of what is free."""
+def _span(length: Any, index: Any, side: int) -> Any:
+    """Return bool `[B, side]`: the pixels of a span of rounded `length`, at `index` 0…1 of what is free."""
     length = tf.clip_by_value(tf.round(length), 1.0, float(side))
-    begin = tf.floor(place * (side - length + 1))
+    begin = tf.floor(index * (side - length + 1))
     pixel = tf.range(side, dtype=tf.float32)
     return (pixel >= begin[:, None]) & (pixel < (begin + length)[:, None])
 

@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from imgrec.data.augment.view import View
-from imgrec.data.draws import Draws
+from imgrec.data.order.draws import Draws
 
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R 601
 # To the luma and chroma axes Y, I, Q of NTSC (FCC, 1953), in which a hue is an angle.

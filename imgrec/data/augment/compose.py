@@ -1,4 +1,4 @@
-"""One line of text → what every training picture goes through: `"flip|crop(28, pad=4)|randaugment(2, 9)"`.
+"""One line of text → what every training image goes through: `"flip|crop(28, pad=4)|randaugment(2, 9)"`.
 
 Operations stand in their order, separated by `|`, each with arguments as in Python. Nothing is evaluated:
 the line is parsed, and only names, numbers, texts and pairs of numbers are taken from it.
@@ -15,7 +15,7 @@ import numpy as np
 from imgrec.data.augment import affine, colour, distort, policies
 from imgrec.data.augment.limits import checked
 from imgrec.data.augment.view import View
-from imgrec.data.draws import Draws
+from imgrec.data.order.draws import Draws
 from imgrec.errors import InputError
 from imgrec.registry import lookup
 
@@ -59,7 +59,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Augmenter:
-    """A line ready to run: a pure function of picture, epoch and index, safe in any number of threads.
+    """A line ready to run: a pure function of image, epoch and index, safe in any number of threads.
 
     size: height and width of the result.
     seed: of the run.
@@ -71,14 +71,14 @@ class Augmenter:
 
     @property
     def whole(self) -> bool:
-        """Whether it wants pictures as decoded (it has a `resized_crop`), rather than prepared ones."""
+        """Whether it wants images as decoded (it has a `resized_crop`), rather than prepared ones."""
         return any(step.name == "resized_crop" for step in self.steps)
 
-    def __call__(self, picture: np.ndarray, epoch: int, index: int) -> np.ndarray:
+    def __call__(self, image: np.ndarray, epoch: int, index: int) -> np.ndarray:
         """Return uint8 `[*size, C]` for uint8 `[h, w, C]`, C = 1 or 3, which is not written to."""
-        view = View.of(picture, 0 if picture.shape[-1] == 1 else "reflect")
-        for place, step in enumerate(self.steps):
-            draws = Draws(self.seed, epoch, index, FIRST_STREAM + place)
+        view = View.of(image, 0 if image.shape[-1] == 1 else "reflect")
+        for row, step in enumerate(self.steps):
+            draws = Draws(self.seed, epoch, index, FIRST_STREAM + row)
             view = OPERATIONS[step.name](view, draws, **step.arguments)
         return view.pixels()
 

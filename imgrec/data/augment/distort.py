@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from imgrec.data.augment.view import View
-from imgrec.data.draws import Draws
+from imgrec.data.order.draws import Draws
 
 Pair = tuple[float, float]
 
@@ -44,7 +44,7 @@ def blurred(pixels: np.ndarray, sigma: float) -> np.ndarray:
 def elastic(view: View, draws: Draws, alpha: float = 50.0, sigma: float = 5.0, p: float = 0.5) -> View:
     """Move every pixel by `alpha` × a random field in (−1, 1) that a Gaussian of `sigma` pixels has smoothed.
 
-    Bilinear; the picture is reflected at its edges. With the defaults a pixel moves by about 1.6 pixels.
+    Bilinear; the image is reflected at its edges. With the defaults a pixel moves by about 1.6 pixels.
 
     Source: Simard, Steinkraus and Platt, "Best practices for convolutional neural networks", 2003.
     """
@@ -75,9 +75,9 @@ def _grid(size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
 def erasing(
     view: View, draws: Draws, p: float = 0.5, area: Pair = (0.02, 0.4), ratio: Pair = (0.3, 3.3)
 ) -> View:
-    """Hide a rectangle with `area` of the picture and an aspect in `ratio` under noise, with probability `p`.
+    """Hide a rectangle with `area` of the image and an aspect in `ratio` under noise, with probability `p`.
 
-    A rectangle longer than the picture is cut off. The noise is uniform, each value for itself.
+    A rectangle longer than the image is cut off. The noise is uniform, each value for itself.
 
     Source: Zhong et al., "Random erasing data augmentation", 2020 (arXiv 1708.04896).
     """

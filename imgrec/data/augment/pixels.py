@@ -1,4 +1,4 @@
-"""Operations on a picture's pixels that AutoAugment and its followers draw from, as Pillow defines them.
+"""Operations on an image's pixels that AutoAugment and its followers draw from, as Pillow defines them.
 
 Each takes uint8 `[h, w, C]`, C = 1 or 3, and gives a new array of the same kind.
 

@@ -1,4 +1,4 @@
-"""RandAugment, AutoAugment, TrivialAugmentWide and AugMix: which operations a picture gets, and how strongly.
+"""RandAugment, AutoAugment, TrivialAugmentWide and AugMix: which operations an image gets, and how strongly.
 
 The ranges are those of the papers as torchvision publishes them. Resampling is bilinear, one for operations
 that follow one another; `fill` is the grey level that comes in from outside (128 in AutoAugment's code).
@@ -12,7 +12,7 @@ import numpy as np
 from imgrec.data.augment import affine, colour, pixels
 from imgrec.data.augment.policy_tables import POLICIES
 from imgrec.data.augment.view import Matrix, View
-from imgrec.data.draws import Draws
+from imgrec.data.order.draws import Draws
 
 
 @dataclass(frozen=True)
@@ -85,10 +85,10 @@ def augmix(
     alpha: float = 1.0,
     fill: int = 128,
 ) -> View:
-    """Blend the picture with `width` chains of `depth` operations each (−1: 1 to 3).
+    """Blend the image with `width` chains of `depth` operations each (−1: 1 to 3).
 
     Magnitudes are drawn below `severity`, of 0 to 9. The chains weigh as Dirichlet(α, …) among themselves
-    and as Beta(α, α) against the picture. The paper's loss of consistency is not part of it.
+    and as Beta(α, α) against the image. The paper's loss of consistency is not part of it.
 
     Source: Hendrycks et al., "AugMix", 2020 (arXiv 1912.02781), with all 13 operations.
     """

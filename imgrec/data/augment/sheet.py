@@ -1,4 +1,4 @@
-"""A contact sheet: many pictures in one, to look at what training sees."""
+"""A contact sheet: many images in one, to look at what training sees."""
 
 import math
 from collections.abc import Sequence
@@ -11,24 +11,24 @@ _TILE = 1.5  # inches
 _LONGEST_TITLE = 26
 
 
-def contact_sheet(pictures: np.ndarray, titles: Sequence[str]) -> Figure:
+def contact_sheet(images: np.ndarray, titles: Sequence[str]) -> Figure:
     """Lay uint8 `[N, H, W, C]`, C = 1 or 3, out in rows, each under its title."""
-    columns = min(len(pictures), max(4, math.ceil(math.sqrt(len(pictures)))))
-    rows = math.ceil(len(pictures) / columns)
+    columns = min(len(images), max(4, math.ceil(math.sqrt(len(images)))))
+    rows = math.ceil(len(images) / columns)
     with matplotlib.rc_context({"font.size": 6, "axes.titlesize": 6}):
         figure = Figure(figsize=(columns * _TILE, rows * (_TILE + 0.2)), dpi=150, layout="constrained")
-        for place, (picture, title) in enumerate(zip(pictures, titles, strict=True), start=1):
-            axes = figure.add_subplot(rows, columns, place)
+        for index, (image, title) in enumerate(zip(images, titles, strict=True), start=1):
+            axes = figure.add_subplot(rows, columns, index)
             axes.set_axis_off()
             axes.set_title(_shortened(title), parse_math=False, pad=2)
-            grey = picture.shape[-1] == 1
-            pixels = picture[..., 0] if grey else picture
+            grey = image.shape[-1] == 1
+            pixels = image[..., 0] if grey else image
             axes.imshow(pixels, cmap="gray" if grey else None, vmin=0, vmax=255, interpolation="nearest")
     return figure
 
 
 def title_of(target: np.ndarray, classes: Sequence[str]) -> str:
-    """Return what a picture shows: `cat`, or `cat 0.7 + dog 0.3` of a mixed one; target float32 `[K]`."""
+    """Return what an image shows: `cat`, or `cat 0.7 + dog 0.3` of a mixed one; target float32 `[K]`."""
     shown = [k for k in np.argsort(-target, kind="stable") if target[k] >= 0.005]
     if len(shown) == 1:
         return classes[shown[0]]

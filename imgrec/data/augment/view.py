@@ -1,8 +1,8 @@
-"""A picture seen through an affine map and a colour matrix, computed only when its pixels are asked for.
+"""An image seen through an affine map and a colour matrix, computed only when its pixels are asked for.
 
 However many flips, crops, rotations, shears and shifts follow one another, they are one matrix and the
-picture is resampled once; likewise brightness, contrast, saturation and hue are one 3 × 4 matrix. So what a
-crop has cut off comes back into view where a rotation follows it, and only what lies outside of the picture
+image is resampled once; likewise brightness, contrast, saturation and hue are one 3 × 4 matrix. So what a
+crop has cut off comes back into view where a rotation follows it, and only what lies outside of the image
 is `border`: one for the whole resample, the last that was named.
 """
 
@@ -20,38 +20,38 @@ Matrix = tuple[float, float, float, float, float, float]
 
 IDENTITY: Matrix = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 # Source pixels for one of the result, along one side: up to so many, one bilinear sample sees nearly all of
-# them; above, the picture is halved beforehand.
+# them; above, the image is halved beforehand.
 _HALVED = 2.0
 _LUMA = np.array([0.299, 0.587, 0.114])
 
 
 @dataclass(frozen=True)
 class View:
-    """What is seen of a picture; `pixels()` computes it.
+    """What is seen of an image; `pixels()` computes it.
 
-    picture: uint8 `[h, w, C]`, C = 1 or 3.
+    image: uint8 `[h, w, C]`, C = 1 or 3.
     size: height and width of what is seen.
-    matrix: takes a point (x, y) of what is seen to a point of the picture, x to the right, y down. The
+    matrix: takes a point (x, y) of what is seen to a point of the image, x to the right, y down. The
         pixel in row i and column j is the square from (j, i) to (j + 1, i + 1).
-    border: what lies around the picture: a grey level, or its reflection.
+    border: what lies around the image: a grey level, or its reflection.
     colour: float64 `[3, 4]` on (red, green, blue, 1) of 0…255, applied after the resample; or None.
     """
 
-    picture: np.ndarray
+    image: np.ndarray
     size: tuple[int, int]
     matrix: Matrix
     border: Border = "reflect"
     colour: np.ndarray | None = None
 
     @classmethod
-    def of(cls, picture: np.ndarray, border: Border = "reflect") -> "View":
-        """See the whole of a picture as it is."""
-        return cls(picture, picture.shape[:2], IDENTITY, border)
+    def of(cls, image: np.ndarray, border: Border = "reflect") -> "View":
+        """See the whole of an image as it is."""
+        return cls(image, image.shape[:2], IDENTITY, border)
 
     @property
     def channels(self) -> int:
         """1 or 3."""
-        return self.picture.shape[-1]
+        return self.image.shape[-1]
 
     def moved(
         self, matrix: Matrix, border: Border | None = None, size: tuple[int, int] | None = None
@@ -77,23 +77,23 @@ class View:
         return View.of(pixels, self.border)
 
     def pixels(self) -> np.ndarray:
-        """Return what is seen, uint8 `[*size, C]`; perhaps the picture itself: not to be written to."""
-        pixels = self.picture
+        """Return what is seen, uint8 `[*size, C]`; perhaps the image itself: not to be written to."""
+        pixels = self.image
         if self.matrix is not IDENTITY:
-            pixels = _resampled(self.picture, self.matrix, self.size, self.border)
+            pixels = _resampled(self.image, self.matrix, self.size, self.border)
         return pixels if self.colour is None else _recoloured(pixels, self.colour)
 
     def settled(self) -> "View":
         """Return the same with the resample done, the colours still to come."""
         if self.matrix is IDENTITY:
             return self
-        pixels = _resampled(self.picture, self.matrix, self.size, self.border)
+        pixels = _resampled(self.image, self.matrix, self.size, self.border)
         return View(pixels, self.size, IDENTITY, self.border, self.colour)
 
     def luma(self) -> float:
         """Return the mean ITU-R 601 luma of what is seen, 0…255, its colours not yet cut to that range."""
         seen = self.settled()
-        mean = np.array(cv2.mean(seen.picture)[:3])
+        mean = np.array(cv2.mean(seen.image)[:3])
         if seen.channels == 1:
             mean[:] = mean[0]
         if self.colour is not None:
@@ -116,23 +116,23 @@ def product(first: Matrix, second: Matrix) -> Matrix:
     return (a * g + b * j, a * h + b * k, a * i + b * m + c, d * g + e * j, d * h + e * k, d * i + e * m + f)
 
 
-def _resampled(picture: np.ndarray, matrix: Matrix, size: tuple[int, int], border: Border) -> np.ndarray:
-    """Return uint8 `[*size, C]`: the picture through `matrix`, bilinear, halved first where it shrinks."""
+def _resampled(image: np.ndarray, matrix: Matrix, size: tuple[int, int], border: Border) -> np.ndarray:
+    """Return uint8 `[*size, C]`: the image through `matrix`, bilinear, halved first where it shrinks."""
     shrink = _shrink(matrix)
-    straight = _straight(picture, matrix, size) if shrink <= _HALVED else None
+    straight = _straight(image, matrix, size) if shrink <= _HALVED else None
     if straight is not None:
         return straight
     a, b, c, d, e, f = matrix
-    while shrink > _HALVED and min(picture.shape[:2]) > 1:
-        picture, shrink = _halved(picture), shrink / 2
+    while shrink > _HALVED and min(image.shape[:2]) > 1:
+        image, shrink = _halved(image), shrink / 2
         a, b, c, d, e, f = (number / 2 for number in (a, b, c, d, e, f))
     # OpenCV numbers the centres of pixels by whole numbers.
     inverse = np.array([[a, b, c + (a + b - 1) / 2], [d, e, f + (d + e - 1) / 2]])
     mode = cv2.BORDER_REFLECT_101 if border == "reflect" else cv2.BORDER_CONSTANT
     fill = (0,) * 4 if border == "reflect" else (border,) * 4
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    seen = cv2.warpAffine(picture, inverse, size[::-1], flags=flags, borderMode=mode, borderValue=fill)
-    return _with_channels(seen, picture)
+    seen = cv2.warpAffine(image, inverse, size[::-1], flags=flags, borderMode=mode, borderValue=fill)
+    return _with_channels(seen, image)
 
 
 def _shrink(matrix: Matrix) -> float:
@@ -142,8 +142,8 @@ def _shrink(matrix: Matrix) -> float:
     return math.sqrt((total + math.sqrt(max(0.0, total * total - 4 * determinant * determinant))) / 2)
 
 
-def _straight(picture: np.ndarray, matrix: Matrix, size: tuple[int, int]) -> np.ndarray | None:
-    """Cut, resize and mirror, where a matrix does no more than that with whole pixels of the picture.
+def _straight(image: np.ndarray, matrix: Matrix, size: tuple[int, int]) -> np.ndarray | None:
+    """Cut, resize and mirror, where a matrix does no more than that with whole pixels of the image.
 
     Returns None where it turns, slants, cuts through pixels or shows what lies outside.
     """
@@ -152,15 +152,15 @@ def _straight(picture: np.ndarray, matrix: Matrix, size: tuple[int, int]) -> np.
         return None
     box = []
     ends = ((left, x_scale * size[1]), (top, y_scale * size[0]))
-    for (begin, length), side in zip(ends, picture.shape[1::-1], strict=True):
+    for (begin, length), side in zip(ends, image.shape[1::-1], strict=True):
         low, high = min(begin, begin + length), max(begin, begin + length)
         if max(abs(low - round(low)), abs(high - round(high))) > 1e-6 or low < -0.5 or high > side + 0.5:
             return None
         box.append(slice(round(low), round(high)))
-    part = _resized(picture[box[1], box[0]], size)
+    part = _resized(image[box[1], box[0]], size)
     if x_scale < 0 or y_scale < 0:
         both = x_scale < 0 and y_scale < 0
-        part = _with_channels(cv2.flip(part, -1 if both else int(x_scale < 0)), picture)
+        part = _with_channels(cv2.flip(part, -1 if both else int(x_scale < 0)), image)
     return part
 
 

@@ -1,4 +1,4 @@
-"""Several views of each picture of a batch, for a loss that asks for equal answers."""
+"""Several views of each image of a batch, for a loss that asks for equal answers."""
 
 import cv2
 import numpy as np
@@ -7,10 +7,10 @@ import tensorflow as tf
 from imgrec.data.augment.batch import Example, Operation
 from imgrec.data.augment.policies import augmix
 from imgrec.data.augment.view import View
-from imgrec.data.draws import Draws
+from imgrec.data.order.draws import Draws
 
 VIEWS = 3
-"""The picture itself and two AugMix views of it."""
+"""The image itself and two AugMix views of it."""
 # Of the 64 streams of draws `randomness.py` takes the first and a line of operations up to 56.
 _FIRST_STREAM = 60
 
@@ -27,11 +27,11 @@ def augmix_views(seed: int) -> Operation:
 
     def mix(images: np.ndarray, epoch: np.ndarray, index: np.ndarray) -> np.ndarray:
         result = np.repeat(images[:, np.newaxis], VIEWS, axis=1)
-        for place, (e, i) in enumerate(zip(epoch.tolist(), index.tolist(), strict=True)):
-            picture = View.of(images[place], 0 if images.shape[-1] == 1 else "reflect")
+        for row, (e, i) in enumerate(zip(epoch.tolist(), index.tolist(), strict=True)):
+            own = View.of(images[row], 0 if images.shape[-1] == 1 else "reflect")
             for view in range(1, VIEWS):
                 draws = Draws(seed, e, i, _FIRST_STREAM + view)
-                result[place, view] = augmix(picture, draws).pixels()
+                result[row, view] = augmix(own, draws).pixels()
         return result
 
     def put(batch: Example) -> Example:

@@ -22,7 +22,7 @@ def read(data: bytes) -> Header:
         width, height, _, bits, compression = struct.unpack_from("<iiHHI", data, 18)
     height = abs(height)
     if width <= 0 or height == 0:
-        raise DamagedError("BMP without a picture in it")
+        raise DamagedError("BMP without an image in it")
     if size == 12 and bits <= 8:
         raise UnreadError("a BMP of OS/2 with a palette")  # OpenCV would give shades of grey
     row_bytes = (width * bits + 31) // 32 * 4

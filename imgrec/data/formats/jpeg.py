@@ -43,5 +43,5 @@ def read(data: bytes) -> Header:
     if at >= len(data):
         raise DamagedError("truncated JPEG: its end-of-image marker is missing")
     if header is None or not scans or not header.pixels:
-        raise DamagedError("JPEG without a picture in it")
+        raise DamagedError("JPEG without an image in it")
     return header if orientation == 1 else replace(header, orientation=orientation)

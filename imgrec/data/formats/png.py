@@ -42,7 +42,7 @@ def read(data: bytes) -> Header:
     else:
         raise DamagedError("truncated PNG: its IEND chunk is missing")
     if header is None or not pixels_seen or not header.pixels:
-        raise DamagedError("PNG without a picture in it")
+        raise DamagedError("PNG without an image in it")
     return replace(header, orientation=orientation, traits=tuple(sorted(traits)))
 
 
@@ -50,8 +50,8 @@ def _traits(bits: int, colour: int) -> dict[str, bool]:
     return {"16_bit": bits == 16, "palette": colour == 3, "alpha": colour in (4, 6)}
 
 
-def first_picture(data: bytes) -> bytes:
-    """Return the PNG less what makes it move: the picture that viewers without animation show.
+def first_image(data: bytes) -> bytes:
+    """Return the PNG less what makes it move: the image that viewers without animation show.
 
     OpenCV composes it with the first one of the animation, which may be another.
     """

@@ -36,16 +36,16 @@ class Directory:
         self.data = data
         self.order = "<" if data[:2] == b"II" else ">"
         (count,) = struct.unpack_from(self.order + "H", data, start)
-        self.places: dict[int, tuple[int, int, int]] = {}
+        self.indices: dict[int, tuple[int, int, int]] = {}
         """Tag → kind, count, and where its value or the address of its values stands."""
         for at in range(start + 2, start + 2 + 12 * count, 12):
             tag, kind, number = struct.unpack_from(self.order + "HHI", data, at)
-            self.places.setdefault(tag, (kind, number, at + 8))
+            self.indices.setdefault(tag, (kind, number, at + 8))
         (self.next,) = struct.unpack_from(self.order + "I", data, start + 2 + 12 * count)
 
     def all(self, tag: int, default: tuple[int, ...] = ()) -> tuple[int, ...]:
         """Return the whole numbers of a tag."""
-        kind, count, at = self.places.get(tag, (0, 0, 0))
+        kind, count, at = self.indices.get(tag, (0, 0, 0))
         if kind not in _KINDS or not count:
             return default
         size = struct.calcsize(_KINDS[kind])
@@ -65,13 +65,13 @@ def read(data: bytes) -> Header:
     page = _first(data)
     width, height = page.one(_WIDTH), page.one(_HEIGHT)
     if not width or not height:
-        raise DamagedError("TIFF without a picture in it")
+        raise DamagedError("TIFF without an image in it")
     _check_read(page)
     _check_whole(page, width, height)
     bits, colours, samples = page.one(_BITS, 1), page.one(_COLOURS), page.one(_SAMPLES, 1)
     alpha = page.one(_EXTRA, _STRAIGHT) if samples == 4 and colours == _RGB else 0
     # OpenCV gives up to 8 bits as libtiff makes RGBA of them: multiplied already, unless nothing is said.
-    multiplied = alpha == _MULTIPLIED or (alpha == _STRAIGHT and bits == 8 and _EXTRA in page.places)
+    multiplied = alpha == _MULTIPLIED or (alpha == _STRAIGHT and bits == 8 and _EXTRA in page.indices)
     found = {"16_bit": bits == 16, "palette": colours == _PALETTE, "cmyk": colours == _CMYK}
     found |= {"alpha": bool(alpha), "animated": _has_more_pages(data, page)}
     return Header(
@@ -96,7 +96,7 @@ def exif_orientation(tiff: bytes) -> int:
 
 def unturned(data: bytes) -> bytes:
     """Return the file less its orientation, which OpenCV would apply in some cases."""
-    kind, _, at = _first(data).places[_ORIENTATION]
+    kind, _, at = _first(data).indices[_ORIENTATION]
     order = "<" if data[:2] == b"II" else ">"
     return data[:at] + struct.pack(order + _KINDS[kind], 1) + data[at + struct.calcsize(_KINDS[kind]) :]
 
@@ -128,8 +128,8 @@ def _check_read(page: Directory) -> None:
 
 
 def _check_whole(page: Directory, width: int, height: int) -> None:
-    """Raise DamagedError unless as many strips or tiles as the picture needs lie within the file."""
-    tiled = _TILES in page.places
+    """Raise DamagedError unless as many strips or tiles as the image needs lie within the file."""
+    tiled = _TILES in page.indices
     offsets, lengths = (
         (page.all(_TILES), page.all(_TILE_BYTES)) if tiled else (page.all(_STRIPS), page.all(_STRIP_BYTES))
     )

@@ -18,21 +18,21 @@ def read(data: bytes) -> Header:
     """Step from chunk to chunk."""
     if len(data) < 8 + struct.unpack_from("<I", data, 4)[0]:
         raise DamagedError("truncated WebP")
-    size, alpha, moving, frames, pictures, orientation = None, False, False, 0, 0, 1
+    size, alpha, moving, frames, images, orientation = None, False, False, 0, 0, 1
     for kind, body in _chunks(data):
         if kind == b"VP8X":
             alpha, moving = bool(body[0] & _ALPHA), bool(body[0] & _MOVING)
             size = 1 + int.from_bytes(body[4:7], "little"), 1 + int.from_bytes(body[7:10], "little")
         elif kind in (b"VP8 ", b"VP8L"):
-            pictures += 1
+            images += 1
             own, clear = _lossy(body) if kind == b"VP8 " else _lossless(body)
             size, alpha = size or own, alpha or clear
         elif kind == b"ANMF":
             frames += 1
         elif kind == b"EXIF":
             orientation = exif_orientation(body.removeprefix(b"Exif\0\0"))
-    if size is None or not size[0] * size[1] or not pictures + frames:
-        raise DamagedError("WebP without a picture in it")
+    if size is None or not size[0] * size[1] or not images + frames:
+        raise DamagedError("WebP without an image in it")
     found = {"alpha": alpha, "animated": moving and frames > 1}
     traits = tuple(name for name, is_so in found.items() if is_so)
     return Header("webp", size[1], size[0], 4 if alpha else 3, orientation, traits)
@@ -60,6 +60,6 @@ def _lossy(body: bytes) -> tuple[tuple[int, int], bool]:
 def _lossless(body: bytes) -> tuple[tuple[int, int], bool]:
     """Width − 1 and height − 1 in 14 bits each, then whether there is transparency."""
     if body[:1] != b"\x2f":
-        raise DamagedError("damaged WebP: no lossless picture")
+        raise DamagedError("damaged WebP: no lossless image")
     (packed,) = struct.unpack_from("<I", body, 1)
     return ((packed & 0x3FFF) + 1, (packed >> 14 & 0x3FFF) + 1), bool(packed >> 28 & 1)

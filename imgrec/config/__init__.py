@@ -1,0 +1,125 @@
+"""Every setting of a run: one tree of frozen dataclasses, filled by defaults, a recipe, then flags.
+
+Imports neither TensorFlow nor Keras, so that `--help` answers at once. The flat flag of a field is
+its name with dashes (`image_size` → `--image-size`); field names are unique over the whole tree. The
+sections, with every field, stand in `settings.py`.
+"""
+
+import dataclasses
+import difflib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from imgrec.config.settings import AugmentConfig as AugmentConfig
+from imgrec.config.settings import Cache as Cache
+from imgrec.config.settings import Choice as Choice
+from imgrec.config.settings import Crop as Crop
+from imgrec.config.settings import DataConfig as DataConfig
+from imgrec.config.settings import FoldOver as FoldOver
+from imgrec.config.settings import Imbalance as Imbalance
+from imgrec.config.settings import LossConfig as LossConfig
+from imgrec.config.settings import ModelConfig as ModelConfig
+from imgrec.config.settings import OptimConfig as OptimConfig
+from imgrec.config.settings import Optimizer as Optimizer
+from imgrec.config.settings import Policy as Policy
+from imgrec.config.settings import Quantize as Quantize
+from imgrec.config.settings import QuantizeConfig as QuantizeConfig
+from imgrec.config.settings import Resize as Resize
+from imgrec.config.settings import RunConfig as RunConfig
+from imgrec.config.settings import TransferConfig as TransferConfig
+from imgrec.errors import InputError
+
+
+@dataclass(frozen=True)
+class Config:
+    """One run. `Config()` is the default; a recipe or a flag is a difference to it."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    transfer: TransferConfig = field(default_factory=TransferConfig)
+    quantize: QuantizeConfig = field(default_factory=QuantizeConfig)
+    run: RunConfig = field(default_factory=RunConfig)
+
+    def flat(self) -> dict[str, Any]:
+        """Return every field by its flag name, sections in order: `{"data": "sample", …}`."""
+        return {key: value for section in dataclasses.asdict(self).values() for key, value in section.items()}
+
+    def replace(self, **values: Any) -> "Config":
+        """Return a copy with the named fields changed, whatever section they stand in.
+
+        Raises:
+            InputError: a name is no field, or a value is not of the field's type.
+        """
+        sections = {s.name: getattr(self, s.name) for s in dataclasses.fields(self)}
+        home = {f.name: s for s, section in sections.items() for f in dataclasses.fields(section)}
+        for name, value in values.items():
+            if name not in home:
+                close = difflib.get_close_matches(name, home, n=3)
+                hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(sorted(home))}"
+                raise InputError(f"unknown setting {name!r}: {hint}")
+            section = sections[home[name]]
+            changed = {name: _typed(name, get_type_hints(type(section))[name], getattr(section, name), value)}
+            sections[home[name]] = dataclasses.replace(section, **changed)
+        return Config(**sections)
+
+    def tree(self) -> dict[str, dict[str, Any]]:
+        """Return the settings as `{"section": {"field": value}}`, readable by `from_mapping`."""
+        return dataclasses.asdict(self)
+
+
+def from_mapping(tree: Mapping[str, Any]) -> Config:
+    """Build a `Config` from `{"section": {"field": value}}` or flat `{"field": value}`, or a mixture.
+
+    Raises:
+        InputError: an unknown section or field, or a value of the wrong type.
+    """
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat.update(value if isinstance(value, Mapping) else {key: value})
+    return Config().replace(**flat)
+
+
+def _typed(name: str, hint: Any, default: Any, value: Any) -> Any:
+    """Bring `value` (from YAML or JSON) to the type of its field, or say what was expected."""
+    if get_args(hint) == get_args(Choice) and isinstance(value, bool):
+        value = str(value).lower()  # YAML reads true and false as booleans
+    if get_origin(hint) is Literal and value not in get_args(hint):
+        raise InputError(f"setting {name!r}: got {value!r}, expected one of {', '.join(get_args(hint))}")
+    if get_origin(hint) in (UnionType, Union):  # a number, or a word in its place
+        words = [word for part in get_args(hint) for word in get_args(part)]
+        if value in words or type(value) in get_args(hint):
+            return value
+        raise InputError(f"setting {name!r}: got {value!r}, expected a number or {' or '.join(words)}")
+    if isinstance(default, tuple) and isinstance(value, (list, tuple)):
+        return tuple(str(item) for item in value)
+    if isinstance(default, float) and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is type(default):
+        return value
+    raise InputError(
+        f"setting {name!r}: got {value!r}, expected {type(default).__name__} such as {default!r}"
+    )
+
+
+def options_of(pairs: tuple[str, ...], example: str = "attention=cbam") -> dict[str, Any]:
+    """Turn `("attention=cbam", "width=32")` into `{"attention": "cbam", "width": 32}`.
+
+    Raises:
+        InputError: an entry without `=`.
+    """
+    options: dict[str, Any] = {}
+    for pair in pairs:
+        name, separator, text = pair.partition("=")
+        if not separator or not name:
+            raise InputError(f"option {pair!r}: expected name=value, such as {example}")
+        try:
+            options[name.replace("-", "_")] = json.loads(text)
+        except json.JSONDecodeError:
+            options[name.replace("-", "_")] = text
+    return options

@@ -1,0 +1,1 @@
+"""Which image stands where in training, and which draws it gets: functions of the seed and the index."""

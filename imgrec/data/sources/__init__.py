@@ -1,0 +1,1 @@
+"""From `--data SPEC` to three splits of ids, labels and images; `load.py` knows the schemes."""

@@ -1,0 +1,226 @@
+"""A folder of image files: `class/…`, or `train/class/…` with `val/…` and `test/…` beside it."""
+
+import os
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from imgrec.data.header import SUPPORTED, UNSUPPORTED
+from imgrec.data.sources.dataset import Split
+from imgrec.errors import InputError
+
+SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of any kind in a class folder, or one that a CSV file names in `line`.
+
+    id: its path below the root, with forward slashes.
+    labels: names of its classes, one where no image has several.
+    """
+
+    id: str
+    path: str
+    part: str
+    labels: tuple[str, ...]
+    line: int = 0
+
+    @property
+    def suffix(self) -> str:
+        """How the name ends, in lower case."""
+        return os.path.splitext(self.path)[1].lower()
+
+    @property
+    def is_image(self) -> bool:
+        """Whether the name promises an image, of a format that is read or of another."""
+        return self.suffix in SUPPORTED or self.suffix in UNSUPPORTED
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What lies in a folder, or what a CSV file names; nothing of it opened.
+
+    folders: split → its folder's id (`""` when classes lie in the root itself).
+    classes: split → names of its class folders, sorted. Without given splits all is `train`.
+    entries: files in the order of splits, classes and paths.
+    loops: ids of links that lead back to a folder they lie in, which were not followed.
+    closed: ids of folders that cannot be opened, each with the reason.
+    hidden: how many files were passed over because their names begin with a dot.
+    several: whether an image may have several labels, or none.
+    origin: the folder, or the CSV file.
+    """
+
+    root: Path
+    folders: dict[str, str]
+    classes: dict[str, tuple[str, ...]]
+    entries: tuple[Entry, ...]
+    loops: tuple[str, ...]
+    closed: tuple[tuple[str, str], ...]
+    hidden: int
+    several: bool = False
+    origin: Path = Path()
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """The classes of the training split."""
+        return self.classes["train"]
+
+    def class_id(self, part: str, label: str) -> str:
+        """The id of a class folder."""
+        return f"{self.folders[part]}/{label}" if self.folders[part] else label
+
+    def splits(self, usable: Collection[int]) -> dict[str, Split]:
+        """The splits of the entries at the positions `usable`, classes numbered as in `trained`."""
+        made = {}
+        for part in self.folders:
+            rows = [self.entries[i] for i in sorted(usable) if self.entries[i].part == part]
+            made[part] = Split(
+                ids=tuple(entry.id for entry in rows),
+                labels=self._numbered(rows),
+                paths=tuple(entry.path for entry in rows),
+            )
+        return made
+
+    def _numbered(self, rows: Sequence[Entry]) -> np.ndarray:
+        """The labels of entries as a `Split` has them."""
+        numbers = {label: number for number, label in enumerate(self.trained)}
+        if not self.several:
+            return np.array([numbers[entry.labels[0]] for entry in rows], np.int32)
+        marked = np.zeros((len(rows), len(numbers)), np.float32)
+        for index, entry in enumerate(rows):
+            marked[index, [numbers[label] for label in entry.labels]] = 1
+        return marked
+
+    def passed_over(self) -> tuple[str, ...]:
+        """A note on the files that are no images, if there are any."""
+        others = (entry for entry in self.entries if not entry.is_image)
+        kinds = Counter(entry.suffix or Path(entry.path).name for entry in others)
+        kinds.update({"hidden": self.hidden} if self.hidden else {})
+        if not kinds:
+            return ()
+        counts = ", ".join(f"{kind} ({count})" for kind, count in sorted(kinds.items()))
+        return (f"passed over {sum(kinds.values())} files that are no images: {counts}",)
+
+
+def list_folder(folder: str) -> Listing:
+    """List the files of a folder.
+
+    Files may lie in folders inside a class. Names that begin with a dot, and folders' that begin with
+    two underscores, are passed over. Links are followed, unless they lead back.
+
+    Raises:
+        InputError: no such folder, nothing in it, or no class folders.
+    """
+    root = Path(folder)
+    if not root.exists():
+        raise InputError(
+            f"{folder}: no such folder; expected class folders of images, "
+            "or sample, csv:, npz:, idx:, tfds:, keras:"
+        )
+    if not root.is_dir():
+        raise InputError(f"{folder}: a file; expected a folder with one folder a class")
+    walk = _Walk(root)
+    folders, classes, entries = _parts(root), {}, []
+    for part, path in folders.items():
+        labels = [label for label in _folders(path) if not walk.leads_back(label)]
+        if not labels:
+            raise InputError(_no_classes(path))
+        classes[part] = tuple(label.name for label in labels)
+        entries += [walk.entry(file, part, (label.name,)) for label in labels for file in walk.files(label)]
+    ids = {part: "" if path == root else path.name for part, path in folders.items()}
+    loops, closed = tuple(walk.loops), tuple(walk.closed)
+    return Listing(root, ids, classes, tuple(entries), loops, closed, walk.hidden, origin=root)
+
+
+def list_unlabeled(folder: str) -> Listing | None:
+    """List the images that lie in a folder without class folders; None where it is no such folder.
+
+    They are of no class, and stand in one split.
+    """
+    root = Path(folder)
+    if not root.is_dir() or _folders(root):
+        return None
+    walk = _Walk(root)
+    entries = tuple(walk.entry(file, "train") for file in walk.files(root))
+    if not any(entry.is_image for entry in entries):
+        return None
+    return Listing(
+        root, {"train": ""}, {"train": ()}, entries, (), (), walk.hidden, several=True, origin=root
+    )
+
+
+def _parts(root: Path) -> dict[str, Path]:
+    """Split → folder; the root itself as `train` where no folder is named so."""
+    named: dict[str, Path] = {}
+    for path in _folders(root):
+        part = SPLIT_NAMES.get(path.name.lower())
+        if part is not None:
+            if part in named:
+                raise InputError(f"{root}: {named[part].name} and {path.name} both mean {part}; keep one")
+            named[part] = path
+    if "train" not in named:
+        return {"train": root}
+    stray = [path.name for path in _folders(root) if path not in named.values()]
+    if stray:
+        raise InputError(
+            f"{root}: {stray[0]!r} stands beside {named['train'].name!r}; expected train, val and test only, "
+            "or class folders only"
+        )
+    return dict(sorted(named.items()))
+
+
+def _folders(root: Path) -> list[Path]:
+    return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith((".", "__")))
+
+
+def _no_classes(folder: Path) -> str:
+    entries = list(folder.iterdir())
+    loose = any(path.suffix.lower() in SUPPORTED for path in entries)
+    state = "images but no class folders" if loose else "no class folders" if entries else "an empty folder"
+    expected = f"{folder}: {state}; expected one folder of images a class, such as {folder.name}/cat"
+    return expected + (", or csv:FILE that names their labels" if loose else "")
+
+
+class _Walk:
+    """Goes through folders, links followed, none entered twice, and notes where it could not go."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self.loops: list[str] = []
+        self.closed: list[tuple[str, str]] = []
+        self.hidden = 0
+
+    def entry(self, path: Path, part: str, labels: tuple[str, ...] = ()) -> Entry:
+        return Entry(self._id(path), str(path), part, labels)
+
+    def _id(self, path: Path) -> str:
+        return path.relative_to(self._root).as_posix()
+
+    def files(self, folder: Path) -> Iterator[Path]:
+        """Every file below `folder` in the order of paths."""
+        found: list[Path] = []
+        seen: set[tuple[int, int]] = set()
+        for here, folders, names in os.walk(folder, followlinks=True, onerror=self._closed):
+            status = os.stat(here)
+            if self.leads_back(Path(here)) or (status.st_dev, status.st_ino) in seen:
+                folders.clear()
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
+            self.hidden += sum(name.startswith(".") for name in names)
+            found += (Path(here, name) for name in names if not name.startswith("."))
+        yield from sorted(found)
+
+    def leads_back(self, folder: Path) -> bool:
+        """Whether a link leads to a folder that it lies in; noted if so."""
+        if not folder.is_symlink() or folder.resolve() not in folder.parent.resolve().joinpath("x").parents:
+            return False
+        self.loops.append(self._id(folder))
+        return True
+
+    def _closed(self, error: OSError) -> None:
+        self.closed.append((self._id(Path(error.filename)), str(error.strerror)))

@@ -1,0 +1,74 @@
+"""Teaches a recogniser to answer alike for AugMix views of an image, through the one `fit`."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+class Consistent(keras.Model):
+    """A recogniser whose answers for several views of an image shall agree: a `part` of `fit_phases`.
+
+    Training inputs are `[B, V, H, W, C]`, as `training_dataset(…, views=True)` gives them, the image itself
+    first; all views go through `model` as one batch. The loss is that of the image's own logits plus
+    `weight` times the divergence of the views' answers. Validation inputs are `[B, H, W, C]` and their loss
+    that of the logits alone. Metrics see the image's own logits.
+
+    Args:
+        model: from pixels `[B, H, W, C]` to logits.
+        weight: of the divergence; the paper's is 12.
+
+    Source: Hendrycks et al., "AugMix", 2020 (arXiv 1912.02781), section 3.
+    """
+
+    def __init__(self, model: keras.Model, weight: float) -> None:
+        super().__init__(name=f"{model.name}_consistent")
+        self.recogniser, self.consistency_weight = model, weight
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Return logits: `[B, V, num_classes]` of views, `[B, num_classes]` of images."""
+        if len(inputs.shape) == 4:
+            return self.recogniser(inputs, training=training)
+        views, *shape = inputs.shape[1:]
+        logits = self.recogniser(ops.reshape(inputs, (-1, *shape)), training=training)
+        return ops.reshape(logits, (-1, views, logits.shape[-1]))
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """Return the loss of the logits, plus the divergence where there are views."""
+        loss = super().compute_loss(x, y, _own(y_pred), sample_weight, training)
+        if len(y_pred.shape) == 2:
+            return loss
+        return loss + self.consistency_weight * jensen_shannon(y_pred)
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
+        """Return the metrics of the images' own logits."""
+        return super().compute_metrics(x, y, _own(y_pred), sample_weight)
+
+
+def jensen_shannon(logits: Any) -> Any:
+    """Return the Jensen-Shannon divergence of softmax answers, in nats: 0 (all equal) to log V.
+
+    The mean over the views of KL(answer ‖ mean answer), equation (1) of the paper.
+
+    Args:
+        logits: float `[B, V, num_classes]`.
+
+    Returns:
+        float32, a scalar: the mean over the batch.
+    """
+    answers = ops.log_softmax(ops.cast(logits, "float32"), axis=-1)
+    # The logarithm of the mean from logarithms: no answer is too sure for it.
+    mean = ops.logsumexp(answers, axis=1, keepdims=True) - ops.log(float(logits.shape[1]))
+    divergence = ops.sum(ops.exp(answers) * (answers - mean), axis=-1)
+    return ops.mean(divergence)
+
+
+def _own(logits: Any) -> Any:
+    return logits if len(logits.shape) == 2 else logits[:, 0]

@@ -1,0 +1,153 @@
+"""Figures where an image may have several labels: the same functions as `metrics`, from logits and 0 or 1.
+
+A label is said of an image where its probability, by a sigmoid, is above a half.
+"""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score, precision_recall_fscore_support
+
+from imgrec.bundle import write_text
+from imgrec.data.labels import SEPARATOR, equal, worded
+from imgrec.metrics.single_label import Mistake, check_answers, printable, wilson_interval
+
+
+def sigmoid(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the probability of each label, computed in float64 without overflow."""
+    return 0.5 * (1 + np.tanh(0.5 * logits.astype(np.float64)))
+
+
+def summarize(
+    logits: NDArray[np.floating],
+    labels: NDArray[np.floating],
+    classes: Sequence[str],
+    split: str = "test",
+) -> dict[str, Any]:
+    """Return every figure of one split, ready for JSON.
+
+    `mean_average_precision` is the mean over classes of the area under the precision-recall curve as a step
+    function (scikit-learn's `average_precision_score`); `f1_micro` counts all decisions together, `f1_macro`
+    is the mean over classes; `exact_match` is the share of images of which every label is right. A class
+    that has no image in the split has none of these figures (`None`) and stays out of the means; a class
+    that is never said has precision 0.
+
+    Args:
+        logits: [N, C], any finite values.
+        labels: [N, C], 0 or 1.
+        classes: the C class names.
+        split: name of the split the images are from; it is stored beside the figures.
+
+    Raises:
+        InputError: no images, shapes that do not fit, or logits that are not finite.
+    """
+    check_answers(logits, labels, classes)
+    truth, said = labels > 0.5, logits > 0
+    right = int(equal(said, truth).sum())
+    rows = _per_class(truth, said, logits, classes)
+    present = [row for row in rows if row["support"]]
+    micro = precision_recall_fscore_support(truth, said, average="micro", zero_division=0)
+    macro = {
+        f"{key}_macro": float(np.mean([row[key] for row in present])) if present else None
+        for key in ("precision", "recall", "f1")
+    }
+    precisions = [row["average_precision"] for row in present]
+    return {
+        "split": split,
+        "images": len(labels),
+        "classes": list(classes),
+        "labels_per_image": float(truth.sum(axis=1).mean()),
+        "mean_average_precision": float(np.mean(precisions)) if precisions else None,
+        **{f"{key}_micro": float(v) for key, v in zip(("precision", "recall", "f1"), micro[:3], strict=True)},
+        **macro,
+        "exact_match": right / len(labels),
+        "exact_match_interval_95": wilson_interval(right, len(labels)),
+        "binary_cross_entropy": _cross_entropy(logits, truth),
+        "per_class": rows,
+    }
+
+
+def _per_class(
+    truth: NDArray[np.bool_], said: NDArray[np.bool_], logits: NDArray[np.floating], classes: Sequence[str]
+) -> list[dict[str, Any]]:
+    figures = precision_recall_fscore_support(truth, said, average=None, zero_division=0)
+    rows = []
+    for index, (name, precision, recall, f1, support) in enumerate(zip(classes, *figures, strict=True)):
+        there = bool(support)
+        area = average_precision_score(truth[:, index], logits[:, index]) if there else None
+        rows.append(
+            {
+                "label": name,
+                "average_precision": None if area is None else float(area),
+                "precision": float(precision),
+                "recall": float(recall) if there else None,
+                "f1": float(f1) if there else None,
+                "support": int(support),
+            }
+        )
+    return rows
+
+
+def _cross_entropy(logits: NDArray[np.floating], truth: NDArray[np.bool_]) -> float:
+    """Return the mean negative log-likelihood of a decision, in nats."""
+    signed = np.where(truth, logits, -logits).astype(np.float64)
+    return float(np.logaddexp(0.0, -signed).mean())
+
+
+def confident_mistakes(
+    ids: Sequence[str],
+    labels: NDArray[np.floating],
+    logits: NDArray[np.floating],
+    classes: Sequence[str],
+    count: int = 24,
+) -> list[Mistake]:
+    """Return up to `count` images with a wrong label, the surest first; equally sure ones as given.
+
+    Labels and what was said stand in the mistake joined by `|`, or `none`; its probabilities are those of
+    the label that was decided wrong most surely: of that decision, and of the right one.
+
+    Raises:
+        InputError: as `summarize`, or `ids` of another length.
+    """
+    check_answers(logits, labels, classes, ids)
+    truth, said = labels > 0.5, logits > 0
+    margin = np.where(truth == said, -np.inf, np.abs(logits)).max(axis=1)
+    wrong = np.flatnonzero(np.isfinite(margin))
+    surest = wrong[np.argsort(-margin[wrong], kind="stable")][:count]
+    held, named = worded(truth[surest], classes), worded(said[surest], classes)
+    sureness = sigmoid(margin[surest])
+    return [
+        Mistake(int(index), printable(ids[index]), label or "none", guess or "none", float(p), float(1 - p))
+        for index, label, guess, p in zip(surest, held, named, sureness, strict=True)
+    ]
+
+
+def write_predictions(
+    path: Path | str,
+    ids: Sequence[str],
+    labels: NDArray[np.floating],
+    logits: NDArray[np.floating],
+    classes: Sequence[str],
+) -> None:
+    """Write one row an image: id, labels, predicted, correct (0/1: all of them), probabilities.
+
+    Several labels are joined by `|`; so are the probabilities, in the order of the classes.
+
+    Raises:
+        InputError: as `summarize`, or `ids` of another length.
+    """
+    check_answers(logits, labels, classes, ids)
+    truth, said = labels > 0.5, logits > 0
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["id", "labels", "predicted", "correct", "probabilities"])
+    columns = worded(truth, classes), worded(said, classes), equal(truth, said), sigmoid(logits)
+    for name, label, guess, right, row in zip(ids, *columns, strict=True):
+        shares = SEPARATOR.join(f"{share:.6f}" for share in row)
+        writer.writerow([printable(name), label, guess, int(right), shares])
+    write_text(Path(path), text.getvalue())

@@ -1,0 +1,293 @@
+"""Figures from logits and labels: accuracy and its uncertainty, per class, calibration, mistakes."""
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score
+
+from imgrec.bundle import write_text
+from imgrec.data.class_counts import GROUPS, NOTEWORTHY, frequency_groups, ratio
+from imgrec.errors import InputError
+
+CALIBRATION_BINS = 15
+"""Equal-width confidence bins of the calibration error, as in Guo et al., 2017 (arXiv 1706.04599)."""
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One wrongly recognised image: where it stands, what it is, what the model said and how surely."""
+
+    index: int
+    id: str
+    label: str
+    predicted: str
+    probability: float
+    label_probability: float
+
+
+def printable(name: str) -> str:
+    """Return `name` fit for UTF-8: bytes of a file name that are no text become `\\udc…` escapes."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the probabilities of `logits` [N, C], computed in float64 without overflow."""
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    exponentials = np.exp(shifted)
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+def summarize(
+    logits: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    classes: Sequence[str],
+    split: str = "test",
+    train_counts: Sequence[int] | None = None,
+) -> dict[str, Any]:
+    """Return every figure of one split, ready for JSON.
+
+    A class that has no image in the split has no recall and no F1 (`None`) and stays out of the
+    macro averages; a class that is never predicted has precision 0. Of two classes there is also `auc`
+    (`None` where the split lacks one of them). Of equal logits the lower class
+    index wins, in accuracy, top-5 and confusion matrix alike.
+
+    Args:
+        logits: [N, C], any finite values.
+        labels: integers [N] in 0…C-1.
+        classes: the C class names.
+        split: name of the split the images are from; it is stored beside the figures.
+        train_counts: training images of each class, [C]. Where they are imbalanced, there is also what
+            `by_frequency` returns.
+
+    Raises:
+        InputError: no images, shapes that do not fit, a label outside the classes, or logits that
+            are not finite (a training that diverged).
+    """
+    check_answers(logits, labels, classes)
+    count, size = logits.shape
+    predicted = logits.argmax(axis=1)
+    ranks = _ranks(logits, labels)
+    correct = int((ranks == 0).sum())
+    probabilities = softmax(logits)
+    top = min(5, size)
+    rows, macro = _per_class(labels, predicted, classes)
+    return {
+        "split": split,
+        "images": count,
+        "classes": list(classes),
+        "accuracy": correct / count,
+        "accuracy_interval_95": wilson_interval(correct, count),
+        "top_k": top,
+        "top_k_accuracy": float((ranks < top).mean()),
+        "precision_macro": macro[0],
+        "recall_macro": macro[1],
+        "f1_macro": macro[2],
+        **({"auc": auc(logits, labels)} if size == 2 else {}),
+        "cross_entropy": _cross_entropy(logits, labels),
+        "expected_calibration_error": calibration_error(probabilities, labels),
+        **(by_frequency(rows, train_counts) if train_counts is not None else {}),
+        "per_class": rows,
+        "confusion": confusion_matrix(labels, predicted, labels=np.arange(size)).tolist(),
+    }
+
+
+def by_frequency(rows: Sequence[dict[str, Any]], train_counts: Sequence[int]) -> dict[str, Any]:
+    """Return the accuracy of classes with many, some and few training images; empty if they are even.
+
+    `balanced_accuracy` is the mean of the classes' recalls; `by_frequency` has for head, medium and tail
+    (see `class_counts.frequency_groups`) that mean over their classes (`None` where no class has an image
+    in the split), their names, and the fewest and most training images of one of them.
+
+    Args:
+        rows: `per_class` of `summarize`.
+        train_counts: training images of each class.
+    """
+    if ratio(train_counts) < NOTEWORTHY:
+        return {}
+    spot = frequency_groups(train_counts)
+    groups = []
+    for number, name in enumerate(GROUPS):
+        members = [index for index, group in enumerate(spot) if group == number]
+        if not members:
+            continue
+        counts = [int(train_counts[index]) for index in members]
+        groups.append(
+            {
+                "group": name,
+                "accuracy": _mean_recall([rows[index] for index in members]),
+                "images": sum(rows[index]["support"] for index in members),
+                "classes": [rows[index]["label"] for index in members],
+                "fewest_training_images": min(counts),
+                "most_training_images": max(counts),
+            }
+        )
+    return {"balanced_accuracy": _mean_recall(rows), "by_frequency": groups}
+
+
+def _mean_recall(rows: Sequence[dict[str, Any]]) -> float | None:
+    recalls = [row["recall"] for row in rows if row["support"]]
+    return float(np.mean(recalls)) if recalls else None
+
+
+def auc(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float | None:
+    """Return the area under the ROC curve of two classes, None where `labels` holds only one of them.
+
+    The share of pairs, one image of each class, that the difference of the `logits` [N, 2] puts in the
+    right order; the same whichever class is called positive. A tie counts half.
+    """
+    if not 0 < np.count_nonzero(labels) < len(labels):
+        return None
+    return float(roc_auc_score(labels, logits[:, 1].astype(np.float64) - logits[:, 0]))
+
+
+def wilson_interval(successes: int, trials: int, z: float = 1.959964) -> list[float]:
+    """Return the Wilson score interval `[low, high]` of a proportion (Wilson, 1927); z 1.96 is 95 %."""
+    share = successes / trials
+    scale = 1 + z**2 / trials
+    centre = (share + z**2 / (2 * trials)) / scale
+    half = z / scale * math.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
+    return [max(0.0, centre - half), min(1.0, centre + half)]
+
+
+def calibration_error(
+    probabilities: NDArray[np.floating], labels: NDArray[np.integer], bins: int = CALIBRATION_BINS
+) -> float:
+    """Return the expected calibration error of `probabilities` [N, C]: 0 is perfect, 1 the worst.
+
+    The mean distance between how sure the model is and how often it is right, over `bins`
+    equal-width bins `(low, high]` of the highest probability, weighted by the images in each.
+    Source: Guo et al., "On Calibration of Modern Neural Networks", 2017 (arXiv 1706.04599).
+    """
+    confidence = probabilities.max(axis=1)
+    correct = probabilities.argmax(axis=1) == labels
+    spot = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    gap = np.bincount(spot, weights=correct - confidence, minlength=bins)
+    return float(np.abs(gap).sum() / len(labels))
+
+
+def confident_mistakes(
+    ids: Sequence[str],
+    labels: NDArray[np.integer],
+    logits: NDArray[np.floating],
+    classes: Sequence[str],
+    count: int = 24,
+) -> list[Mistake]:
+    """Return up to `count` wrong answers, the surest first; equally sure ones in the order given.
+
+    Raises:
+        InputError: as `summarize`, or `ids` of another length.
+    """
+    check_answers(logits, labels, classes, ids)
+    probabilities = softmax(logits)
+    predicted = logits.argmax(axis=1)
+    wrong = np.flatnonzero(predicted != labels)
+    surest = wrong[np.argsort(-probabilities[wrong, predicted[wrong]], kind="stable")][:count]
+    return [
+        Mistake(
+            index=int(i),
+            id=printable(ids[i]),
+            label=classes[labels[i]],
+            predicted=classes[predicted[i]],
+            probability=float(probabilities[i, predicted[i]]),
+            label_probability=float(probabilities[i, labels[i]]),
+        )
+        for i in surest
+    ]
+
+
+def write_predictions(
+    path: Path | str,
+    ids: Sequence[str],
+    labels: NDArray[np.integer],
+    logits: NDArray[np.floating],
+    classes: Sequence[str],
+) -> None:
+    """Write one row an image: id, label, predicted, correct (0/1), probability, label_probability.
+
+    The file is written under a temporary name and renamed, so that it is whole or absent.
+
+    Raises:
+        InputError: as `summarize`, or `ids` of another length.
+    """
+    check_answers(logits, labels, classes, ids)
+    probabilities = softmax(logits)
+    predicted = logits.argmax(axis=1)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["id", "label", "predicted", "correct", "probability", "label_probability"])
+    for name, label, guess, row in zip(ids, labels, predicted, probabilities, strict=True):
+        shares = f"{row[guess]:.6f}", f"{row[label]:.6f}"
+        writer.writerow([printable(name), classes[label], classes[guess], int(guess == label), *shares])
+    write_text(Path(path), text.getvalue())
+
+
+def _ranks(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> NDArray[np.integer]:
+    """Return how many classes stand before the true one, [N]; ties go to the lower index, as in argmax."""
+    own = logits[np.arange(len(labels)), labels][:, None]
+    before = np.arange(logits.shape[1]) < np.asarray(labels)[:, None]
+    return ((logits > own) | ((logits == own) & before)).sum(axis=1)
+
+
+def _cross_entropy(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
+    """Return the mean negative log-likelihood in nats; exact where a probability underflows to 0."""
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    log_total = np.log(np.exp(shifted).sum(axis=1))
+    return float((log_total - shifted[np.arange(len(labels)), labels]).mean())
+
+
+def _per_class(
+    labels: NDArray[np.integer], predicted: NDArray[np.integer], classes: Sequence[str]
+) -> tuple[list[dict[str, Any]], list[float]]:
+    """Return one row a class, and macro precision, recall and F1 over the classes that have images."""
+    figures = precision_recall_fscore_support(
+        labels, predicted, labels=np.arange(len(classes)), zero_division=0
+    )
+    rows: list[dict[str, Any]] = []
+    for name, precision, recall, f1, support in zip(classes, *figures, strict=True):
+        present = bool(support)
+        rows.append(
+            {
+                "label": name,
+                "precision": float(precision),
+                "recall": float(recall) if present else None,
+                "f1": float(f1) if present else None,
+                "support": int(support),
+            }
+        )
+    present_rows = [row for row in rows if row["support"]]
+    macro = [float(np.mean([row[key] for row in present_rows])) for key in ("precision", "recall", "f1")]
+    return rows, macro
+
+
+def check_answers(
+    logits: NDArray[np.floating],
+    labels: NDArray[Any],
+    classes: Sequence[str],
+    ids: Sequence[str] | None = None,
+) -> None:
+    """Raise InputError unless the four describe the same images and classes."""
+    if logits.ndim != 2 or logits.shape != (len(labels), len(classes)) or not len(labels):
+        raise InputError(
+            f"logits of shape {logits.shape} for {len(labels)} labels and {len(classes)} classes: "
+            "expected [images, classes] with at least one image"
+        )
+    if ids is not None and len(ids) != len(labels):
+        raise InputError(f"{len(ids)} ids for {len(labels)} labels: expected one id an image")
+    if np.min(labels) < 0 or np.max(labels) >= len(classes):
+        raise InputError(
+            f"labels from {np.min(labels)} to {np.max(labels)}: expected 0 to {len(classes) - 1}, "
+            f"one for each of the {len(classes)} classes"
+        )
+    broken = int((~np.isfinite(logits)).any(axis=1).sum())
+    if broken:
+        raise InputError(
+            f"the model's answers for {broken} of {len(labels)} images are not finite numbers: "
+            "the training diverged; lower --learning-rate or use --precision float32"
+        )

@@ -1,0 +1,1 @@
+"""From settings to a finished run folder, and the other long jobs of the commands in `pipelines`."""

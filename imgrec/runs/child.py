@@ -1,0 +1,166 @@
+"""A training in a process of its own, for commands that start several: followed, stopped, never orphaned.
+
+As a program (`python -m imgrec.runs.child PARENT MODULE words…`) it runs a module, and ends it when the
+process that asked for it is gone.
+"""
+
+import csv
+import os
+import runpy
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import yaml
+
+from imgrec.config import Config
+from imgrec.errors import InputError
+from imgrec.files import write_text
+
+TRAINER = "pipelines.train"
+POLL = 0.25
+"""Seconds between two looks at a process."""
+PATIENCE = 30.0
+"""Seconds that a training has to save and end before it is killed."""
+
+Row = dict[str, float]
+
+
+class Training:
+    """A training that has been started; leaving its `with` block stops it if it still runs."""
+
+    def __init__(self, config: Config, out: Path) -> None:
+        """Start `pipelines.train` with all of `config`, to the run folder `out`.
+
+        The settings go to `OUT.yaml` and what it prints to `OUT.log`, beside the run folder.
+        """
+        self.out = out
+        self.log = out.with_name(f"{out.name}.log")
+        recipe = out.with_name(f"{out.name}.yaml")
+        self.words = ["--recipe", str(recipe), "--out", str(out)]
+        write_recipe(recipe, {name: value for name, value in config.flat().items() if name != "out"})
+        command = [sys.executable, "-m", "imgrec.runs.child", str(os.getpid()), TRAINER, *self.words]
+        with open(self.log, "ab") as log:
+            # A session of its own: Ctrl-C reaches the parent, which ends the training once.
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+
+    @property
+    def command(self) -> str:
+        """What a user would type to repeat it."""
+        return shlex.join(["python", "-m", TRAINER, *self.words])
+
+    @property
+    def exit_code(self) -> int:
+        """Its exit code once it has ended; 128 + n where signal n ended it."""
+        code = self.process.wait()
+        return code if code >= 0 else 128 - code
+
+    def epochs(self, tick: Callable[[], None] = lambda: None) -> Iterator[Row]:
+        """Give each row of history.csv as soon as it is written, until the training ends.
+
+        `tick` is called at every look, `POLL` seconds apart.
+        """
+        given = 0
+        while True:
+            ended = self.process.poll() is not None
+            rows = read_history(self.out)
+            yield from rows[given:]
+            given = max(given, len(rows))
+            if ended:
+                return
+            tick()
+            time.sleep(POLL)
+
+    def stop(self) -> None:
+        """End it by SIGTERM, and by SIGKILL where it takes longer than `PATIENCE`."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def last_line(self) -> str:
+        """The last line of its log."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "it printed nothing")
+
+    def __enter__(self) -> "Training":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def read_history(out: Path) -> list[Row]:
+    """The rows of a run's history.csv, finished or not; none where it has none yet."""
+    for folder in (unfinished(out), out):
+        try:
+            with open(folder / "history.csv", encoding="utf-8", newline="") as stream:
+                return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(stream)]
+        except OSError:
+            continue
+    return []
+
+
+def unfinished(out: Path) -> Path:
+    """Where a run to `out` is written until it is whole."""
+    return out.with_name(f"{out.name}.unfinished")
+
+
+def write_recipe(path: Path, settings: dict[str, Any], header: str = "") -> None:
+    """Write settings as a recipe that `--recipe` takes, below the lines of a comment."""
+    comment = "".join(f"# {line}".rstrip() + "\n" for line in header.splitlines())
+    write_text(path, comment + yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
+
+
+def difference(old: dict[str, Any], new: dict[str, Any]) -> str:
+    """Name the settings that differ: `--epochs was 3, is 5; …`; empty where none does."""
+    return "; ".join(
+        f"--{name.replace('_', '-')} was {old.get(name)!r}, is {new.get(name)!r}"
+        for name in dict.fromkeys([*new, *old])
+        if old.get(name) != new.get(name)
+    )
+
+
+def _follow(parent: int) -> None:
+    """End this process, as by SIGTERM, once its parent is another one: the parent has died."""
+    while os.getppid() == parent:
+        time.sleep(POLL)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Run a module as a program, no longer than the parent lives."""
+    parent, module, *words = argv
+    threading.Thread(target=_follow, args=(int(parent),), daemon=True).start()
+    sys.argv = [module, *words]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
+
+
+def for_one_training(config: Config) -> None:
+    """Refuse settings that make sense for a single training only.
+
+    Raises:
+        InputError: one of them is set.
+    """
+    run = config.run
+    flags = {"preview": run.preview, "lr-find": run.lr_find, "resume": run.resume, "restart": run.restart}
+    for flag in (name for name, value in flags.items() if value):
+        raise InputError(f"--{flag} is for one training: use it with pipelines.train")

@@ -1,0 +1,132 @@
+"""Going on with a run that did not finish: when that is right, and what is said when it is not."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imgrec import bundle
+from imgrec.config import Config
+from imgrec.errors import InputError
+
+if TYPE_CHECKING:
+    from imgrec.runs.session import Job
+    from imgrec.training.checkpointing.callback import CheckpointPolicy
+
+INDIFFERENT = frozenset(
+    {"data", "download", "out", "resume", "restart", "checkpoint_every", "on_nan", "preview", "tensorboard"}
+    | {"cache", "strategy"}
+)
+"""Settings that may change between two parts of a run. The place of the data is one, its contents are not;
+what is kept in memory changes no pixel, and the next machine may have less of it, and other devices."""
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A run that left checkpoints."""
+
+    folder: Path
+    run: dict[str, Any]
+    """Its run.json."""
+
+    @property
+    def precision(self) -> str:
+        """What it computed in, `auto` decided."""
+        return str(self.run["machine"]["precision"]).split()[0]
+
+    @property
+    def batch_size(self) -> int:
+        """How many images a step takes, `auto` decided."""
+        return int(self.run["config"]["optim"]["batch_size"])
+
+
+def find(out: Path, config: Config) -> Unfinished | None:
+    """Return the run to `out` that may go on; None where a new one is to begin.
+
+    Raises:
+        InputError: --resume, and there is nothing to go on with.
+    """
+    settings = config.run
+    if settings.resume and settings.restart:
+        raise InputError(
+            "--resume goes on with an unfinished run, --restart throws it away: name one of them"
+        )
+    if settings.restart:
+        return None
+    found = bundle.unfinished(out)
+    if found is None and settings.resume:
+        raise InputError(f"--resume: no unfinished run with a checkpoint beside {out}; leave out --resume")
+    if found is None and bundle.staging_of(out).exists():
+        print(f"note: {bundle.staging_of(out)} had not come to a first checkpoint: it begins anew")
+    return Unfinished(*found) if found else None
+
+
+def take_up(job: "Job", before: Unfinished) -> Path:
+    """Return the folder of the run that goes on, with a line in its run.json that it did.
+
+    Raises:
+        InputError: the settings or the data are other ones; the message shows which.
+    """
+    from imgrec import runtime
+
+    changed = [*_settings_changed(job, before), *_data_changed(job, before)]
+    if changed:
+        raise InputError(
+            f"{before.folder}: an unfinished run that differs: {'; '.join(changed)}. Ask for the same, name "
+            "another --out, or throw it away by --restart"
+        )
+    if not job.team.is_chief:
+        return before.folder
+    bundle.claim(before.folder)
+    versions = runtime.versions()
+    old = before.run["versions"]
+    moved = [
+        f"{name} {old.get(name)} → {versions[name]}" for name in versions if old.get(name) != versions[name]
+    ]
+    if before.run["machine"]["devices"] != job.machine["devices"]:
+        moved.append(f"{before.run['machine']['devices']} → {job.machine['devices']}")
+    if moved:
+        print(f"note: the run began elsewhere ({', '.join(moved)}): it goes on, but not bit for bit")
+    resumed = [*before.run.get("resumed", []), {"versions": versions, "machine": job.machine}]
+    bundle.write_json(before.folder / "run.json", {**before.run, "resumed": resumed})
+    return before.folder
+
+
+def checkpoint_policy(job: "Job", folder: Path, stage: str) -> "CheckpointPolicy":
+    """Return where and how often a stage of the run, train or qat, is saved."""
+    from imgrec.training.checkpointing.callback import CheckpointPolicy
+    from imgrec.training.checkpointing.interval import Interval
+    from imgrec.training.checkpointing.store import Checkpoints
+
+    kept = json.dumps(_decisive(job.config.flat()), sort_keys=True)
+    facts = {"config": hashlib.sha256(kept.encode()).hexdigest(), "data": job.source.fingerprint}
+    interval = Interval.parse(job.config.run.checkpoint_every)
+    checkpoints = Checkpoints(folder / bundle.CHECKPOINTS / stage, facts)
+    return CheckpointPolicy(checkpoints, interval, job.config.optim.on_nan, job.team)
+
+
+def _decisive(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that must stay, as JSON gives them back."""
+    return json.loads(json.dumps({name: value for name, value in flat.items() if name not in INDIFFERENT}))
+
+
+def _settings_changed(job: "Job", before: Unfinished) -> list[str]:
+    recorded = {name: value for part in before.run["config"].values() for name, value in part.items()}
+    old, new = _decisive(recorded), _decisive(job.config.flat())
+    return [
+        f"--{name.replace('_', '-')} was {old.get(name)}, is {new.get(name)}"
+        for name in [*new, *(set(old) - set(new))]
+        if old.get(name) != new.get(name)
+    ]
+
+
+def _data_changed(job: "Job", before: Unfinished) -> list[str]:
+    old = before.run["data"]
+    if old["fingerprint"] == job.source.fingerprint:
+        return []
+    counts = {name: len(split) for name, split in job.source.splits.items()}
+    text = ", ".join(f"{name} {old['images'].get(name)} → {count}" for name, count in counts.items())
+    prints = f"{old['fingerprint'][:12]} → {job.source.fingerprint[:12]}"
+    return [f"the data changed (images: {text}; fingerprint {prints})"]

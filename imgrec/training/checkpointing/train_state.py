@@ -1,0 +1,160 @@
+"""A training that is going on, as one thing that can be taken down and put back."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import keras
+import numpy as np
+
+from imgrec import runtime
+from imgrec.errors import InputError
+from imgrec.training.callbacks import BestWeights, HistoryWriter, Progress
+from imgrec.training.checkpointing.store import Snapshot, Step
+from imgrec.training.nan_guard import NaNGuard
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """A callback from outside that remembers something within an epoch."""
+
+    def state(self) -> Any:
+        """What it remembers, as JSON can hold it."""
+
+    def put(self, state: Any) -> None:
+        """Go on from a `state`."""
+
+
+@dataclass(frozen=True)
+class StatefulCallbacks:
+    """The callbacks that remember something from epoch to epoch."""
+
+    history: HistoryWriter
+    best: BestWeights
+    progress: Progress
+    guard: NaNGuard
+    others: tuple[Stateful, ...] = ()
+
+    def state(self) -> dict[str, Any]:
+        """What each remembers, as JSON can hold it; the best weights are arrays, and apart."""
+        own = {name: getattr(self, name).state() for name in ("history", "best", "progress", "guard")}
+        return {**own, "others": [other.state() for other in self.others]}
+
+    def put(self, state: Mapping[str, Any], best: Sequence[np.ndarray]) -> None:
+        """Give each its memory back."""
+        for other, value in zip(self.others, state["others"], strict=True):
+            other.put(value)
+        for name in state.keys() - {"others"}:
+            getattr(self, name).put(state[name])
+        self.best.weights = list(best)
+
+
+LOWER = 0.5
+"""Factor on the learning rate each time the training goes back because of a bad step."""
+
+
+@dataclass(frozen=True)
+class Rollbacks:
+    """What bad steps have changed about a training."""
+
+    rate: float = 1.0
+    """Factor on the learning rate."""
+    returns: int = 0
+    """How often the training went back to a checkpoint."""
+
+    @classmethod
+    def of(cls, snapshot: Snapshot | None) -> "Rollbacks":
+        """Those a snapshot was taken under."""
+        return cls(**snapshot.state["terms"]) if snapshot else cls()
+
+    def lowered(self) -> "Rollbacks":
+        """Those after one more return."""
+        return Rollbacks(self.rate * LOWER, self.returns + 1)
+
+
+class TrainState:
+    """One phase under way: what a snapshot is taken of, and put into.
+
+    Args:
+        model: the whole model.
+        part: what is fitted of it, compiled.
+        optimizer: built.
+        metrics: those that `part` was compiled with.
+        crew: the callbacks with a memory.
+        terms: the optimiser was built under.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        part: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
+        metrics: Sequence[keras.metrics.Metric],
+        stateful: StatefulCallbacks,
+        rollbacks: Rollbacks,
+    ) -> None:
+        self.model, self.part, self.optimizer = model, part, optimizer
+        self.stateful, self.rollbacks = stateful, rollbacks
+        # The first of a compiled model's metrics tracks the loss.
+        self.metrics = [v for metric in (part.metrics[0], *metrics) for v in metric.variables]
+
+    def take(self, at: Step, logs: Mapping[str, float]) -> Snapshot:
+        """Copy everything; `logs` are the last step's."""
+        if runtime.backend() == "jax":  # which keeps what it trains outside the variables during an epoch
+            self.part.jax_state_sync()
+        arrays = {
+            "model": _values(self.model.variables),
+            "optimizer": _values(self.optimizer.variables),
+            "metrics": _values(self.metrics),
+            "best": self.stateful.best.weights,
+        }
+        state = {
+            **self.stateful.state(),
+            "logs": {name: float(value) for name, value in logs.items()},
+            "terms": asdict(self.rollbacks),
+            "versions": runtime.versions(),
+        }
+        return Snapshot(at, arrays, state)
+
+    def put(self, snapshot: Snapshot, fresh_optimizer: bool = False) -> None:
+        """Put everything back but the metrics, which an epoch's beginning would clear: see `put_metrics`.
+
+        With `fresh_optimizer` the optimiser stays as it is: that of a phase that begins a schedule.
+
+        Raises:
+            InputError: the snapshot is of another model or optimiser.
+        """
+        put(self.model, self.stateful, snapshot)
+        if not fresh_optimizer:
+            _assign(self.optimizer.variables, snapshot.arrays["optimizer"], "optimiser")
+
+    def put_metrics(self, snapshot: Snapshot) -> None:
+        """Put back what the epoch's metrics had counted."""
+        _assign(self.metrics, snapshot.arrays["metrics"], "metrics")
+
+
+def put(model: keras.Model, stateful: StatefulCallbacks, snapshot: Snapshot) -> None:
+    """Put back the model, with the states of its dropout's generators, and what the callbacks remember.
+
+    Raises:
+        InputError: the snapshot is of another model.
+    """
+    # `variables` has the seeds of dropout and stochastic depth, which `weights` leaves out.
+    _assign(model.variables, snapshot.arrays["model"], "model")
+    stateful.put({name: snapshot.state[name] for name in stateful.state()}, snapshot.arrays["best"])
+
+
+def _values(variables: Iterable[Any]) -> list[np.ndarray]:
+    return [np.asarray(keras.ops.convert_to_numpy(variable)) for variable in variables]
+
+
+def _assign(variables: Sequence[Any], values: Sequence[np.ndarray], what: str) -> None:
+    have = [tuple(variable.shape) for variable in variables]
+    got = [value.shape for value in values]
+    if have != got:
+        raise InputError(
+            f"the checkpoint's {what} has {len(got)} variables of other shapes than the {len(have)} of this "
+            "program's: it was saved by another version; --restart begins anew"
+        )
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
