@@ -108,6 +108,6 @@ def _extremes(
         for row in chosen:
             pixels = show(measured.ids[row])
             if pixels is not None:
-                tiles.append((measured.ids[row], f"{name} {scores[place]:.3f}", data_uri(pixels)))
+                tiles.append((measured.ids[row], f"{name} {scores[row]:.3f}", data_uri(pixels)))
         rows.append((title, tiles))
     return rows

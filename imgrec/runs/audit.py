@@ -177,7 +177,7 @@ def _table(seen: Inspection) -> str:
         figures = [f"{value:.4f}" for value in held.scores[row]]
         table.writerow(
             [name, held.splits[row], held.labels[row], *figures, quality[row],
-             f"{hashes[place]:016x}", held.digests[row], " ".join(codes[name])]
+             f"{hashes[row]:016x}", held.digests[row], " ".join(codes[name])]
         )  # fmt: skip
     for name in sorted(seen.files - set(held.ids)):
         table.writerow([name, *[""] * 9, " ".join(codes[name])])

@@ -17,7 +17,7 @@ def preview(job: Job, out: Path) -> int:
     sheet = contact_sheet(*training_images(job, count))
     path = out.with_name(f"{out.name}.preview.png")
     write_file(path, lambda temporary: sheet.savefig(temporary, format="png"))
-    print(f"{count} training shown: {path}")
+    print(f"{count} training images: {path}")
     return 0
 
 

@@ -7,7 +7,7 @@ from pictures import picture
 from sklearn.metrics import roc_auc_score
 
 from imgrec.data.audit import gradients, suspects
-from imgrec.data.audit.compare import images
+from imgrec.data.audit.compare import image_facts
 from imgrec.data.audit.scores import THUMBNAIL_BYTES, measure, reduce
 from imgrec.data.sources.sample import load_sample
 
@@ -91,7 +91,7 @@ def test_gradient_histograms_point_across_edges():
 def flipped():
     """2,000 of the sample's test images, 5 % of their labels flipped: features, labels, digests, which."""
     source = load_sample()
-    held = images({"test": source.test}, source.classes, {})
+    held = image_facts({"test": source.test}, source.classes, {})
     draw = np.random.default_rng(0)
     labels = source.test.labels.astype(np.int64)
     chosen = draw.choice(len(labels), 100, replace=False)

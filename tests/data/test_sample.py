@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from imgrec.config import DataConfig
-from imgrec.data.sources.idx import read_idx
 from imgrec.data.sources import build_sample, sample
+from imgrec.data.sources.idx import read_idx
 from imgrec.data.sources.load import load_source
 from imgrec.errors import InputError
 

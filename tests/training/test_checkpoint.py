@@ -143,7 +143,7 @@ def test_a_full_disk_leaves_the_one_before(small_disk: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "every"),
+    ("text", "interval"),
     [
         ("25", Interval(steps=25)),
         ("10m", Interval(seconds=600)),

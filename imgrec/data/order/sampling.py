@@ -24,7 +24,7 @@ class Order:
     """An order of training, without end.
 
     size: images that an epoch shows.
-    index_at: (epoch, position in it), int64 `[...]` each, to `{"epoch", "index"}`, int64 `[...]`: the image and
+    index_at: (epoch, position in it), int64 `[...]`, to `{"epoch", "index"}`, int64 `[...]`: the image and
         how often its turn had come before. Augmentation draws from both, and no pair of them comes twice: an
         image that an epoch shows ten times is changed in ten ways.
     """
