@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from imgrec.bundle import write_text
+from imgrec.files import write_text
 
 Results = dict[str, dict[str, Any]]
 

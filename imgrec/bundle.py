@@ -13,10 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgrec.data.preprocess import Preprocess
 from imgrec.errors import InputError
-from imgrec.files import sha256_of
-from imgrec.files import write_file as write_file  # those who write into a run folder find all of it here
-from imgrec.files import write_json as write_json
-from imgrec.files import write_text as write_text
+from imgrec.files import sha256_of, write_json, write_text
 
 if TYPE_CHECKING:
     import keras

@@ -29,7 +29,7 @@ def run(config: Config, command: str = "imgrec") -> int:
         InputError: bad settings or data; `config.run.out` is then as it was.
         WorkerLost: another host of the training does not answer.
     """
-    from imgrec import bundle, runtime
+    from imgrec import bundle, files, runtime
     from imgrec.runs import resume
 
     out = Path(config.run.out)
@@ -61,7 +61,7 @@ def run(config: Config, command: str = "imgrec") -> int:
         return hand_over(job, folder, out)
     job = alone(job)
     print(f"\nbest epoch: {fitted.best_epoch}; measuring on {len(job.source.test):,} test images", flush=True)
-    bundle.write_file(folder / "model.keras", lambda path: job.model.save(path))
+    files.write_file(folder / "model.keras", lambda path: job.model.save(path))
     result = outcome.evaluate(job, folder)
     exported = export(job, folder, result.logits)
     outcome.write_results(job, folder, fitted, result, exported)

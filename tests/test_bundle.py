@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from imgrec import bundle
+from imgrec import bundle, files
 from imgrec.data.preprocess import Preprocess
 from imgrec.errors import InputError
 
 
 def write_run(out: Path, note: str = "first") -> None:
     folder = bundle.begin(out)
-    bundle.write_json(folder / "run.json", {"format": bundle.FORMAT, "note": note})
-    bundle.write_text(folder / "preprocess.json", Preprocess(size=(8, 8), colour="grey").to_json())
+    files.write_json(folder / "run.json", {"format": bundle.FORMAT, "note": note})
+    files.write_text(folder / "preprocess.json", Preprocess(size=(8, 8), colour="grey").to_json())
     bundle.write_labels(folder / "labels.txt", ("cat", "dog"))
-    bundle.write_text(folder / "model.keras", "weights")
+    files.write_text(folder / "model.keras", "weights")
     bundle.finish(folder, out)
 
 
@@ -32,7 +32,7 @@ def test_a_new_run_replaces_the_old_one_only_when_finished(tmp_path: Path) -> No
     out = tmp_path / "run"
     write_run(out)
     folder = bundle.begin(out)
-    bundle.write_json(folder / "run.json", {"format": bundle.FORMAT, "note": "second"})
+    files.write_json(folder / "run.json", {"format": bundle.FORMAT, "note": "second"})
     assert bundle.read(out).run["note"] == "first"
     write_run(out, "third")  # an unfinished folder is started over
     assert bundle.read(out).run["note"] == "third"
@@ -86,13 +86,13 @@ def test_a_folder_that_is_not_ours_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "metrics.json"
-    bundle.write_text(path, "old")
+    files.write_text(path, "old")
 
     def fail(temporary: Path) -> None:
         temporary.write_text("half")
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        bundle.write_file(path, fail)
+        files.write_file(path, fail)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imgrec.bundle import write_text
 from imgrec.evaluation.figures import curve, data_uri, heat_map, row_shares
 from imgrec.evaluation.page import number, percent, render
+from imgrec.files import write_text
 from imgrec.metrics.single_label import CALIBRATION_BINS, Mistake
 
 _TABLE_CLASSES = 20  # up to here a confusion matrix is a table with figures, above it a heat map

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, precision_recall_fscore_support
 
-from imgrec.bundle import write_text
 from imgrec.data.labels import SEPARATOR, equal, worded
+from imgrec.files import write_text
 from imgrec.metrics.single_label import Mistake, check_answers, printable, wilson_interval
 
 

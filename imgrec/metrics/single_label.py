@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score
 
-from imgrec.bundle import write_text
 from imgrec.data.class_counts import GROUPS, NOTEWORTHY, frequency_groups, ratio
 from imgrec.errors import InputError
+from imgrec.files import write_text
 
 CALIBRATION_BINS = 15
 """Equal-width confidence bins of the calibration error, as in Guo et al., 2017 (arXiv 1706.04599)."""

@@ -13,7 +13,7 @@ def lr_find(job: Job, out: Path) -> int:
     """Write `OUT.lr_find.png`, print the rate it suggests, return 0; the weights are as before."""
     from matplotlib.figure import Figure
 
-    from imgrec.bundle import write_file
+    from imgrec.files import write_file
     from imgrec.runs.objective import phases
     from imgrec.training.lr_find import sweep
 

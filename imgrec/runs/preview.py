@@ -10,8 +10,8 @@ from imgrec.runs.session import Job
 
 def preview(job: Job, out: Path) -> int:
     """Write `OUT.preview.png` with the first images of training, augmented and mixed; return 0."""
-    from imgrec.bundle import write_file
     from imgrec.data.augment.sheet import contact_sheet
+    from imgrec.files import write_file
 
     count = job.config.run.preview
     sheet = contact_sheet(*training_images(job, count))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from imgrec import bundle
+from imgrec import bundle, files
 from imgrec.runs.exporting import Exported
 from imgrec.runs.session import Job
 from imgrec.training.fit import Fitted
@@ -37,11 +37,11 @@ def write_inputs(job: Job, folder: Path) -> None:
         "versions": runtime.versions(),
         "data": {"name": job.source.name, "fingerprint": job.source.fingerprint, "images": counts},
     }
-    bundle.write_json(folder / "run.json", record)
+    files.write_json(folder / "run.json", record)
     findings = [finding.record() for finding in job.source.findings]
-    bundle.write_json(folder / "audit.json", {"policy": job.config.data.policy, "issues": findings})
+    files.write_json(folder / "audit.json", {"policy": job.config.data.policy, "issues": findings})
     for number in (folder, folder / "exports"):
-        bundle.write_text(number / "preprocess.json", job.preprocess.to_json())
+        files.write_text(number / "preprocess.json", job.preprocess.to_json())
         bundle.write_labels(number / "labels.txt", job.source.classes)
 
 
@@ -106,7 +106,7 @@ def write_results(job: Job, folder: Path, fitted: Fitted, result: Result, export
     best = fitted.history[fitted.best_epoch - 1]
     scores = {name[4:]: value for name, value in best.items() if name.startswith("val_")}
     validation = {"epoch": fitted.best_epoch, **scores}
-    bundle.write_json(
+    files.write_json(
         folder / "metrics.json",
         {
             "test": result.metrics,

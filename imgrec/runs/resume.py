@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imgrec import bundle
+from imgrec import bundle, files
 from imgrec.config import Config
 from imgrec.errors import InputError
 
@@ -90,7 +90,7 @@ def take_up(job: "Job", before: Unfinished) -> Path:
     if moved:
         print(f"note: the run began elsewhere ({', '.join(moved)}): it goes on, but not bit for bit")
     resumed = [*before.run.get("resumed", []), {"versions": versions, "machine": job.machine}]
-    bundle.write_json(before.folder / "run.json", {**before.run, "resumed": resumed})
+    files.write_json(before.folder / "run.json", {**before.run, "resumed": resumed})
     return before.folder
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from imgrec.bundle import write_text
+from imgrec.files import write_text
 
 
 class Progress(keras.callbacks.Callback):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import yaml
 
-from imgrec import bundle
+from imgrec import bundle, files
 
 
 def accuracy(rate: float) -> float:
@@ -35,15 +35,15 @@ def main() -> int:
     for epoch in range(1, settings["epochs"] + 1):
         time.sleep(float(os.environ.get("STUB_SECONDS", "0")))
         rows = [f"{e},{best * e / settings['epochs']}" for e in range(1, epoch + 1)]
-        bundle.write_text(folder / "history.csv", "\n".join(["epoch,val_accuracy", *rows]) + "\n")
+        files.write_text(folder / "history.csv", "\n".join(["epoch,val_accuracy", *rows]) + "\n")
     test = {
         "accuracy": best - 0.01,
         "per_class": [{"recall": best, "support": 1}, {"recall": 0, "support": 0}],
     }
     metrics = {"test": test, "exports": {"failures": []}}
     metrics["validation"] = {"epoch": settings["epochs"], "accuracy": best, "loss": 1 - best}
-    bundle.write_json(folder / "metrics.json", metrics)
-    bundle.write_json(
+    files.write_json(folder / "metrics.json", metrics)
+    files.write_json(
         folder / "run.json", {"format": bundle.FORMAT, "config": {"data": {"fold": settings["fold"]}}}
     )
     for name in ("model.keras", "labels.txt"):

@@ -103,8 +103,8 @@ def test_a_killed_command_leaves_no_training_behind_and_goes_on(
 ) -> None:
     out, log = tmp_path / "folds", tmp_path / "folds" / "fold-2.log"
     words = ["--folds", "2", "--epochs", "3", "--out", str(out)]
-    code = "import sys; from imgrec.runs import child; from pipelines import crossval; child.TRAINER = 'stub_trainer'\n"
-    code += "from pipelines.cli import guarded; guarded(lambda: crossval.main(sys.argv[1:]))"
+    code = "import sys; from imgrec.runs import child; child.TRAINER = 'stub_trainer'\n"
+    code += "from pipelines import crossval, cli; cli.guarded(lambda: crossval.main(sys.argv[1:]))"
     for how, exit_code in ((signal.SIGKILL, -9), (signal.SIGTERM, 143)):
         seen = len(starts(log)) if log.exists() else 0
         slow = {**os.environ, "STUB_SECONDS": "0.05" if not seen else "60"}

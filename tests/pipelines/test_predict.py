@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from imgrec import bundle
+from imgrec import bundle, files
 from imgrec.data.preprocess import Preprocess
 from imgrec.errors import InputError
 from pipelines import predict
@@ -33,7 +33,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     folder = tmp_path_factory.mktemp("exports")
     (folder / "model.tflite").write_bytes(converter.convert())
-    bundle.write_text(folder / "preprocess.json", PREPROCESS.to_json())
+    files.write_text(folder / "preprocess.json", PREPROCESS.to_json())
     bundle.write_labels(folder / "labels.txt", LABELS)
     return folder / "model.tflite"
 

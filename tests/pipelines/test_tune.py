@@ -213,8 +213,8 @@ def test_a_killed_search_goes_on(
 ) -> None:
     """By SIGKILL in its first trial and by SIGTERM in the one that takes its place."""
     words, folder = words_of(tmp_path, 3), tmp_path / "search" / "trials"
-    code = "import sys; from imgrec.runs import child; from pipelines import tune; child.TRAINER = 'stub_trainer'\n"
-    code += "from pipelines.cli import guarded; guarded(lambda: tune.main(sys.argv[1:]))"
+    code = "import sys; from imgrec.runs import child; child.TRAINER = 'stub_trainer'\n"
+    code += "from pipelines import tune, cli; cli.guarded(lambda: tune.main(sys.argv[1:]))"
     for how, exit_code, log in (
         (signal.SIGKILL, -9, folder / "0000.log"),
         (signal.SIGTERM, 143, folder / "0001.log"),

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from imgrec import bundle
+from imgrec import bundle, files
 from imgrec.data.preprocess import Preprocess
 from imgrec.errors import InputError
 from imgrec.serving.predictor import Predictor, softmax
@@ -53,7 +53,7 @@ def tflite() -> bytes:
 def write_companions(
     folder: Path, preprocess: Preprocess = PREPROCESS, labels: tuple[str, ...] = LABELS
 ) -> None:
-    bundle.write_text(folder / "preprocess.json", preprocess.to_json())
+    files.write_text(folder / "preprocess.json", preprocess.to_json())
     bundle.write_labels(folder / "labels.txt", labels)
 
 
@@ -71,8 +71,8 @@ def run_folder(tmp_path: Path, tflite: bytes) -> Path:
     """A run folder with an export; its model.keras is no model, nobody may open it."""
     out = tmp_path / "run"
     folder = bundle.begin(out)
-    bundle.write_json(folder / "run.json", {"format": bundle.FORMAT})
-    bundle.write_text(folder / "model.keras", "unread")
+    files.write_json(folder / "run.json", {"format": bundle.FORMAT})
+    files.write_text(folder / "model.keras", "unread")
     write_companions(folder)
     write_companions(folder / "exports")
     (folder / "exports" / "float32.tflite").write_bytes(tflite)
@@ -137,8 +137,8 @@ def test_a_run_folder_runs_its_keras_model(tmp_path: Path) -> None:
     model = build_model("lenet5", input_shape=preprocess.shape, num_classes=3)
     record = {"name": "lenet5", "input_shape": list(preprocess.shape), "num_classes": 3, "options": {}}
     folder = bundle.begin(tmp_path / "run")
-    bundle.write_json(folder / "run.json", {"format": bundle.FORMAT, "model": record})
-    bundle.write_file(folder / "model.keras", lambda path: model.save(path))
+    files.write_json(folder / "run.json", {"format": bundle.FORMAT, "model": record})
+    files.write_file(folder / "model.keras", lambda path: model.save(path))
     write_companions(folder, preprocess)
     bundle.finish(folder, tmp_path / "run")
     images = np.random.default_rng(1).integers(0, 256, (40, 28, 28, 1), np.uint8)
