@@ -32,9 +32,6 @@ class Preprocess:
        bars with `fill`; `stretch`: both sides on their own. An image of the right size is untouched.
 
     `max_pixels` refuses larger images before they are decoded.
-
-    `labels` says how the model's logits are read: `one` class an image (softmax), or `several` (a sigmoid
-    each). It stands here because this description goes wherever the model goes.
     """
 
     size: tuple[int, int]
@@ -49,7 +46,6 @@ class Preprocess:
     idct: Literal["accurate"] = "accurate"
     exif_orientation: Literal["applied"] = "applied"
     adapt: str = "none"
-    labels: Literal["one", "several"] = "one"
     format: int = 1
 
     def __post_init__(self) -> None:
@@ -60,7 +56,6 @@ class Preprocess:
             ("decoder", self.decoder, ("opencv",)),
             ("idct", self.idct, ("accurate",)),
             ("exif_orientation", self.exif_orientation, ("applied",)),
-            ("labels", self.labels, ("one", "several")),
             ("format", self.format, (1,)),
         ):
             if value not in allowed:
@@ -171,6 +166,7 @@ class Preprocess:
         try:
             values: dict[str, Any] = json.loads(text)
             values["size"] = tuple(values["size"])
+            values.pop("labels", None)  # which task.json says since there are tasks
             return cls(**values)
         except InputError:
             raise

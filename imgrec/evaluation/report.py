@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgrec.evaluation.figures import curve, data_uri, heat_map, row_shares
-from imgrec.evaluation.page import number, percent, render
+from imgrec.evaluation.page import render
 from imgrec.files import write_text
 from imgrec.metrics.single_label import CALIBRATION_BINS, Mistake
+from imgrec.metrics.wording import number, percent
 
 _TABLE_CLASSES = 20  # up to here a confusion matrix is a table with figures, above it a heat map
 _OPEN_ROWS = 25  # longer tables show this many rows, the others on request

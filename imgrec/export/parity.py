@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from imgrec.data.labels import decide, equal
+from imgrec.data.sources.labels import decide, equal
 
 MIN_AGREEMENT = 0.98
 MAX_ACCURACY_LOSS = 0.01

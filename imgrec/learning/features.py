@@ -17,11 +17,11 @@ import tensorflow as tf
 
 from imgrec import runtime
 from imgrec.data.augment.batch import Example, flipped
-from imgrec.data.labels import targets
 from imgrec.data.order.sampling import order_of
 from imgrec.data.pipeline import as_targets, evaluation_dataset, training_order
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources.dataset import Split
+from imgrec.data.sources.labels import targets
 from imgrec.files import cache_folder, write_file
 
 EXTRACTION_BATCH = 32

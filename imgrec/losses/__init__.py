@@ -9,7 +9,7 @@ from imgrec.losses.embedding import SupervisedContrastive, Triplet
 from imgrec.losses.focal import BinaryFocal, CategoricalFocal
 from imgrec.registry import build
 
-__all__ = ["BINARY", "EMBEDDING_LOSSES", "LOSSES", "build_embedding_loss", "build_loss"]
+__all__ = ["BINARY", "EMBEDDING_LOSSES", "LOSSES", "build_embedding_loss", "build_loss", "is_binary"]
 
 
 def _cross_entropy(label_smoothing: float) -> keras.losses.Loss:
@@ -35,6 +35,12 @@ adjustment are put around it (`losses.balance`).
 
 BINARY = frozenset({"binary_cross_entropy", "binary_focal"})
 """Those of `LOSSES` that take every class by itself, by a sigmoid; the others compare by a softmax."""
+
+
+def is_binary(spec: str) -> bool:
+    """Whether `spec` names a loss that takes every class by itself, such as `binary_focal(gamma=1)`."""
+    return spec.partition("(")[0] in BINARY
+
 
 EMBEDDING_LOSSES: dict[str, Callable[..., keras.losses.Loss]] = {
     "triplet": Triplet,

@@ -1,26 +1,17 @@
-"""Figures where an image may have several labels: the same functions as `metrics`, from logits and 0 or 1.
+"""Figures of multi-label answers: the same functions as `single_label`, from logits and 0 or 1.
 
 A label is said of an image where its probability, by a sigmoid, is above a half.
 """
 
-import csv
-import io
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, precision_recall_fscore_support
 
-from imgrec.data.labels import SEPARATOR, equal, worded
-from imgrec.files import write_text
-from imgrec.metrics.single_label import Mistake, check_answers, printable, wilson_interval
-
-
-def sigmoid(logits: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return the probability of each label, computed in float64 without overflow."""
-    return 0.5 * (1 + np.tanh(0.5 * logits.astype(np.float64)))
+from imgrec.data.sources.labels import SEPARATOR, worded
+from imgrec.metrics.answers import Mistake, check_answers, printable, sigmoid, wilson_interval
 
 
 def summarize(
@@ -48,7 +39,7 @@ def summarize(
     """
     check_answers(logits, labels, classes)
     truth, said = labels > 0.5, logits > 0
-    right = int(equal(said, truth).sum())
+    right = int((said == truth).all(axis=1).sum())
     rows = _per_class(truth, said, logits, classes)
     present = [row for row in rows if row["support"]]
     micro = precision_recall_fscore_support(truth, said, average="micro", zero_division=0)
@@ -127,27 +118,22 @@ def confident_mistakes(
     ]
 
 
-def write_predictions(
-    path: Path | str,
-    ids: Sequence[str],
-    labels: NDArray[np.floating],
-    logits: NDArray[np.floating],
-    classes: Sequence[str],
-) -> None:
-    """Write one row an image: id, labels, predicted, correct (0/1: all of them), probabilities.
+def predictions(
+    ids: Sequence[str], labels: NDArray[np.floating], logits: NDArray[np.floating], classes: Sequence[str]
+) -> list[list[Any]]:
+    """Return a header and one row an image: id, labels, predicted, correct (0/1: all of them), probabilities.
 
-    Several labels are joined by `|`; so are the probabilities, in the order of the classes.
+    Labels are joined by `|`; so are the probabilities, in the order of the classes.
 
     Raises:
         InputError: as `summarize`, or `ids` of another length.
     """
     check_answers(logits, labels, classes, ids)
     truth, said = labels > 0.5, logits > 0
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["id", "labels", "predicted", "correct", "probabilities"])
-    columns = worded(truth, classes), worded(said, classes), equal(truth, said), sigmoid(logits)
-    for name, label, guess, right, row in zip(ids, *columns, strict=True):
+    rows: list[list[Any]] = [["id", "labels", "predicted", "correct", "probabilities"]]
+    right = (truth == said).all(axis=1)
+    columns = worded(truth, classes), worded(said, classes), right, sigmoid(logits)
+    for name, label, guess, hit, row in zip(ids, *columns, strict=True):
         shares = SEPARATOR.join(f"{share:.6f}" for share in row)
-        writer.writerow([printable(name), label, guess, int(right), shares])
-    write_text(Path(path), text.getvalue())
+        rows.append([printable(name), label, guess, int(hit), shares])
+    return rows

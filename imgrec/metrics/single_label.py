@@ -1,11 +1,6 @@
-"""Figures from logits and labels: accuracy and its uncertainty, per class, calibration, mistakes."""
+"""Figures of single-label answers: accuracy and its uncertainty, per class, calibration, mistakes."""
 
-import csv
-import io
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,35 +8,10 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score
 
 from imgrec.data.class_counts import GROUPS, NOTEWORTHY, frequency_groups, ratio
-from imgrec.errors import InputError
-from imgrec.files import write_text
+from imgrec.metrics.answers import Mistake, check_answers, printable, softmax, wilson_interval
 
 CALIBRATION_BINS = 15
 """Equal-width confidence bins of the calibration error, as in Guo et al., 2017 (arXiv 1706.04599)."""
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """One wrongly recognised image: where it stands, what it is, what the model said and how surely."""
-
-    index: int
-    id: str
-    label: str
-    predicted: str
-    probability: float
-    label_probability: float
-
-
-def printable(name: str) -> str:
-    """Return `name` fit for UTF-8: bytes of a file name that are no text become `\\udc…` escapes."""
-    return name.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return the probabilities of `logits` [N, C], computed in float64 without overflow."""
-    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    exponentials = np.exp(shifted)
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
 def summarize(
@@ -147,15 +117,6 @@ def auc(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float | No
     return float(roc_auc_score(labels, logits[:, 1].astype(np.float64) - logits[:, 0]))
 
 
-def wilson_interval(successes: int, trials: int, z: float = 1.959964) -> list[float]:
-    """Return the Wilson score interval `[low, high]` of a proportion (Wilson, 1927); z 1.96 is 95 %."""
-    share = successes / trials
-    scale = 1 + z**2 / trials
-    centre = (share + z**2 / (2 * trials)) / scale
-    half = z / scale * math.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
-    return [max(0.0, centre - half), min(1.0, centre + half)]
-
-
 def calibration_error(
     probabilities: NDArray[np.floating], labels: NDArray[np.integer], bins: int = CALIBRATION_BINS
 ) -> float:
@@ -202,16 +163,10 @@ def confident_mistakes(
     ]
 
 
-def write_predictions(
-    path: Path | str,
-    ids: Sequence[str],
-    labels: NDArray[np.integer],
-    logits: NDArray[np.floating],
-    classes: Sequence[str],
-) -> None:
-    """Write one row an image: id, label, predicted, correct (0/1), probability, label_probability.
-
-    The file is written under a temporary name and renamed, so that it is whole or absent.
+def predictions(
+    ids: Sequence[str], labels: NDArray[np.integer], logits: NDArray[np.floating], classes: Sequence[str]
+) -> list[list[Any]]:
+    """Return a header and one row an image: id, label, predicted, correct (0/1), probability of both.
 
     Raises:
         InputError: as `summarize`, or `ids` of another length.
@@ -219,13 +174,11 @@ def write_predictions(
     check_answers(logits, labels, classes, ids)
     probabilities = softmax(logits)
     predicted = logits.argmax(axis=1)
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["id", "label", "predicted", "correct", "probability", "label_probability"])
+    rows: list[list[Any]] = [["id", "label", "predicted", "correct", "probability", "label_probability"]]
     for name, label, guess, row in zip(ids, labels, predicted, probabilities, strict=True):
         shares = f"{row[guess]:.6f}", f"{row[label]:.6f}"
-        writer.writerow([printable(name), classes[label], classes[guess], int(guess == label), *shares])
-    write_text(Path(path), text.getvalue())
+        rows.append([printable(name), classes[label], classes[guess], int(guess == label), *shares])
+    return rows
 
 
 def _ranks(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> NDArray[np.integer]:
@@ -264,30 +217,3 @@ def _per_class(
     present_rows = [row for row in rows if row["support"]]
     macro = [float(np.mean([row[key] for row in present_rows])) for key in ("precision", "recall", "f1")]
     return rows, macro
-
-
-def check_answers(
-    logits: NDArray[np.floating],
-    labels: NDArray[Any],
-    classes: Sequence[str],
-    ids: Sequence[str] | None = None,
-) -> None:
-    """Raise InputError unless the four describe the same images and classes."""
-    if logits.ndim != 2 or logits.shape != (len(labels), len(classes)) or not len(labels):
-        raise InputError(
-            f"logits of shape {logits.shape} for {len(labels)} labels and {len(classes)} classes: "
-            "expected [images, classes] with at least one image"
-        )
-    if ids is not None and len(ids) != len(labels):
-        raise InputError(f"{len(ids)} ids for {len(labels)} labels: expected one id an image")
-    if np.min(labels) < 0 or np.max(labels) >= len(classes):
-        raise InputError(
-            f"labels from {np.min(labels)} to {np.max(labels)}: expected 0 to {len(classes) - 1}, "
-            f"one for each of the {len(classes)} classes"
-        )
-    broken = int((~np.isfinite(logits)).any(axis=1).sum())
-    if broken:
-        raise InputError(
-            f"the model's answers for {broken} of {len(labels)} images are not finite numbers: "
-            "the training diverged; lower --learning-rate or use --precision float32"
-        )

@@ -80,8 +80,8 @@ def _judge_steps(job: Job, logits: np.ndarray) -> dict[str, Any] | None:
     """Compare the answers with the model's own on the same images without adaptive steps."""
     if not job.preprocess.adapts:
         return None
-    from imgrec.data.labels import decide, equal
     from imgrec.data.pipeline import evaluation_dataset
+    from imgrec.data.sources.labels import decide, equal
     from imgrec.data.triggered import triggered
     from imgrec.evaluation import adaptation
 

@@ -12,8 +12,7 @@ from imgrec import runtime
 from imgrec.config import OptimConfig
 from imgrec.errors import InputError
 from imgrec.losses import build_loss
-from imgrec.metrics.balanced_accuracy import BalancedAccuracy
-from imgrec.metrics.multi_label_keras import ExactMatch, MicroF1
+from imgrec.metrics.epoch import BalancedAccuracy, ExactMatch, MicroF1
 from imgrec.training.callbacks import BestWeights, HistoryWriter, Progress
 from imgrec.training.checkpointing.callback import CheckpointCallback, CheckpointPolicy, StepCounter
 from imgrec.training.checkpointing.interruption import Interruption

@@ -6,9 +6,9 @@ from pictures import picture
 from PIL import Image
 
 from imgrec.config import DataConfig
-from imgrec.data.labels import decide, equal, targets, worded
 from imgrec.data.sources.csv_file import list_csv
 from imgrec.data.sources.dataset import Split
+from imgrec.data.sources.labels import decide, equal, targets, worded
 from imgrec.data.sources.load import load_source
 from imgrec.data.sources.long_tail import long_tailed
 from imgrec.data.sources.splits import divide

@@ -9,8 +9,8 @@ import pytest
 from sklearn import metrics as reference
 
 from imgrec.errors import InputError
+from imgrec.metrics.epoch import ExactMatch, MicroF1
 from imgrec.metrics.multi_label import confident_mistakes, sigmoid, summarize, write_predictions
-from imgrec.metrics.multi_label_keras import ExactMatch, MicroF1
 
 CLASSES = ("cat", "dog", "fog", "ghost")
 

@@ -14,7 +14,7 @@ from imgrec.data.sources.dataset import Split
 from imgrec.learning.auxiliary_loss import EmbeddingSupervised
 from imgrec.losses import build_embedding_loss
 from imgrec.losses.embedding import unit_length
-from imgrec.metrics.balanced_accuracy import BalancedAccuracy
+from imgrec.metrics.epoch import BalancedAccuracy
 from imgrec.models import build_model
 from imgrec.training.fit import Phase, fit_phases
 

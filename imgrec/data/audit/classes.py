@@ -24,7 +24,7 @@ def check_classes(listing: Listing, usable: set[int]) -> list[Finding]:
         for label in labels:
             findings += _check(listing, part, label, counts[part, label])
         for label in listing.trained:
-            if label not in labels and not listing.several:
+            if label not in labels and not listing.multi_label:
                 code, detail = "class_missing_from_split", f"{part} has no image of class {label!r}"
                 findings.append(Finding(listing.class_id(part, label), code, detail))
     return findings
@@ -52,7 +52,7 @@ def _check(listing: Listing, part: str, label: str, count: int) -> list[Finding]
         return [Finding(name, code, f"class {label!r} has no usable images in {part}")]
     # Training makes the splits that are not given out of this one.
     parts = 4 - len(listing.classes)
-    if part == "train" and count < parts and not listing.several:
+    if part == "train" and count < parts and not listing.multi_label:
         detail = f"class {label!r} has {count} of at least {parts} images, one for each split"
         return [Finding(name, "too_few", detail)]
     if part == "train" and count < TINY:

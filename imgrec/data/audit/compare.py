@@ -13,8 +13,8 @@ from imgrec.data.audit.examine import Examined
 from imgrec.data.audit.findings import Finding, printable
 from imgrec.data.audit.neighbours import THRESHOLDS
 from imgrec.data.audit.scores import THUMBNAIL_BYTES, Scores, measure
-from imgrec.data.labels import worded
 from imgrec.data.sources.dataset import Source, Split
+from imgrec.data.sources.labels import worded
 
 _LEAKS = ("duplicate_across_splits", "near_duplicate_across_splits", "two_labels")
 

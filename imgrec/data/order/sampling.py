@@ -33,19 +33,19 @@ class Order:
     index_at: Callable[[Any, Any], dict[str, Any]]
 
 
-def order_of(labels: np.ndarray, num_classes: int, sampling: str, seed: int) -> Order:
+def order_of(labels: np.ndarray, sampling: str, seed: int) -> Order:
     """Return the order of a split with `labels` int `[N]` under `sampling`, one of `SAMPLINGS`.
 
     Raises:
-        InputError: an unknown sampling, a class without images, or images with several labels.
+        InputError: an unknown sampling, a class without images, or labels that are not one class an image.
     """
     quotas = lookup(SAMPLINGS, sampling, "sampling")
     if quotas is natural:
         size = len(labels)
         return Order(size, lambda epoch, spot: {"epoch": epoch, "index": permuted(seed, spot, epoch, size)})
-    if labels.ndim != 1:
-        raise InputError(f"sampling {sampling!r} needs one class an image, and these have several labels")
-    counts = np.bincount(labels, minlength=num_classes)
+    if labels.ndim != 1 or labels.dtype.kind == "f":
+        raise InputError(f"sampling {sampling!r}: expected one class an image, and these labels are others")
+    counts = np.bincount(labels)
     if not counts.all():
         raise InputError(f"sampling {sampling!r}: class {int(counts.argmin())} has no training image")
     return _by_class(labels, counts, quotas(counts), seed)

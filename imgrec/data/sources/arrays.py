@@ -27,7 +27,8 @@ def load_npz(file: str) -> tuple[dict[str, Split], tuple[str, ...]]:
 
     Arrays: `x_train, y_train, x_test, y_test[, x_val, y_val]` (or `train_images, train_labels`…), or
     `x, y`, or `images, labels`; images uint8 `[N, H, W]` or `[N, H, W, 1|3]`, labels integers or
-    strings `[N]` or `[N, 1]`. With integer labels an array `classes` of strings may name them.
+    strings `[N]` or `[N, 1]`; or floats, which are values and not classes.
+    With integer labels an array `classes` of strings may name them.
 
     Raises:
         InputError: no such file, no such arrays, or arrays of another kind.
@@ -116,7 +117,10 @@ def from_arrays(
     """
     images = {part: _images(x, f"{source}: {part}") for part, (x, _) in arrays.items()}
     raw = {part: _labels(y, len(images[part]), f"{source}: {part}") for part, (_, y) in arrays.items()}
-    found = np.unique(np.concatenate(list(raw.values())))
+    held = np.concatenate(list(raw.values()))
+    if held.dtype.kind == "f":
+        return _valued(images, raw, names or ("value",), source)
+    found = np.unique(held)
     if names is not None and found.dtype.kind in "iu":
         if found.min() < 0 or found.max() >= len(names):
             raise InputError(f"{source}: labels {found.min()} to {found.max()}, but {len(names)} class names")
@@ -125,14 +129,25 @@ def from_arrays(
         names if names is not None and len(names) == len(found) else tuple(str(label) for label in found)
     )
     splits = {
-        part: Split(
-            ids=tuple(f"{part}-{index:05d}" for index in range(len(images[part]))),
-            labels=np.searchsorted(found, raw[part]).astype(np.int32),
-            images=images[part],
-        )
-        for part in arrays
+        part: Split(_ids(part, held), np.searchsorted(found, raw[part]).astype(np.int32), held)
+        for part, held in images.items()
     }
     return splits, classes
+
+
+def _ids(part: str, images: np.ndarray) -> tuple[str, ...]:
+    return tuple(f"{part}-{index:05d}" for index in range(len(images)))
+
+
+def _valued(
+    images: dict[str, np.ndarray], values: dict[str, np.ndarray], names: tuple[str, ...], source: str
+) -> tuple[dict[str, Split], tuple[str, ...]]:
+    """Splits whose labels are numbers, one an image, under one name."""
+    if len(names) != 1 or not all(np.isfinite(held).all() for held in values.values()):
+        raise InputError(f"{source}: labels are numbers; expected finite ones, and one name in classes")
+    return {
+        part: Split(_ids(part, held), values[part].astype(np.float32), held) for part, held in images.items()
+    }, names
 
 
 def _images(x: np.ndarray, what: str) -> np.ndarray:
@@ -147,9 +162,9 @@ def _images(x: np.ndarray, what: str) -> np.ndarray:
 
 def _labels(y: np.ndarray, count: int, what: str) -> np.ndarray:
     y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
-    if y.ndim != 1 or y.dtype.kind not in "iuU":
+    if y.ndim != 1 or y.dtype.kind not in "iuUf":
         raise InputError(
-            f"{what} labels are {y.dtype} {list(y.shape)}, expected one integer or string an image"
+            f"{what} labels are {y.dtype} {list(y.shape)}, expected one integer, string or number an image"
         )
     if len(y) != count:
         raise InputError(f"{what} has {count} images but {len(y)} labels")

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from imgrec.data.header import SUPPORTED
-from imgrec.data.labels import SEPARATOR
 from imgrec.data.sources.folder import SPLIT_NAMES, Entry, Listing
+from imgrec.data.sources.labels import SEPARATOR
 from imgrec.errors import InputError
 
 Row = tuple[int, dict[str, str]]
@@ -35,7 +35,7 @@ def list_csv(file: str) -> Listing:
     columns, rows = _read(path, f"csv:{file}")
     if not rows:
         raise InputError(f"csv:{file}: no rows below the header; expected one for each image")
-    several, classes, labels = _labels(columns, rows, f"csv:{file}")
+    multi_label, classes, labels = _labels(columns, rows, f"csv:{file}")
     entries, lines = [], dict[str, int]()
     for (line, row), held in zip(rows, labels, strict=True):
         name = _name(row["path"], f"csv:{file}, line {line}")
@@ -47,10 +47,10 @@ def list_csv(file: str) -> Listing:
         lines[name] = line
         part = _part(row.get("split", "train"), f"csv:{file}, line {line}")
         entries.append(Entry(name, str(path.parent / name), part, held, line))
-    return _listing(path, entries, several, classes)
+    return _listing(path, entries, multi_label, classes)
 
 
-def _listing(path: Path, entries: Sequence[Entry], several: bool, classes: tuple[str, ...]) -> Listing:
+def _listing(path: Path, entries: Sequence[Entry], multi_label: bool, classes: tuple[str, ...]) -> Listing:
     """Put the splits in order, train first among them."""
     parts = [part for part in ("test", "train", "val") if any(entry.part == part for entry in entries)]
     if "train" not in parts:
@@ -59,11 +59,19 @@ def _listing(path: Path, entries: Sequence[Entry], several: bool, classes: tuple
         part: {label for entry in entries if entry.part == part for label in entry.labels} for part in parts
     }
     in_order = {part: tuple(name for name in classes if name in held[part]) for part in parts}
-    if several:
+    if multi_label:
         in_order["train"] = classes
     ordered = tuple(sorted(entries, key=lambda entry: parts.index(entry.part)))
     return Listing(
-        path.parent, dict.fromkeys(parts, ""), in_order, ordered, (), (), 0, several=several, origin=path
+        path.parent,
+        dict.fromkeys(parts, ""),
+        in_order,
+        ordered,
+        (),
+        (),
+        0,
+        multi_label=multi_label,
+        origin=path,
     )
 
 
@@ -119,13 +127,13 @@ def _labels(
     if not named:
         return True, tuple(others), [_marked(row, others, f"{what}, line {line}") for line, row in rows]
     cells = [row[named[0]] for _, row in rows]
-    several = named == ["labels"] or any(SEPARATOR in cell for cell in cells)
-    if not several and "" in cells:
+    multi_label = named == ["labels"] or any(SEPARATOR in cell for cell in cells)
+    if not multi_label and "" in cells:
         raise InputError(
             f"{what}, line {rows[cells.index('')][0]}: no label; fill it in or take the line out"
         )
     held = [tuple(dict.fromkeys(filter(None, map(str.strip, cell.split(SEPARATOR))))) for cell in cells]
-    return several, tuple(sorted({label for labels in held for label in labels})), held
+    return multi_label, tuple(sorted({label for labels in held for label in labels})), held
 
 
 def _marked(row: Mapping[str, str], classes: Sequence[str], where: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from imgrec.data.audit.findings import Finding
+from imgrec.data.sources.labels import LabelKind, kind_of
 
 NONE: Mapping[str, str] = MappingProxyType({})
 Colour = Literal["grey", "rgb"]
@@ -19,8 +20,7 @@ class Split:
     """Images of one purpose, in a fixed order; exactly one of `images` and `paths` is set.
 
     ids: stable names (an index in the original set, or a path below the root), `[N]`.
-    labels: int32 `[N]`, positions in `Source.classes`; or, several an image, 0 or 1 in float32
-        `[N, num_classes]`.
+    labels: int32 `[N]`, indices into `Source.classes`, or of another kind: see `labels.py`.
     images: uint8 `[N, H, W, C]`, C = 1 or 3, or None.
     paths: files to decode, `[N]`, or None.
     """
@@ -50,14 +50,16 @@ class Split:
         )
 
     @property
-    def several(self) -> bool:
-        """Whether an image may have several labels, or none."""
-        return self.labels.ndim == 2
+    def kind(self) -> LabelKind:
+        """What kind of labels the images have."""
+        return kind_of(self.labels)
 
     def counts(self, num_classes: int) -> np.ndarray:
-        """Return the number of examples of each class, int64 `[num_classes]`; one may count for several."""
-        if self.several:
+        """Return the examples of each class, int64 `[num_classes]`; one may count for many."""
+        if self.kind == "classes":
             return self.labels.sum(axis=0).astype(np.int64)
+        if self.kind == "value":
+            return np.array([len(self)])
         return np.bincount(self.labels, minlength=num_classes)
 
 
@@ -88,11 +90,6 @@ class Source:
     held_out: Split | None = None
 
     @property
-    def several(self) -> bool:
-        """Whether an image may have several labels."""
-        return self.train.several
-
-    @property
     def splits(self) -> dict[str, Split]:
         """The three splits by name."""
         return {"train": self.train, "val": self.val, "test": self.test}
@@ -107,7 +104,7 @@ def fingerprint(classes: Iterable[str], splits: Iterable[Split], digests: Mappin
     total = hashlib.sha256("\n".join(classes).encode())
     for split in splits:
         total.update("\n".join(split.ids).encode("utf-8", "surrogateescape"))
-        total.update(split.labels.astype("<i4").tobytes())
+        total.update(split.labels.astype("<f4" if split.kind == "value" else "<i4").tobytes())
         if split.images is not None:
             total.update(repr(split.images.shape).encode())
             total.update(np.ascontiguousarray(split.images).data if len(split) else b"")

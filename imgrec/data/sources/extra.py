@@ -79,8 +79,10 @@ def _labelled(split: Split, folders: tuple[str, ...], source: Source, name: str)
     known = {label: number for number, label in enumerate(source.classes)}
     kind = f"class in --extra-data {name}, which must be one of the data's"
     numbers = [lookup(known, _class_name(folder, known), kind) for folder in folders]
+    if source.train.kind == "value":
+        raise InputError(f"--extra-data {name}: class folders cannot say values; leave it out")
     labels = np.array(numbers, np.int32)[split.labels]
-    if source.train.labels.ndim == 2:
+    if source.train.kind != "class":
         labels = np.eye(len(known), dtype=source.train.labels.dtype)[labels]
     ids = tuple(MARK + name for name in split.ids)
     return Split(ids, labels.astype(source.train.labels.dtype), split.images, split.paths)

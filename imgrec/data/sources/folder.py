@@ -50,7 +50,7 @@ class Listing:
     loops: ids of links that lead back to a folder they lie in, which were not followed.
     closed: ids of folders that cannot be opened, each with the reason.
     hidden: how many files were passed over because their names begin with a dot.
-    several: whether an image may have several labels, or none.
+    multi_label: whether an image may have several labels, or none.
     origin: the folder, or the CSV file.
     """
 
@@ -61,7 +61,7 @@ class Listing:
     loops: tuple[str, ...]
     closed: tuple[tuple[str, str], ...]
     hidden: int
-    several: bool = False
+    multi_label: bool = False
     origin: Path = Path()
 
     @property
@@ -88,7 +88,7 @@ class Listing:
     def _numbered(self, rows: Sequence[Entry]) -> np.ndarray:
         """The labels of entries as a `Split` has them."""
         numbers = {label: number for number, label in enumerate(self.trained)}
-        if not self.several:
+        if not self.multi_label:
             return np.array([numbers[entry.labels[0]] for entry in rows], np.int32)
         marked = np.zeros((len(rows), len(numbers)), np.float32)
         for index, entry in enumerate(rows):
@@ -149,7 +149,7 @@ def list_unlabeled(folder: str) -> Listing | None:
     if not any(entry.is_image for entry in entries):
         return None
     return Listing(
-        root, {"train": ""}, {"train": ()}, entries, (), (), walk.hidden, several=True, origin=root
+        root, {"train": ""}, {"train": ()}, entries, (), (), walk.hidden, multi_label=True, origin=root
     )
 
 

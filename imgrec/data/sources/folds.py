@@ -44,12 +44,12 @@ def fold_numbers(
         contents: id → digest of what it holds; an id that is missing is like no other.
 
     Raises:
-        InputError: images with several labels, or a class of fewer images than there are folds (named).
+        InputError: labels that are not one class an image, or a class of fewer images than folds (named).
     """
     from sklearn.model_selection import StratifiedKFold
 
-    if split.labels.ndim != 1:
-        raise InputError("--fold: expected one label an image; cross-validation does not know several")
+    if split.kind != "class":
+        raise InputError("--fold: expected one class an image; cross-validation knows no other labels")
     copies: dict[tuple[int, str], list[int]] = defaultdict(list)
     for member, (label, name) in enumerate(zip(split.labels.tolist(), split.ids, strict=True)):
         copies[label, contents.get(name, f"id {name}")].append(member)

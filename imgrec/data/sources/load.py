@@ -162,7 +162,7 @@ def _check_folders(name: str, seen: Scan | None) -> None:
         for label in labels:
             if label not in listing.trained:
                 raise InputError(f"{name}: {part} has a class {label!r} that train lacks")
-            if (part, label) not in filled and not listing.several:
+            if (part, label) not in filled and not listing.multi_label:
                 raise InputError(
                     f"{listing.root / listing.folders[part]}: class {label!r} has no images; "
                     "add some or take the folder out"

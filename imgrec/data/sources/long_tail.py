@@ -28,12 +28,14 @@ def long_tailed(source: Source, ratio: float, seed: int) -> Source:
     are not counted.
 
     Raises:
-        InputError: a ratio below 1, or images with several labels.
+        InputError: a ratio below 1, or labels that are not one class an image.
     """
     if not ratio >= 1:
         raise InputError(f"--long-tail {ratio:g}: expected 1 or more, such as 100, or 0 to leave all images")
-    if source.several:
-        raise InputError(f"--long-tail {ratio:g}: expected one label an image, and these have several")
+    if source.train.kind != "class":
+        raise InputError(
+            f"--long-tail {ratio:g}: expected one class an image, and these have labels of another kind"
+        )
     added = np.array([is_extra(name) for name in source.train.ids], bool)
     train, classes = source.train.take(np.flatnonzero(~added)), source.classes
     wanted = long_tail_counts(int(train.counts(len(classes)).max()), len(classes), ratio)

@@ -25,7 +25,7 @@ def divide(
     Every part gets at least one example of each class. Within a class the examples are dealt in the
     order of sha256(seed, id), which depends on no library's random numbers; copies of one image
     stay together, so that no part knows the answers of another. Where images have several labels: see
-    `_divide_several`.
+    `_divide_multi_label`.
 
     Args:
         split: the examples.
@@ -38,11 +38,11 @@ def divide(
         InputError: a class has fewer examples than there are parts (named, with its count; copies count
             once).
     """
-    if split.several:
-        return _divide_several(split, shares, seed, contents)
+    if split.kind == "classes":
+        return _divide_multi_label(split, shares, seed, contents)
     parts: list[list[int]] = [[] for _ in range(len(shares) + 1)]
     for label, name in enumerate(classes):
-        groups = _grouped(split, np.flatnonzero(split.labels == label).tolist(), contents)
+        groups = _grouped(split, members_of(split, label), contents)
         if len(groups) < len(parts):
             held = _images(len(groups)) + (
                 ", copies counted once" if sum(map(len, groups)) > len(groups) else ""
@@ -63,12 +63,19 @@ def divide(
     return [split.take(np.sort(np.array(part, np.int64))) for part in parts]
 
 
+def members_of(split: Split, label: int) -> list[int]:
+    """Return the indices of the images of a class; values are not divided by, so that they count as one."""
+    if split.kind == "value":
+        return list(range(len(split)))
+    return np.flatnonzero(split.labels == label).tolist()
+
+
 def _turn(split: Split, seed: int) -> Callable[[list[int]], bytes]:
     """Return group → its place in the order of sha256(seed, id of its first member)."""
     return lambda group: hashlib.sha256(f"{seed}\n{split.ids[group[0]]}".encode()).digest()
 
 
-def _divide_several(
+def _divide_multi_label(
     split: Split, shares: tuple[float, ...], seed: int, contents: Mapping[str, str]
 ) -> list[Split]:
     """Divide images with several labels so that each label has about its share in every part.
@@ -150,12 +157,12 @@ def check_classes(splits: dict[str, Split], classes: tuple[str, ...], name: str)
 
     Of images with several labels only the training split must have them all.
     """
-    if len(classes) < 2:
+    if len(classes) < 2 and splits["train"].kind != "value":
         found = f"only {classes[0]!r}" if classes else "none"
         raise InputError(f"{name}: expected two classes or more, found {found}")
     for part, split in splits.items():
         absent = _absent(split, classes)
-        if absent and (part == "train" or not split.several):
+        if absent and (part == "train" or split.kind != "classes"):
             more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
             raise InputError(
                 f"{name}: the {part} split has no image of class {absent[0]!r}{more}; "

@@ -1,6 +1,6 @@
 """`tfds:NAME[:DATA_DIR]`: sets in the on-disk format of TensorFlow Datasets, read without their code.
 
-NAME is as TFDS has it, with a configuration or a version where there are several: `mnist`,
+NAME is as TFDS has it, with a configuration or a version where there are multi_label: `mnist`,
 `cats_vs_dogs/4.0.1`. Stored images are handed on as the bytes they are, so that they are decoded as all
 others; TFDS itself would use TensorFlow's inexact decoder. An image of a fixed size goes into an array,
 others into files of the cache folder, once.
@@ -123,7 +123,7 @@ class _Stored:
         if np.dtype(features[self._image].np_dtype) not in (np.uint8, np.uint16):
             raise InputError(f"{what}: images of {np.dtype(features[self._image].np_dtype)}, expected bytes")
         named = self._classes(features[self._label])
-        self.several = not isinstance(features[self._label], tfds.features.ClassLabel)
+        self.multi_label = not isinstance(features[self._label], tfds.features.ClassLabel)
         self.classes = tuple(str(name) for name in named.names)
 
     @staticmethod
@@ -154,7 +154,7 @@ class _Stored:
 
     def _is_labelled(self, name: str) -> bool:
         _, label = next(self._examples(name), (b"", -1))
-        return self.several or int(label) >= 0
+        return self.multi_label or int(label) >= 0
 
     def _examples(self, name: str) -> Iterator[tuple[bytes, Any]]:
         """The bytes and the label or labels of every image of a split, in the order they are stored."""
@@ -172,7 +172,7 @@ class _Stored:
             ) from None
 
     def _labels(self, raw: list[Any]) -> np.ndarray:
-        if not self.several:
+        if not self.multi_label:
             labels = np.array(raw, np.int32)
             if labels.size and not 0 <= labels.min() <= labels.max() < len(self.classes):
                 raise InputError(f"{self._what}: images without a label among those that have one")
@@ -207,17 +207,17 @@ class _Stored:
             files = sorted(file for file in os.listdir(root / part) if not file.endswith(".npy"))
             labels = np.load(root / part / "labels.npy", allow_pickle=False)
             for file, label in zip(files, labels, strict=True):
-                held = np.flatnonzero(label) if self.several else [label]
+                held = np.flatnonzero(label) if self.multi_label else [label]
                 names = tuple(self.classes[number] for number in held)
                 entries.append(Entry(f"{part}/{file}", str(root / part / file), part, names))
         held_by = {
             part: {n for entry in entries if entry.part == part for n in entry.labels} for part in parts
         }
         classes = {part: tuple(n for n in self.classes if n in held_by[part]) for part in parts}
-        if self.several:
+        if self.multi_label:
             classes["train"] = self.classes
         folders = {part: part for part in parts}
-        return Listing(root, folders, classes, tuple(entries), (), (), 0, self.several, origin=root)
+        return Listing(root, folders, classes, tuple(entries), (), (), 0, self.multi_label, origin=root)
 
     def _write(self, root: Path, parts: Mapping[str, str]) -> None:
         unfinished = root.with_name(f"{root.name}.{os.getpid()}.unfinished")

@@ -1,0 +1,76 @@
+"""What the figures of every task share: answers checked, as probabilities, and how sure a share is."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgrec.errors import InputError
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One wrongly recognised image: where it stands, what it is, what the model said and how surely."""
+
+    index: int
+    id: str
+    label: str
+    predicted: str
+    probability: float
+    label_probability: float
+
+
+def printable(name: str) -> str:
+    """Return `name` fit for UTF-8: bytes of a file name that are no text become `\\udc…` escapes."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the probabilities of `logits` [N, C], computed in float64 without overflow."""
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    exponentials = np.exp(shifted)
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+def sigmoid(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the probability of each label, computed in float64 without overflow."""
+    return 0.5 * (1 + np.tanh(0.5 * logits.astype(np.float64)))
+
+
+def wilson_interval(successes: int, trials: int, z: float = 1.959964) -> list[float]:
+    """Return the Wilson score interval `[low, high]` of a proportion (Wilson, 1927); z 1.96 is 95 %."""
+    share = successes / trials
+    scale = 1 + z**2 / trials
+    centre = (share + z**2 / (2 * trials)) / scale
+    half = z / scale * math.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
+    return [max(0.0, centre - half), min(1.0, centre + half)]
+
+
+def check_answers(
+    logits: NDArray[np.floating],
+    labels: NDArray[Any],
+    classes: Sequence[str],
+    ids: Sequence[str] | None = None,
+) -> None:
+    """Raise InputError unless the four describe the same images and classes."""
+    if logits.ndim != 2 or logits.shape != (len(labels), len(classes)) or not len(labels):
+        raise InputError(
+            f"logits of shape {logits.shape} for {len(labels)} labels and {len(classes)} classes: "
+            "expected [images, classes] with at least one image"
+        )
+    if ids is not None and len(ids) != len(labels):
+        raise InputError(f"{len(ids)} ids for {len(labels)} labels: expected one id an image")
+    if np.min(labels) < 0 or np.max(labels) >= len(classes):
+        raise InputError(
+            f"labels from {np.min(labels)} to {np.max(labels)}: expected 0 to {len(classes) - 1}, "
+            f"one for each of the {len(classes)} classes"
+        )
+    broken = int((~np.isfinite(logits)).any(axis=1).sum())
+    if broken:
+        raise InputError(
+            f"the model's answers for {broken} of {len(labels)} images are not finite numbers: "
+            "the training diverged; lower --learning-rate or use --precision float32"
+        )

@@ -1,0 +1,131 @@
+"""One class an image: a softmax over the classes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgrec.data.sources.labels import LabelKind
+from imgrec.metrics.answers import Mistake, softmax
+from imgrec.metrics.wording import percent
+from imgrec.tasks.ranking import ranked, ranked_lines
+from imgrec.tasks.task import Outputs, Task, Tile
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+
+@dataclass(frozen=True)
+class Multiclass(Task):
+    """Which of the classes an image shows; labels int32 `[N]`, outputs logits `[N, C]`."""
+
+    name: ClassVar[str] = "multiclass"
+    labels: ClassVar[LabelKind] = "class"
+    score: ClassVar[str] = "accuracy"
+
+    def targets(self, labels: "tf.Tensor") -> "tf.Tensor":
+        """Return one-hot float32 `[B, C]` of labels int32 `[B]`."""
+        import tensorflow as tf
+
+        return tf.one_hot(labels, self.outputs)
+
+    def loss(self, spec: str, label_smoothing: float) -> "keras.losses.Loss":
+        """Return the loss that `spec` names, cross-entropy for `auto`; binary ones take each class alone."""
+        from imgrec.losses import build_loss
+
+        return build_loss("cross_entropy" if spec == "auto" else spec, label_smoothing)
+
+    def metrics(self, score: str) -> "list[keras.metrics.Metric]":
+        """Return accuracy, and balanced accuracy where that is the score."""
+        import keras
+
+        from imgrec.metrics.epoch import BalancedAccuracy
+
+        balanced = [BalancedAccuracy(self.outputs)] if score == "balanced_accuracy" else []
+        return [keras.metrics.CategoricalAccuracy(name="accuracy"), *balanced]
+
+    def scores(self, outputs: Outputs) -> NDArray[np.float32]:
+        """Return probabilities, float32 `[N, C]`, that sum to 1."""
+        return softmax(outputs).astype(np.float32)
+
+    def decode(self, outputs: Outputs, top: int = 5) -> list[dict[str, Any]]:
+        """Return `{"predictions": [{"label", "probability"}]}` of each image, the most probable first."""
+        return [{"predictions": ranked(row, self.classes, top)} for row in self.scores(outputs)]
+
+    def lines(self, answer: Mapping[str, Any]) -> list[str]:
+        """Return a line a class: name, per cent, bar."""
+        return ["", *ranked_lines(answer)]
+
+    def right(self, outputs: Outputs, labels: np.ndarray) -> NDArray[np.bool_]:
+        """Whether the largest logit is the label's; of equal ones the first counts."""
+        return np.asarray(outputs.argmax(axis=1) == labels)
+
+    def same(self, one: Outputs, other: Outputs) -> NDArray[np.bool_]:
+        """Whether both name the same class."""
+        return np.asarray(one.argmax(axis=1) == other.argmax(axis=1))
+
+    def figures(
+        self, outputs: Outputs, labels: np.ndarray, train_counts: Sequence[int] | None = None
+    ) -> dict[str, Any]:
+        """Return what `metrics.single_label.summarize` does."""
+        from imgrec.metrics.single_label import summarize
+
+        return summarize(outputs, labels, self.classes, train_counts=train_counts)
+
+    def mistakes(
+        self, ids: Sequence[str], labels: np.ndarray, outputs: Outputs, count: int = 24
+    ) -> list[Mistake]:
+        """Return the wrong answers that were given most surely."""
+        from imgrec.metrics.single_label import confident_mistakes
+
+        return confident_mistakes(ids, labels, outputs, self.classes, count)
+
+    def table(self, ids: Sequence[str], labels: np.ndarray, outputs: Outputs) -> list[list[Any]]:
+        """Return what `metrics.single_label.predictions` does."""
+        from imgrec.metrics.single_label import predictions
+
+        return predictions(ids, labels, outputs, self.classes)
+
+    def headline(self, figures: Mapping[str, Any]) -> str:
+        """Return accuracy and macro F1, and of imbalanced classes what head and tail have."""
+        line = (
+            f"test accuracy {figures['accuracy']:.4f} on {figures['images']:,} images, "
+            f"macro F1 {figures['f1_macro']:.4f}"
+        )
+        if "by_frequency" not in figures:
+            return line
+        groups = [f"{row['group']} {row['accuracy']:.4f}" for row in figures["by_frequency"]]
+        return f"{line}\nbalanced accuracy {figures['balanced_accuracy']:.4f}: {', '.join(groups)}"
+
+    def lede(self, figures: Mapping[str, Any]) -> tuple[str, str, str]:
+        """Return the accuracy as a sentence."""
+        rest = f"of {figures['images']:,} {figures['split']} images in {len(figures['classes']):,} classes."
+        return "recognises", percent(figures["accuracy"]), rest
+
+    def tiles(self, figures: Mapping[str, Any]) -> list[Tile]:
+        """Return accuracy with its interval, and what else there is."""
+        low, high = figures["accuracy_interval_95"]
+        interval = f"95 % interval {percent(low)} to {percent(high)}"
+        tiles = [("Accuracy", percent(figures["accuracy"]), interval)]
+        if figures.get("auc") is not None:
+            tiles.append(("AUC", f"{figures['auc']:.3f}", "area under the ROC curve"))
+        if figures["top_k"] < len(figures["classes"]):
+            among = f"true class among the first {figures['top_k']}"
+            tiles.append((f"Top-{figures['top_k']}", percent(figures["top_k_accuracy"]), among))
+        if figures.get("balanced_accuracy") is not None:
+            balanced = percent(figures["balanced_accuracy"])
+            tiles.append(("Balanced accuracy", balanced, "mean over the classes"))
+        error = percent(figures["expected_calibration_error"])
+        return [
+            *tiles,
+            ("Macro F1", f"{figures['f1_macro']:.3f}", "every class counts the same"),
+            ("Calibration error", error, "sureness against hit rate"),
+            ("Cross-entropy", f"{figures['cross_entropy']:.3f}", "nats an image, without smoothing"),
+        ]
+
+    def share_right(self, figures: Mapping[str, Any]) -> float:
+        """Return the accuracy."""
+        return float(figures["accuracy"])

@@ -1,0 +1,142 @@
+"""Any number of labels an image: a sigmoid for each class."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgrec.data.sources.labels import LabelKind
+from imgrec.errors import InputError
+from imgrec.metrics.answers import Mistake, sigmoid
+from imgrec.metrics.wording import percent
+from imgrec.tasks.ranking import ranked, ranked_lines
+from imgrec.tasks.task import Outputs, Task, Tile
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+_MEANS = {"mAP": "mean_average_precision", "F1 micro": "f1_micro", "macro": "f1_macro"}
+
+
+@dataclass(frozen=True)
+class Multilabel(Task):
+    """Which of the classes an image shows, any number of them.
+
+    Labels are 0 or 1 in float32 `[N, C]`, outputs logits `[N, C]`; a label is said where its probability, by
+    a sigmoid, is above a half.
+    """
+
+    name: ClassVar[str] = "multilabel"
+    labels: ClassVar[LabelKind] = "classes"
+    score: ClassVar[str] = "f1"
+    refuses: ClassVar[Mapping[str, str]] = {
+        "imbalance": "expected one label an image, and these are multi-label: leave it out",
+        "embedding loss": "expected one label an image, and these are multi-label: leave it out",
+        "softmax loss": "compares the classes, and these images are multi-label: use binary_focal or so",
+        "consistency": "compares softmax answers, and these images are multi-label: leave it out",
+    }
+
+    def targets(self, labels: "tf.Tensor") -> "tf.Tensor":
+        """Return the labels themselves, float32 `[B, C]`."""
+        import tensorflow as tf
+
+        return tf.cast(labels, tf.float32)
+
+    def loss(self, spec: str, label_smoothing: float) -> "keras.losses.Loss":
+        """Return the loss that `spec` names, one of the binary ones; `auto` is binary cross-entropy."""
+        from imgrec.losses import build_loss, is_binary
+
+        name = "binary_cross_entropy" if spec == "auto" else spec
+        if not is_binary(name):
+            raise InputError(f"--loss {spec} {self.refuses['softmax loss']}")
+        return build_loss(name, label_smoothing)
+
+    def metrics(self, score: str) -> "list[keras.metrics.Metric]":
+        """Return exact match and micro F1."""
+        from imgrec.metrics.epoch import ExactMatch, MicroF1
+
+        return [ExactMatch(), MicroF1()]
+
+    def scores(self, outputs: Outputs) -> NDArray[np.float32]:
+        """Return the probability of each label by itself, float32 `[N, C]`."""
+        return sigmoid(outputs).astype(np.float32)
+
+    def decode(self, outputs: Outputs, top: int = 5) -> list[dict[str, Any]]:
+        """Return `{"predictions": …, "labels": […]}` of each image: the most probable, and those above ½."""
+        return [
+            {
+                "predictions": ranked(row, self.classes, top),
+                "labels": [label for label, share in zip(self.classes, row, strict=True) if share > 0.5],
+            }
+            for row in self.scores(outputs)
+        ]
+
+    def lines(self, answer: Mapping[str, Any]) -> list[str]:
+        """Return what is said, then a line a class: name, per cent, bar."""
+        return [f": {', '.join(answer['labels']) or 'no label above 50 %'}", *ranked_lines(answer)]
+
+    def right(self, outputs: Outputs, labels: np.ndarray) -> NDArray[np.bool_]:
+        """Whether every label of an image is decided right."""
+        return np.asarray(((outputs > 0) == (labels > 0.5)).all(axis=1))
+
+    def same(self, one: Outputs, other: Outputs) -> NDArray[np.bool_]:
+        """Whether both say the same labels."""
+        return np.asarray(((one > 0) == (other > 0)).all(axis=1))
+
+    def figures(
+        self, outputs: Outputs, labels: np.ndarray, train_counts: Sequence[int] | None = None
+    ) -> dict[str, Any]:
+        """Return what `metrics.multi_label.summarize` does."""
+        from imgrec.metrics.multi_label import summarize
+
+        return summarize(outputs, labels, self.classes)
+
+    def mistakes(
+        self, ids: Sequence[str], labels: np.ndarray, outputs: Outputs, count: int = 24
+    ) -> list[Mistake]:
+        """Return the images with a label that was decided wrong most surely."""
+        from imgrec.metrics.multi_label import confident_mistakes
+
+        return confident_mistakes(ids, labels, outputs, self.classes, count)
+
+    def table(self, ids: Sequence[str], labels: np.ndarray, outputs: Outputs) -> list[list[Any]]:
+        """Return what `metrics.multi_label.predictions` does."""
+        from imgrec.metrics.multi_label import predictions
+
+        return predictions(ids, labels, outputs, self.classes)
+
+    def headline(self, figures: Mapping[str, Any]) -> str:
+        """Return mAP, the means of F1, and the share of exact matches."""
+        means = [f"{name} {figures[key]:.4f}" for name, key in _MEANS.items() if figures[key] is not None]
+        exact = f"{figures['exact_match']:.4f} of {figures['images']:,} images"
+        return f"test {', '.join(means)}; all labels right on {exact}"
+
+    def lede(self, figures: Mapping[str, Any]) -> tuple[str, str, str]:
+        """Return the share of exact matches as a sentence."""
+        rest = (
+            f"of {figures['images']:,} {figures['split']} images, which have "
+            f"{figures['labels_per_image']:.3g} of {len(figures['classes']):,} labels on average."
+        )
+        return "has every label right on", percent(figures["exact_match"]), rest
+
+    def tiles(self, figures: Mapping[str, Any]) -> list[Tile]:
+        """Return mAP, F1, exact matches with their interval, and cross-entropy."""
+        named = {"mean_average_precision": ("mAP", "mean average precision over the classes")}
+        named["f1_micro"] = ("Micro F1", "every label counts the same")
+        named["f1_macro"] = ("Macro F1", "every class counts the same")
+        tiles = [
+            (name, "–" if figures[key] is None else f"{figures[key]:.3f}", note)
+            for key, (name, note) in named.items()
+        ]
+        low, high = figures["exact_match_interval_95"]
+        interval = f"every label right; 95 % interval {percent(low)} to {percent(high)}"
+        tiles.append(("Exact match", percent(figures["exact_match"]), interval))
+        entropy = figures["binary_cross_entropy"]
+        return [*tiles, ("Cross-entropy", f"{entropy:.3f}", "nats a label, without smoothing")]
+
+    def share_right(self, figures: Mapping[str, Any]) -> float:
+        """Return the share of exact matches."""
+        return float(figures["exact_match"])

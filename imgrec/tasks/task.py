@@ -1,0 +1,136 @@
+"""What a model is to answer: the one object that knows what labels, outputs and figures mean.
+
+NumPy at the top, Keras and TensorFlow inside methods, so that serving a file imports neither.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgrec.data.sources.labels import LabelKind
+from imgrec.metrics.answers import Mistake
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+Outputs = NDArray[np.floating]
+"""What a model says of N images, float32 `[N, outputs]`: logits, where the task is about classes."""
+Tile = tuple[str, str, str]
+"""A headline figure of the report: name, value, note."""
+
+
+@dataclass(frozen=True)
+class Task(ABC):
+    """A kind of question to images, with the names of what is asked for.
+
+    Attributes:
+        classes: what each output is about, in their order; as `labels.txt` has them.
+        name: of the task, its key in `TASKS`.
+        labels: the kind of labels that it learns from.
+        score: what the best epoch is highest in, a name of `metrics`.
+        refuses: settings that it cannot follow, by the names of `learning.conflicts`, and what to do instead.
+    """
+
+    classes: tuple[str, ...]
+
+    name: ClassVar[str]
+    labels: ClassVar[LabelKind]
+    score: ClassVar[str]
+    refuses: ClassVar[Mapping[str, str]] = {}
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers a model gives for an image: the width of its head."""
+        return len(self.classes)
+
+    def record(self) -> dict[str, Any]:
+        """Return what `task.json` holds, beside the classes in `labels.txt`."""
+        return {"format": 1, "task": self.name}
+
+    # In training.
+
+    @abstractmethod
+    def targets(self, labels: "tf.Tensor") -> "tf.Tensor":
+        """Return float32 `[B, outputs]` of the labels of a batch, as `Split.labels` has them."""
+
+    @abstractmethod
+    def loss(self, spec: str, label_smoothing: float) -> "keras.losses.Loss":
+        """Return the loss on (targets, outputs) that `spec` names; `auto` is the task's own.
+
+        Raises:
+            InputError: an unknown loss or option, or one that is not for this task.
+        """
+
+    @abstractmethod
+    def metrics(self, score: str) -> "list[keras.metrics.Metric]":
+        """Return what an epoch's line shows beside the loss; one of them is named `score`."""
+
+    # Of answers, in NumPy.
+
+    @abstractmethod
+    def scores(self, outputs: Outputs) -> NDArray[np.float32]:
+        """Return what outputs mean, float32 `[N, outputs]`: probabilities, where they are about classes."""
+
+    @abstractmethod
+    def decode(self, outputs: Outputs, top: int = 5) -> list[dict[str, Any]]:
+        """Return the answer for each image, ready for JSON; at most `top` classes where there are such."""
+
+    @abstractmethod
+    def lines(self, answer: Mapping[str, Any]) -> list[str]:
+        """Return one of `decode`'s answers as text; the first line goes on behind the image's name."""
+
+    @abstractmethod
+    def right(self, outputs: Outputs, labels: np.ndarray) -> NDArray[np.bool_]:
+        """Return for each image whether its answer is right, bool `[N]`."""
+
+    @abstractmethod
+    def same(self, one: Outputs, other: Outputs) -> NDArray[np.bool_]:
+        """Return for each image whether two models give the same answer, bool `[N]`: the gate's agreement."""
+
+    @abstractmethod
+    def figures(
+        self, outputs: Outputs, labels: np.ndarray, train_counts: Sequence[int] | None = None
+    ) -> dict[str, Any]:
+        """Return every figure of the test split, ready for JSON; `images` is among them.
+
+        Args:
+            outputs: `[N, outputs]`.
+            labels: of the N images, as `Split.labels` has them.
+            train_counts: training images of each class.
+
+        Raises:
+            InputError: no images, shapes that do not fit, or outputs that are not finite.
+        """
+
+    @abstractmethod
+    def mistakes(
+        self, ids: Sequence[str], labels: np.ndarray, outputs: Outputs, count: int = 24
+    ) -> list[Mistake]:
+        """Return up to `count` wrong answers, the most telling first. Raises as `figures`."""
+
+    @abstractmethod
+    def table(self, ids: Sequence[str], labels: np.ndarray, outputs: Outputs) -> list[list[Any]]:
+        """Return predictions.csv as rows, a header and one row an image. Raises as `figures`."""
+
+    # In words, from `figures`.
+
+    @abstractmethod
+    def headline(self, figures: Mapping[str, Any]) -> str:
+        """Return the figures in one line for the terminal."""
+
+    @abstractmethod
+    def lede(self, figures: Mapping[str, Any]) -> tuple[str, str, str]:
+        """Return the report's first sentence, behind the model's name: before, the figure, and after it."""
+
+    @abstractmethod
+    def tiles(self, figures: Mapping[str, Any]) -> list[Tile]:
+        """Return the headline figures of the report."""
+
+    @abstractmethod
+    def share_right(self, figures: Mapping[str, Any]) -> float:
+        """Return the share of images that are answered right, 0…1."""
