@@ -50,17 +50,10 @@ class Bundle:
 
 
 @dataclass(frozen=True)
-class LoadedBundle:
-    """A run folder's model with what it needs to be used."""
+class LoadedBundle(Bundle):
+    """A run folder with its model."""
 
     model: "keras.Model"
-    preprocess: Preprocess
-    task: Task
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The class names, in the order of the outputs."""
-        return self.task.classes
 
 
 def begin(out: Path) -> Path:
@@ -244,4 +237,4 @@ def load(run_dir: str | Path) -> LoadedBundle:
         **recorded["options"],
     )
     model.load_weights(str(bundle.path / "model.keras"))
-    return LoadedBundle(model, bundle.preprocess, bundle.task)
+    return LoadedBundle(**vars(bundle), model=model)

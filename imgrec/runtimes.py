@@ -74,16 +74,16 @@ class _Interpreter:
             )
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return np.concatenate([self._one(image) for image in images])
-
-    def _one(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        self._interpreter.set_tensor(self._input["index"], image[None].astype(self._input["dtype"]))
-        self._interpreter.invoke()
-        row = self._interpreter.get_tensor(self._output["index"])
-        if np.issubdtype(row.dtype, np.floating):
-            return row.astype(np.float32)
+        rows = []
+        for pixels in images.astype(self._input["dtype"], copy=False):
+            self._interpreter.set_tensor(self._input["index"], pixels[None])
+            self._interpreter.invoke()
+            rows.append(self._interpreter.get_tensor(self._output["index"]))
+        outputs = np.concatenate(rows)
+        if np.issubdtype(outputs.dtype, np.floating):
+            return outputs.astype(np.float32, copy=False)
         scale, zero_point = self._output["quantization"]
-        return np.float32(scale) * (row.astype(np.float32) - zero_point)
+        return np.float32(scale) * (outputs.astype(np.float32) - zero_point)
 
 
 def open_tflite(path: Path, num_threads: int | None = None) -> Runtime:

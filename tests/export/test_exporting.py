@@ -36,7 +36,7 @@ def session() -> Session:
         images = draw.integers(0, 120, (count, SIZE, SIZE, 1)) + 120 * labels[:, None, None, None]
         ids = tuple(f"{name}-{index}" for index in range(count))
         splits[name] = Split(ids, labels, images=images.astype(np.uint8))
-    source = Source("squares", ("dark", "bright"), **splits, colour="grey")
+    source = Source(("dark", "bright"), "grey", **splits, fingerprint="0" * 64, name="squares", side=SIZE)
     config = Config().replace(batch_size=16, epochs=1, quantize="none", qat_epochs=1, calibration_images=8)
     model = build_model("lenet5", input_shape=(SIZE, SIZE, 1), num_classes=2)
     return session_of(config, source, Preprocess((SIZE, SIZE), colour="grey"), model)
