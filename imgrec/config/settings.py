@@ -35,6 +35,9 @@ class DataConfig:
     """How another shape is brought to the square: centre crop, letterbox (grey bars) or stretch."""
     max_pixels: int = 50_000_000
     """Images with more pixels than this are refused before they are decoded."""
+    task: str = "auto"
+    """What is asked of an image: multiclass (one class) or multilabel (any number of them); auto goes by the
+    labels."""
     long_tail: float = 0.0
     """For experiments: leave an exponential long tail of the training images, the first class this many
     times as large as the last; 0 leaves all."""
@@ -122,6 +125,8 @@ class OptimConfig:
     lion, lamb, or muon (AdamW for all but the kernels before the head)."""
     learning_rate: float = 0.1
     """Peak of the rate, reached after the warm-up; about 0.001 for all but SGD, 0.0001 for Lion."""
+    layer_decay: float = 1.0
+    """Learning rate of each depth group (stem, stage1 …) relative to the next one nearer to the head."""
     momentum: float = 0.9
     """Momentum of SGD, RMSprop and Muon."""
     weight_decay: float = 5e-4
@@ -166,9 +171,12 @@ class OptimConfig:
 class LossConfig:
     """What training minimises, and what is done about classes of unequal size."""
 
-    loss: str = "cross_entropy"
-    """cross_entropy, focal, binary_cross_entropy or binary_focal; all with --label-smoothing. Images with
-    several labels learn by one of the binary ones, binary_cross_entropy as a rule."""
+    method: str = "auto"
+    """How it learns: auto is what other settings ask for (--freeze: transfer, --mask-loss, --embedding-loss,
+    --augmix-consistency), and else supervised."""
+    loss: str = "auto"
+    """cross_entropy, focal, binary_cross_entropy or binary_focal; all with --label-smoothing. auto:
+    cross_entropy, or binary_cross_entropy for multi-label images, which learn by the binary ones alone."""
     loss_options: tuple[str, ...] = ()
     """Options of that loss as name=value, such as gamma=2 of focal."""
     embedding_loss: str = "none"
@@ -200,8 +208,6 @@ class TransferConfig:
     """What stays as it is: none, backbone (all up to `features`), or all up to an endpoint such as stage3."""
     unfreeze_at: int = 0
     """Epochs after which the frozen part learns too; 0 never."""
-    layer_decay: float = 1.0
-    """Learning rate of each depth group (stem, stage1 …) relative to the next one nearer to the head."""
     cache_features: Choice = "auto"
     """Compute a frozen backbone's features once and train the head on them; auto: unless a random crop or
     mixing was asked for. Mirrored images (--flip) are cached too."""

@@ -1,6 +1,6 @@
 """Classes of unequal size: what is done about them, and why."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,6 @@ from imgrec.losses import BINARY, build_loss
 from imgrec.losses.balance import ClassWeighted, LogitAdjusted, effective_number, inverse_frequency, log_prior
 from imgrec.losses.options import number_option
 from imgrec.registry import lookup
-from imgrec.training.phase import Phase
 
 RECIPES: dict[str, dict[str, float]] = {
     "none": {},
@@ -61,11 +60,6 @@ class Balance:
         """The order at the end of the training, in which a fine-tuning after it goes on."""
         return "balanced" if self.recipe == "decoupled" else self.sampling
 
-    @property
-    def score(self) -> str:
-        """What the best epoch is best in: balanced accuracy where the recipe aims at it."""
-        return "accuracy" if self.recipe == "none" else "balanced_accuracy"
-
     def loss(self, name: str, label_smoothing: float, options: Mapping[str, Any]) -> keras.losses.Loss:
         """Return the loss `name` of `losses.LOSSES` with what the recipe does to it."""
         if self.recipe == "focal":
@@ -79,30 +73,6 @@ class Balance:
         if self.recipe == "effective":
             return ClassWeighted(inner, effective_number(self.counts, **self.options))
         return inner
-
-    def first_epochs(self, epochs: int) -> int:
-        """The epochs before the classifier is trained alone: all but for `decoupled`."""
-        if self.recipe != "decoupled":
-            return epochs
-        return epochs - max(1, round(self.options["share"] * epochs))
-
-    def stages(
-        self, epochs: int, first: Callable[[int], list[Phase]], training: Callable[[int, int, str], Any]
-    ) -> list[Phase]:
-        """Return the phases of a training: those of `first`, and that of the classifier where there is one.
-
-        Args:
-            epochs: of the whole training.
-            first: last epoch → phases up to it.
-            training: (epochs, first epoch, sampling) → what a `Phase` trains on, for these epochs.
-        """
-        until = self.first_epochs(epochs)
-        phases = first(until)
-        if until == epochs:
-            return phases
-        batches = training(epochs - until, until, self.last_sampling)
-        validation = phases[-1].validation
-        return [*phases, Phase(batches, validation, epochs, frozen="features", restart=True)]
 
 
 def choose(
@@ -131,7 +101,7 @@ def choose(
             raise InputError(f"--imbalance-options {next(iter(options))}: --imbalance auto takes none")
         return _automatic(numbers, classes, loss)
     values = _values(recipe, options)
-    if recipe == "focal" and loss != "cross_entropy":
+    if recipe == "focal" and loss not in ("auto", "cross_entropy"):
         raise InputError(f"--imbalance focal is a loss of its own: leave out --loss {loss}")
     if recipe == "logit" and loss in BINARY:
         raise InputError(

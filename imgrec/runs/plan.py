@@ -6,7 +6,8 @@ from typing import Any
 from imgrec.config import Config, options_of
 from imgrec.data import adapt
 from imgrec.data.preprocess import Preprocess
-from imgrec.data.sources.load import Source
+from imgrec.data.sources.dataset import Source
+from imgrec.tasks.task import Task
 
 SMALL = 64
 """Images up to this many pixels a side keep their size and get a small-image network."""
@@ -22,7 +23,7 @@ class Plan:
     """Arguments of `build_model`, as run.json records them: name, input_shape, num_classes, options."""
 
 
-def make_plan(config: Config, source: Source) -> Plan:
+def make_plan(config: Config, source: Source, task: Task) -> Plan:
     """Choose model, image size, colour and crop for `source`, where `config` leaves them open.
 
     Raises:
@@ -40,7 +41,7 @@ def make_plan(config: Config, source: Source) -> Plan:
         if config.transfer.weights == "imagenet":
             name = "efficientnet_lite0"
     default = info(name).image_size
-    transfer.check(config, name)
+    transfer.frozen_until(config.transfer.freeze, name)
     # Learned weights expect things as large as they were in the images that they learned from.
     keep = own <= SMALL and config.transfer.weights == "none"
     size = config.data.image_size or (own if keep else default)
@@ -70,12 +71,11 @@ def make_plan(config: Config, source: Source) -> Plan:
         crop_fraction=0.875 if config.data.resize == "crop" and parts else 1.0,
         max_pixels=config.data.max_pixels,
         adapt=decided.data.adapt,
-        labels="several" if source.several else "one",
     )
     model = {
         "name": name,
         "input_shape": [size, size, 1 if colour == "grey" else 3],
-        "num_classes": len(source.classes),
+        "num_classes": task.outputs,
         "options": options_of(config.model.model_options),
     }
     return Plan(decided, preprocess, model)

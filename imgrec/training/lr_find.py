@@ -83,7 +83,6 @@ def sweep(
     optim: OptimConfig,
     loss: keras.losses.Loss,
     steps: int = 100,
-    layer_decay: float = 1.0,
     frozen_up_to: str = "",
     strategy: Any = None,
 ) -> Sweep:
@@ -98,7 +97,6 @@ def sweep(
         optim: the optimiser and what goes with it; the schedule is the sweep's.
         loss: on soft targets and logits.
         steps: `FEWEST` or more.
-        layer_decay: as in `build_optimizer`.
         frozen_up_to: endpoint up to which nothing learns; empty: everything does.
         strategy: that the model was built under, or None.
 
@@ -114,7 +112,7 @@ def sweep(
         with frozen(model, frozen_up_to), regularized(part, optim), sharpness_aware(part, optim):
             with runtime.scope(strategy):
                 part.compile(
-                    optimizer=_rising(model, optim, steps, layer_decay),
+                    optimizer=_rising(model, optim, steps),
                     loss=loss,
                     jit_compile=runtime.wants_jit(),
                 )
@@ -134,11 +132,9 @@ def sweep(
     return Sweep(rates[: len(recorder.losses)], np.array(recorder.losses))
 
 
-def _rising(
-    model: keras.Model, optim: OptimConfig, steps: int, layer_decay: float
-) -> keras.optimizers.Optimizer:
+def _rising(model: keras.Model, optim: OptimConfig, steps: int) -> keras.optimizers.Optimizer:
     plain = replace(optim, schedule="constant", schedule_options=(), warmup_epochs=0.0, accumulate=1, ema=0.0)
-    optimizer = build_optimizer(model, plain, steps, layer_decay)
+    optimizer = build_optimizer(model, plain, steps)
     optimizer.learning_rate = keras.optimizers.schedules.ExponentialDecay(LEAST, steps - 1, MOST / LEAST)
     if keras.config.dtype_policy().name == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)

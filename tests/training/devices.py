@@ -2,7 +2,7 @@
 
     python -m tests.training.devices FOLDER NAME DEVICES STRATEGY [PAUSE]
 
-trains on FOLDER/data.npz to FOLDER/NAME, over DEVICES logical CPUs, by `pipelines.train.run`, on the backend
+trains on FOLDER/data.npz to FOLDER/NAME, over DEVICES logical CPUs, by `runs.training.train`, on the backend
 that KERAS_BACKEND names. Each process
 writes what it had at the end of training, weights and the figures after every step, to FOLDER/NAME.INDEX.npz,
 INDEX being this worker's. After each step it prints `step N` and sleeps PAUSE seconds.

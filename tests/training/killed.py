@@ -6,7 +6,7 @@ before its first operation, so a child is a process like any other, but for the 
     python -m tests.training.killed FOLDER EPOCHS KILLS TERMS SEED [SETTING=VALUE …]
 
 trains once as a whole, once with KILLS times SIGKILL, once with TERMS times SIGTERM, and writes
-FOLDER/outcome.json. Every child runs `pipelines.train.run` on the same settings until the training is done,
+FOLDER/outcome.json. Every child runs `runs.training.train` on the same settings until the training is done,
 and notes in FOLDER/NAME.log what it trains on, from within the step: `ids …` as the model sees the batch,
 `done PHASE EPOCH STEP` after it. What came of it stays as FOLDER/NAME.unfinished.
 """

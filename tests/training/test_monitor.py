@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from imgrec.config import Config, OptimConfig
 from imgrec.errors import InputError
-from imgrec.training.fit import fit
+from imgrec.training.fit import Recording, fit
 from imgrec.training.lr_find import LEAST, MOST, Sweep, sweep
 from imgrec.training.monitor import Monitor, log_images, memory
 
@@ -39,7 +39,7 @@ def watched(
     groups = {name: model.get_layer(name).trainable_variables for name in ("features", "logits")}
     monitor = Monitor(groups, every, 8, accumulate=optim.accumulate, log=log)
     return fit(
-        model, data.repeat(optim.epochs), data, optim=optim, steps_per_epoch=3, callbacks=[monitor]
+        model, data.repeat(optim.epochs), data, optim=optim, steps_per_epoch=3, recording=Recording(callbacks=[monitor])
     ).history
 
 

@@ -51,7 +51,7 @@ def test_the_first_update_with_layer_decay_is_the_one_by_hand(optimizer: str, ji
     model = build_model("resnet8", input_shape=(16, 16, 1), num_classes=3)
     settings = {"optimizer": optimizer, "learning_rate": rate, "weight_decay": decay, "warmup_epochs": 0.0}
     optim = Config().replace(**settings).optim
-    built = build_optimizer(model, optim, steps_per_epoch=1_000_000, layer_decay=0.5)
+    built = build_optimizer(model, dataclasses.replace(optim, layer_decay=0.5), steps_per_epoch=1_000_000)
     before = {v.path: v.numpy().copy() for v in model.trainable_variables}
     gradients = [keras.ops.full(v.shape, 0.25) for v in model.trainable_variables]
     apply = tf.function(lambda: built.apply(gradients, model.trainable_variables), jit_compile=jit)
@@ -69,7 +69,7 @@ def test_the_first_update_with_layer_decay_is_the_one_by_hand(optimizer: str, ji
 
 def test_a_scaled_optimizer_is_saved_with_its_factors() -> None:
     model = build_model("resnet8", input_shape=(16, 16, 1), num_classes=3)
-    built = build_optimizer(model, OptimConfig(), steps_per_epoch=10, layer_decay=0.5)
+    built = build_optimizer(model, OptimConfig(layer_decay=0.5), steps_per_epoch=10)
     again = keras.optimizers.deserialize(keras.optimizers.serialize(built))
     assert type(again) is type(built)
     assert again.factors == built.factors == depth_factors(model, 0.5)

@@ -24,7 +24,7 @@ RULES: dict[str, Any] = {
 
 
 def build_optimizer(
-    model: keras.Model, optim: OptimConfig, steps_per_epoch: int, layer_decay: float = 1.0
+    model: keras.Model, optim: OptimConfig, steps_per_epoch: int
 ) -> keras.optimizers.Optimizer:
     """Build the optimiser that `optim` names, for `optim.epochs` × `steps_per_epoch` steps.
 
@@ -42,8 +42,8 @@ def build_optimizer(
     """
     schedule = build_schedule(optim, steps_per_epoch)
     options: dict[str, Any] = {"weight_decay": optim.weight_decay or None, **_own_options(optim)}
-    if layer_decay != 1:
-        options["factors"] = depth_factors(model, layer_decay)
+    if optim.layer_decay != 1:
+        options["factors"] = depth_factors(model, optim.layer_decay)
     if optim.clip_norm:
         options["global_clipnorm"] = optim.clip_norm
     if optim.accumulate > 1:
