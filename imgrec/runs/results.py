@@ -10,7 +10,6 @@ import numpy as np
 
 from imgrec import bundle, files, runtime, tasks
 from imgrec.learning.session import Session
-from imgrec.metrics.answers import Mistake
 from imgrec.runs.exporting import Exported, export
 from imgrec.runs.session import alone
 from imgrec.training.fit import Fitted
@@ -103,7 +102,34 @@ def write_results(
     session: Session, folder: Path, fitted: Fitted, result: Result, exported: Exported
 ) -> None:
     """Write metrics.json and the report."""
-    raise NotImplementedError
+    from imgrec.data.loading import load_arrays
+    from imgrec.evaluation.evaluated import Evaluated
+    from imgrec.evaluation.report import write_report
+
+    source, task = session.source, session.task
+    test, classes = source.test, len(source.classes)
+    mistakes = task.mistakes(test.ids, test.labels, result.outputs)
+    wrong = test.take(np.array([mistake.index for mistake in mistakes], int))
+    evaluated = Evaluated(
+        title=f"{session.recorded_model['name']} on {source.name}",
+        task=task,
+        figures=result.figures,
+        config=session.config.flat(),
+        data={name: split.counts(classes).tolist() for name, split in source.splits.items()},
+        versions=runtime.versions(),
+        history=fitted.history,
+        best_epoch=fitted.best_epoch,
+        exports=[asdict(row) for row in exported.rows],
+        failures=exported.failures,
+        parity_images=exported.images,
+        mistakes=mistakes,
+        mistake_images=load_arrays(wrong, session.preprocess) if len(wrong) else (),
+        totals={name: len(split) for name, split in source.splits.items()},
+        adaptation=result.adaptation,
+        facts={"source": source.name, "colour": source.colour, "fingerprint": source.fingerprint},
+        command=session.command,
+    )
+    write_report(folder, evaluated)
 
 
 def announce(session: Session, out: Path, result: Result, exported: Exported) -> int:
