@@ -38,7 +38,7 @@ def _joined(sections: Mapping[str, Section]) -> dict[str, Any]:
         taken = sorted(joined.keys() & section.json.keys())
         if taken:
             raise ValueError(
-                f"the evaluation {name} writes {', '.join(taken)} of metrics.json, as another does"
+                f"evaluation {name} writes {', '.join(taken)} into metrics.json, as another does"
             )
         joined |= section.json
     return joined

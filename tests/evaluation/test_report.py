@@ -193,14 +193,10 @@ def test_sections_stand_in_the_order_of_the_table(tmp_path: Path) -> None:
     assert "prepared with <code>lowlight(110)</code>" in text and "<td>60.00" in text
 
 
-def test_a_registered_evaluation_is_shown_and_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_registered_evaluation_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def mine(given: Evaluated) -> Section:
-        images = given.figures["images"]
-        return Section(
-            EVIL, "<p>{{ images | number }} {{ name }}</p>", {"images": images, "name": EVIL}, {"mine": 5}
-        )
+        data = {"images": given.figures["images"], "name": EVIL}
+        return Section(EVIL, "<p>{{ images | number }} {{ name }}</p>", data, {"mine": 5})
 
     monkeypatch.setitem(EVALUATIONS, "mine", mine)
     text = made(tmp_path, ["a", "b"])
@@ -225,10 +221,8 @@ def test_multi_label_answers_have_average_precision_and_no_confusion(tmp_path: P
     outline(text)
     assert "resnet20 has every label right on" in text and "18 test images, which have 1 of 3 labels" in text
     assert '<th scope="col">Average precision</th>' in text and "A label is given where" in text
-    assert (
-        f"<td>{percent(given.figures['mean_average_precision'])}</td>".replace("\N{NO-BREAK SPACE}", " ")
-        in text
-    )
+    mean = percent(given.figures["mean_average_precision"]).replace("\N{NO-BREAK SPACE}", " ")
+    assert f"<td>{mean}</td>" in text
     assert "onfusion" not in text and "calibration error" not in text and EVIL not in text
 
 
