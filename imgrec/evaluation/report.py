@@ -37,8 +37,6 @@ def _joined(sections: Mapping[str, Section]) -> dict[str, Any]:
     for name, section in sections.items():
         taken = sorted(joined.keys() & section.json.keys())
         if taken:
-            raise ValueError(
-                f"evaluation {name} writes {', '.join(taken)} into metrics.json, as another does"
-            )
+            raise ValueError(f"evaluation {name} writes {', '.join(taken)} into metrics.json, as another")
         joined |= section.json
     return joined
