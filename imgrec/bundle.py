@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imgrec import tasks
 from imgrec.data.preprocess import Preprocess
 from imgrec.errors import InputError
-from imgrec.files import sha256_of, write_json, write_text
+from imgrec.files import sha256_of, write_json
+from imgrec.tasks.task import Task
 
 if TYPE_CHECKING:
     import keras
@@ -32,9 +34,14 @@ class Bundle:
 
     path: Path
     preprocess: Preprocess
-    labels: tuple[str, ...]
+    task: Task
     manifest: dict[str, str]
     run: dict[str, Any]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The class names, in the order of the outputs."""
+        return self.task.classes
 
     @property
     def config(self) -> dict[str, Any]:
@@ -48,7 +55,12 @@ class LoadedBundle:
 
     model: "keras.Model"
     preprocess: Preprocess
-    labels: tuple[str, ...]
+    task: Task
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The class names, in the order of the outputs."""
+        return self.task.classes
 
 
 def begin(out: Path) -> Path:
@@ -162,16 +174,6 @@ def finish(staging: Path, out: Path) -> None:
         shutil.rmtree(retired)
 
 
-def write_labels(path: Path, labels: tuple[str, ...]) -> None:
-    """Write class names, one a line, in the order of the logits."""
-    write_text(path, "".join(f"{label}\n" for label in labels))
-
-
-def read_labels(path: Path) -> tuple[str, ...]:
-    """Read what `write_labels` wrote."""
-    return tuple(path.read_text(encoding="utf-8").removesuffix("\n").split("\n"))
-
-
 def write_manifest(folder: Path) -> None:
     """Write the sha256 of every file of `folder` but checkpoints, by relative path; last of all."""
     listed = (p for p in folder.rglob("*") if p.is_file() and folder / CHECKPOINTS not in p.parents)
@@ -222,7 +224,7 @@ def read(run_dir: str | Path) -> Bundle:
     if run.get("format") != FORMAT:
         raise InputError(f"{folder}: run.json has format {run.get('format')!r}, this version reads {FORMAT}")
     preprocess = Preprocess.from_json((folder / "preprocess.json").read_text(encoding="utf-8"))
-    return Bundle(folder, preprocess, read_labels(folder / "labels.txt"), manifest, run)
+    return Bundle(folder, preprocess, tasks.read(folder), manifest, run)
 
 
 def load(run_dir: str | Path) -> LoadedBundle:
@@ -242,4 +244,4 @@ def load(run_dir: str | Path) -> LoadedBundle:
         **recorded["options"],
     )
     model.load_weights(str(bundle.path / "model.keras"))
-    return LoadedBundle(model, bundle.preprocess, bundle.labels)
+    return LoadedBundle(model, bundle.preprocess, bundle.task)

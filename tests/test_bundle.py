@@ -5,16 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from imgrec import bundle, files
+from imgrec import bundle, files, tasks
 from imgrec.data.preprocess import Preprocess
 from imgrec.errors import InputError
+from imgrec.tasks.multiclass import Multiclass
+from imgrec.tasks.multilabel import Multilabel
 
 
 def write_run(out: Path, note: str = "first") -> None:
     folder = bundle.begin(out)
     files.write_json(folder / "run.json", {"format": bundle.FORMAT, "note": note})
     files.write_text(folder / "preprocess.json", Preprocess(size=(8, 8), colour="grey").to_json())
-    bundle.write_labels(folder / "labels.txt", ("cat", "dog"))
+    tasks.write(folder, Multilabel(("cat", "dog")))
     files.write_text(folder / "model.keras", "weights")
     bundle.finish(folder, out)
 
@@ -22,10 +24,33 @@ def write_run(out: Path, note: str = "first") -> None:
 def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
     write_run(tmp_path / "run")
     read = bundle.read(tmp_path / "run")
-    assert read.labels == ("cat", "dog")
+    assert read.labels == ("cat", "dog") and read.task == Multilabel(("cat", "dog"))
     assert read.preprocess == Preprocess(size=(8, 8), colour="grey")
-    assert set(read.manifest) == {"run.json", "preprocess.json", "labels.txt", "model.keras"}
+    assert set(read.manifest) == {"run.json", "preprocess.json", "labels.txt", "task.json", "model.keras"}
     assert [p.name for p in tmp_path.iterdir()] == ["run"]
+
+
+@pytest.mark.parametrize(("kind", "task"), [("one", Multiclass), ("several", Multilabel)])
+def test_a_run_from_before_there_were_tasks_is_read(tmp_path: Path, kind: str, task: type) -> None:
+    out = tmp_path / "run"
+    write_run(out)
+    (out / "task.json").unlink()
+    held = json.loads((out / "preprocess.json").read_text())
+    (out / "preprocess.json").write_text(json.dumps({**held, "labels": kind}))
+    bundle.write_manifest(out)
+    read = bundle.read(out)
+    assert read.task == task(("cat", "dog")) and read.preprocess == Preprocess(size=(8, 8), colour="grey")
+
+
+@pytest.mark.parametrize("name", ["run.json", "model.keras", "preprocess.json", "labels.txt"])
+def test_a_run_lists_what_it_needs(tmp_path: Path, name: str) -> None:
+    out = tmp_path / "run"
+    write_run(out)
+    manifest = json.loads((out / "manifest.json").read_text())
+    del manifest[name]
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match=rf"does not list {name}"):
+        bundle.read(out)
 
 
 def test_a_new_run_replaces_the_old_one_only_when_finished(tmp_path: Path) -> None:
@@ -38,7 +63,7 @@ def test_a_new_run_replaces_the_old_one_only_when_finished(tmp_path: Path) -> No
     assert bundle.read(out).run["note"] == "third"
 
 
-@pytest.mark.parametrize("name", ["model.keras", "labels.txt", "run.json"])
+@pytest.mark.parametrize("name", ["model.keras", "labels.txt", "task.json", "run.json"])
 def test_a_changed_or_missing_file_is_named(tmp_path: Path, name: str) -> None:
     out = tmp_path / "run"
     write_run(out)

@@ -13,7 +13,7 @@ ROOMS = {
     "imgrec.layers": 10, "imgrec.losses": 10, "imgrec.data": 10,
     "imgrec.models": 20, "imgrec.metrics": 20,
     "imgrec.tasks": 30,
-    "imgrec.bundle": 40, "imgrec.runtimes": 41,
+    "imgrec.artefact": 40, "imgrec.bundle": 40, "imgrec.runtimes": 41,
     "imgrec.training": 50, "imgrec.evaluation": 50, "imgrec.compression": 50, "imgrec.export": 50,
     "imgrec.learning": 60,
     "imgrec.serving": 70,

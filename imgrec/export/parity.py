@@ -1,28 +1,25 @@
 """Whether a shipped file answers as the model it was made from: measured on real images, then judged."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from imgrec.data.sources.labels import decide, equal
+from imgrec.artefact import Artefact, Promise
+from imgrec.runtimes import open_runtime
+from imgrec.tasks.task import Outputs, Task
 
 MIN_AGREEMENT = 0.98
 MAX_ACCURACY_LOSS = 0.01
-SAME_COMPUTATION = ("float32", "qat")
-"""How the names of files begin that must agree with their model; others are judged by accuracy alone."""
 
 
 @dataclass(frozen=True)
 class ParityRow:
     """One file's figures on the same real images as its model's.
 
-    `accuracy` and `float_accuracy` (the float model's) are shares of the labels, `agreement` the share
-    of images on which file and reference give the same class, `max_abs_difference` the largest
-    distance between their logits, `ms_per_image` the median on one thread. Where an image may have several
-    labels it counts as right, or as agreed on, when all of them are.
+    `accuracy` and `float_accuracy` (the float model's) are the shares of images that are `task.right`,
+    `agreement` the share on which file and reference are `task.same`, `max_abs_difference` the largest
+    distance between their outputs, `ms_per_image` the median on one thread.
     """
 
     name: str
@@ -33,77 +30,59 @@ class ParityRow:
     ms_per_image: float
     float_accuracy: float
     images: int
+    promise: Promise
 
 
 def measure(
-    path: str | Path,
+    artefact: Artefact,
     images: np.ndarray,
     labels: np.ndarray,
-    reference_logits: np.ndarray,
-    float_logits: np.ndarray | None = None,
+    reference: Outputs,
+    float_outputs: Outputs,
+    task: Task,
 ) -> ParityRow:
     """Put every image through the file, one at a time, and compare with its model's answers.
 
     Args:
-        path: TFLite file; its name without the ending names the row.
+        artefact: the file; its name without the ending names the row.
         images: uint8 `[N, H, W, C]`, preprocessed, N ≥ 1.
-        labels: int `[N]`, or several an image 0 or 1 in `[N, num_classes]`.
-        reference_logits: float32 `[N, num_classes]` of the Keras model that the file was made from.
-        float_logits: of the float model; the reference where the file was made from that.
+        labels: of the N images, as `Split.labels` has them.
+        reference: float32 `[N, outputs]` of the Keras model that the file was made from.
+        float_outputs: of the trained float model; the same where the file was made from that.
+        task: what outputs mean.
 
     Raises:
         ValueError: no images, or counts that differ.
     """
-    if float_logits is None:
-        float_logits = reference_logits
-    counts = {len(images), len(labels), len(reference_logits), len(float_logits)}
+    counts = {len(images), len(labels), len(reference), len(float_outputs)}
     if counts != {len(images)} or not len(images):
         raise ValueError(f"expected as many images as labels and answers, at least one; got {sorted(counts)}")
-    logits, seconds = run(path, images)
-    said, reference, before = (
-        decide(answers, labels) for answers in (logits, reference_logits, float_logits)
-    )
+    outputs, seconds = open_runtime(artefact.path, num_threads=1).timed(images)
     return ParityRow(
-        name=Path(path).stem,
-        accuracy=float(equal(said, labels).mean()),
-        agreement=float(equal(said, reference).mean()),
-        max_abs_difference=float(np.abs(logits - reference_logits).max()),
-        kilobytes=Path(path).stat().st_size / 1000,
+        name=artefact.path.stem,
+        accuracy=float(task.right(outputs, labels).mean()),
+        agreement=float(task.same(outputs, reference).mean()),
+        max_abs_difference=float(np.abs(outputs - reference).max()),
+        kilobytes=artefact.path.stat().st_size / 1000,
         ms_per_image=1000 * float(np.median(seconds)),
-        float_accuracy=float(equal(before, labels).mean()),
+        float_accuracy=float(task.right(float_outputs, labels).mean()),
         images=len(images),
+        promise=artefact.promise,
     )
-
-
-def run(path: str | Path, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the file's logits `[N, num_classes]` for uint8 images, and the seconds each one took."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(str(path), num_threads=1)
-    interpreter.allocate_tensors()
-    (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
-    logits = np.empty((len(images), int(target["shape"][-1])), "float32")
-    seconds = np.empty(len(images))
-    for number, image in enumerate(images):
-        start = time.perf_counter()
-        interpreter.set_tensor(source["index"], image[None])
-        interpreter.invoke()
-        logits[number] = interpreter.get_tensor(target["index"])[0]
-        seconds[number] = time.perf_counter() - start
-    return logits, seconds
 
 
 def gate(rows: Sequence[ParityRow]) -> list[str]:
     """Return one sentence for each way in which a file fails; empty when all may ship.
 
-    A float32 or quantisation-aware file must agree with its model on 98 % of the images, and every
+    A file that promises the same answers must agree with its model on 98 % of the images, and every
     file's accuracy may be at most one point below the float model's. A single image either way says
     nothing, so one is always allowed.
     """
     failures = []
     for row in rows:
         differ = round((1 - row.agreement) * row.images)
-        if row.name.startswith(SAME_COMPUTATION) and differ > max(1, (1 - MIN_AGREEMENT) * row.images):
+        agrees = differ <= max(1, (1 - MIN_AGREEMENT) * row.images)
+        if row.promise is Promise.SAME_ANSWERS and not agrees:
             failures.append(
                 f"{row.name}: agrees with the model it was made from on {row.agreement:.2%} of "
                 f"{row.images:,} images, at least {MIN_AGREEMENT:.0%} expected"

@@ -1,14 +1,22 @@
 """Export every file that was asked for, and measure each against the model it was made from."""
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import keras
 import numpy as np
 
+from imgrec.artefact import Artefact, Promise
+from imgrec.compression.variants import VARIANTS, chain
+from imgrec.data.loading import load_arrays
+from imgrec.export import parity
+from imgrec.export.formats import FORMATS
+from imgrec.learning.session import Session
 from imgrec.runs import resume
-from imgrec.runs.session import Job
+from imgrec.runtime import scope, seed_everything
+from imgrec.training.fit import Recording, fit
 
 PARITY_IMAGES = 2000
 """At most this many test images go through every file, one at a time as on a phone."""
@@ -19,69 +27,68 @@ class Exported:
     """The files' figures, on the same images."""
 
     images: int
-    rows: list[Any]
+    rows: list[parity.ParityRow]
     failures: list[str]
     table: str
 
 
-def export(job: Job, folder: Path, logits: np.ndarray) -> Exported:
-    """Write exports/*.tflite and put the same real test images through model and files.
+def export(session: Session, folder: Path, outputs: np.ndarray) -> Exported:
+    """Write exports/ of a run folder, and put the same real test images through model and files.
 
-    `logits` are the trained model's answers for the whole test split, float32 `[N, num_classes]`.
+    `outputs` are the trained model's for the whole test split, float32 `[N, outputs]`.
     """
-    from imgrec.compression import qat
-    from imgrec.data.loading import load_arrays
-    from imgrec.export import litert, parity
-    from imgrec.runtime import scope, seed_everything
-
-    chosen = spread(len(job.source.test), PARITY_IMAGES)
-    test = job.source.test.take(chosen)
-    images, labels, logits = load_arrays(test, job.preprocess), test.labels, logits[chosen]
-    target, quantize = folder / "exports", job.config.quantize.quantize
-    rows = []
-
-    def measured(name: str, reference: np.ndarray) -> None:
-        rows.append(parity.measure(target / f"{name}.tflite", images, labels, reference, logits))
-
-    print("exporting float32.tflite", flush=True)
-    litert.to_float32(job.model, target / "float32.tflite")
-    measured("float32", logits)
-    if quantize != "none":
-        print("exporting ptq_int8.tflite", flush=True)
-        # What was drawn before depends on how often the training was interrupted.
-        seed_everything(job.config.run.seed)
-        with scope(job.strategy):
-            quantized = qat.prepare(job.model, calibration_images(job))
-        litert.to_int8(quantized, target / "ptq_int8.tflite")
-        measured("ptq_int8", logits)
-    if quantize == "qat":
-        fine_tune(job, quantized, folder)
-        print("exporting qat_int8.tflite", flush=True)
-        litert.to_int8(quantized, target / "qat_int8.tflite")
-        pixels = images.astype("float32")
-        measured("qat_int8", quantized.predict(pixels, batch_size=job.batch_size, verbose=0))
+    chosen = spread(len(session.source.test), PARITY_IMAGES)
+    test = session.source.test.take(chosen)
+    images, outputs = load_arrays(test, session.preprocess), outputs[chosen]
+    rows, model = [], session.model
+    for name in chain(session.config.quantize.quantize):
+        model = made(session, name, model, folder)
+        reference = outputs
+        if model is not session.model and VARIANTS[name].promise is Promise.SAME_ANSWERS:
+            reference = model.predict(images.astype("float32"), batch_size=session.batch_size, verbose=0)
+        for artefact in written(model, name, folder / "exports"):
+            rows.append(parity.measure(artefact, images, test.labels, reference, outputs, session.task))
     return Exported(len(images), rows, parity.gate(rows), parity.table(rows))
 
 
-def fine_tune(job: Job, quantized: Any, folder: Path) -> None:
-    """Train the quantisation-aware model a little longer, in place, on the epochs after the last."""
-    from imgrec.training.fit import fit
+def made(session: Session, name: str, model: keras.Model, folder: Path) -> keras.Model:
+    """Return the model that the variant `name` exports, made from that of the variant before it."""
+    variant = VARIANTS[name]
+    if variant.convert:
+        # What was drawn before depends on how often the training was interrupted.
+        seed_everything(session.config.run.seed)
+        with scope(session.strategy):
+            model = variant.convert(model, calibration_images(session))
+    if variant.fine_tuning:
+        fine_tune(session, name, model, folder)
+    return model
 
-    settings, optim = job.config.quantize, job.config.optim
-    print(f"quantisation-aware fine-tuning, {settings.qat_epochs} epochs", flush=True)
+
+def written(model: keras.Model, variant: str, folder: Path) -> Iterator[Artefact]:
+    """Write the file of each format that takes the variant."""
+    made_as = VARIANTS[variant]
+    for name, form in FORMATS.items():
+        if made_as.arithmetic in form.writers:
+            path = folder / f"{made_as.stem}{form.ending}"
+            print(f"exporting {path.name}", flush=True)
+            yield Artefact(form.writers[made_as.arithmetic](model, path), name, variant, made_as.promise)
+
+
+def fine_tune(session: Session, variant: str, model: keras.Model, folder: Path) -> None:
+    """Train the variant's model a little longer, in place, on the epochs after the last."""
+    settings, optim = session.config.quantize, session.config.optim
+    print(f"{VARIANTS[variant].fine_tuning} fine-tuning, {settings.qat_epochs} epochs", flush=True)
     fit(
-        quantized,
-        job.training_stream(
-            settings.qat_epochs, first_epoch=optim.epochs, sampling=job.objective.balance.last_sampling
-        ),
-        job.validation_dataset(),
+        model,
+        session.stream(settings.qat_epochs, first_epoch=optim.epochs, sampling=session.balance.last_sampling),
+        session.validation(),
         optim=dataclasses.replace(
             optim,
             epochs=settings.qat_epochs,
-            batch_size=job.batch_size,
+            batch_size=session.batch_size,
             optimizer="sgd",
             schedule="cosine",
-            schedule_options=(),
+            layer_decay=1.0,
             l1=0.0,
             l2=0.0,
             ema=0.0,
@@ -91,21 +98,20 @@ def fine_tune(job: Job, quantized: Any, folder: Path) -> None:
             warmup_epochs=0.1,
             patience=0,
         ),
-        steps_per_epoch=job.steps_per_epoch,
-        loss=job.objective.loss,
-        score=job.objective.score,
-        strategy=job.strategy,
-        history_path=folder / "history_qat.csv",
-        policy=resume.checkpoint_policy(job, folder, "qat"),
+        steps_per_epoch=session.steps_per_epoch,
+        goal=session.goal,
+        strategy=session.strategy,
+        recording=Recording(
+            folder / f"history_{variant}.csv", policy=resume.checkpoint_policy(session, folder, variant)
+        ),
     )
 
 
-def calibration_images(job: Job) -> np.ndarray:
+def calibration_images(session: Session) -> np.ndarray:
     """Training images as they are shipped to the file, uint8 `[N, H, W, C]`, spread over the split."""
-    from imgrec.data.loading import load_arrays
-
-    train = job.source.train
-    return load_arrays(train.take(spread(len(train), job.config.quantize.calibration_images)), job.preprocess)
+    train = session.source.train
+    chosen = spread(len(train), session.config.quantize.calibration_images)
+    return load_arrays(train.take(chosen), session.preprocess)
 
 
 def spread(total: int, wanted: int) -> np.ndarray:

@@ -8,6 +8,9 @@ import keras
 import numpy as np
 from keras import layers
 
+from imgrec.artefact import Artefact
+from imgrec.compression.variants import VARIANTS
+from imgrec.export import parity
 from imgrec.export.inspect import Operator
 from imgrec.layers import transformer
 from imgrec.layers.attention import CBAM, SqueezeExcitation
@@ -16,6 +19,7 @@ from imgrec.layers.normalization import BatchNormalization
 from imgrec.layers.normalize import PixelNormalization
 from imgrec.layers.shuffle import ChannelShuffle, ChannelSlice
 from imgrec.layers.stochastic_depth import drop_path
+from imgrec.tasks.multiclass import Multiclass
 
 CLASSES = 5
 
@@ -119,6 +123,15 @@ def answers(model: keras.Model, images: np.ndarray) -> np.ndarray:
     # A call keeps every activation until it is over: of all images at once, 20 GiB of DenseNet-121's.
     parts = np.array_split(images.astype("float32"), max(1, len(images) // 16))
     return np.concatenate([np.asarray(model(part, training=False)) for part in parts])
+
+
+def measured(
+    path: Path, images: np.ndarray, labels: np.ndarray, reference: np.ndarray, float_logits: np.ndarray
+) -> parity.ParityRow:
+    """The figures of a fine-tuned model's file, as the gate takes them."""
+    artefact = Artefact(path, "tflite", "qat", VARIANTS["qat"].promise)
+    classes = tuple(str(number) for number in range(CLASSES))
+    return parity.measure(artefact, images, labels, reference, float_logits, Multiclass(classes))
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,15 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from quantized_nets import CLASSES, NETS, Tuned, answers, pictures
+from quantized_nets import CLASSES, NETS, Tuned, answers, measured, pictures
 
 from imgrec.compression import qat
-from imgrec.export import litert, parity
+from imgrec.export import litert
 from imgrec.export.inspect import describe, float_operators
 from imgrec.layers.fake_quant import ActivationRange, nudge
 from imgrec.layers.normalize import PixelNormalization
 from imgrec.models import build_model
+from imgrec.runtimes import open_runtime
 
 
 def learned_ranges(model: keras.Model) -> dict[str, tuple[float, float]]:
@@ -60,11 +61,11 @@ def test_the_file_answers_as_the_keras_model(tuned: Tuned) -> None:
     model, path = tuned.quantized, tuned.path
     images, labels = pictures(400, seed=9)
     expected = answers(model, images)
-    row = parity.measure(path, images, labels, expected)
+    row = measured(path, images, labels, expected, expected)
     step = float(model.layers[-1].maximum - model.layers[-1].minimum) / 255
     assert row.agreement >= 0.99
     assert row.accuracy > 0.5
-    logits, _ = parity.run(path, images)
+    logits = open_runtime(path).answer(images)
     assert np.mean(np.abs(logits - expected)) < step
 
 
@@ -106,7 +107,7 @@ def test_hard_curves_are_tflites_own_and_within_a_step(name: str, tmp_path: Path
         "MUL",
         "ADD",
     }
-    logits, _ = parity.run(path, pixels)
+    logits = open_runtime(path).answer(pixels)
     x = (np.arange(256) - 100) / 25
     gate = np.clip(x + 3, 0, 6) / 6
     exact = {"hard_silu": x * gate, "hard_sigmoid": gate, "leaky_relu": np.where(x < 0, 0.2 * x, x)}[name]
@@ -123,15 +124,7 @@ def test_average_pooling_breaks_ties_as_the_file_does(pool: int, side: int, tmp_
     quantized = qat.prepare(model)
     path = litert.to_int8(quantized, tmp_path / "pool.tflite")
     images = np.random.default_rng(0).integers(0, 256, (50, side, side, 2)).astype("uint8")
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(str(path))
-    interpreter.allocate_tensors()
-    for picture in images:
-        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], picture[None])
-        interpreter.invoke()
-        answer = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
-        assert np.array_equal(answer, answers(quantized, picture[None]))
+    assert np.array_equal(open_runtime(path).answer(images), answers(quantized, images))
 
 
 def test_dead_and_faint_channels_survive(tmp_path: Path) -> None:
@@ -145,7 +138,7 @@ def test_dead_and_faint_channels_survive(tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (100, 8, 8, 3)).astype("uint8")
     quantized = qat.prepare(model, images)
     path = litert.to_int8(quantized, tmp_path / "faint.tflite")
-    logits, _ = parity.run(path, images)
+    logits = open_runtime(path).answer(images)
     expected = answers(quantized, images)
     assert np.abs(logits - expected).max() <= np.ptp(expected) / 100
 
@@ -173,6 +166,6 @@ def test_large_models_train_a_step_and_become_int8(
     assert np.isfinite(quantized.train_on_batch(images[:4].astype("float32"), targets[:4]))
     path = litert.to_int8(quantized, tmp_path / "qat_int8.tflite")
     expected = answers(quantized, images)
-    logits, _ = parity.run(path, images)
+    logits = open_runtime(path).answer(images)
     assert np.abs(logits - expected).max() < np.ptp(expected) * 0.2
     assert np.corrcoef(logits.ravel(), expected.ravel())[0, 1] > 0.98

@@ -8,12 +8,13 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from quantized_nets import CLASSES, answers, pictures, train, train_on
+from quantized_nets import CLASSES, answers, measured, pictures, train, train_on
 
 from imgrec.compression import qat
 from imgrec.compression.coverage import EXCEPTIONS
 from imgrec.errors import InputError
-from imgrec.export import litert, parity
+from imgrec.export import litert
+from imgrec.export.parity import ParityRow
 from imgrec.layers.normalization import BatchNormalization
 from imgrec.models import build_model, info, list_models
 
@@ -39,7 +40,7 @@ GIBIBYTES = {"vit_l_16": 45}
 QUICK = {"lenet5", "resnet8"}
 
 
-def int8_row(name: str, path: Path, **options: Any) -> parity.ParityRow:
+def int8_row(name: str, path: Path, **options: Any) -> ParityRow:
     """Train a small form of the model, fine-tune it rounded, and measure its int8 file.
 
     Raises:
@@ -64,7 +65,7 @@ def int8_row(name: str, path: Path, **options: Any) -> parity.ParityRow:
     # A handful of steps is over sooner than the graph of a deep network is traced.
     train(quantized, TUNING_STEPS, RATE / 100, BATCH, run_eagerly=True)
     litert.to_int8(quantized, path)
-    return parity.measure(path, images, labels, answers(quantized, images), float_logits)
+    return measured(path, images, labels, answers(quantized, images), float_logits)
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,9 @@ from imgrec.data.sources.dataset import Split
 from imgrec.data.triggered import triggered
 from imgrec.errors import InputError
 from imgrec.evaluation import degrade
+from imgrec.runtimes import Runtime
 from imgrec.serving.predictor import Predictor
+from imgrec.tasks.multiclass import Multiclass
 
 LINE = "lowlight|dehaze|stretch|balance|denoise"
 PROCESS = Preprocess((32, 40), adapt=LINE)
@@ -49,14 +51,14 @@ def split(tmp_path_factory):
     return Split(tuple(paths), np.arange(len(paths), dtype=np.int32) % 2, paths=tuple(paths))
 
 
-def recording(seen):
+def recording(seen, process):
     """A predictor whose model notes the pixels that reach it."""
 
     def answer(images):
         seen.append(images)
         return np.zeros((len(images), 2), np.float32)
 
-    return answer
+    return Predictor(Runtime("noted", process.shape, (2,), answer), process, Multiclass(("a", "b")))
 
 
 @pytest.mark.parametrize(("resize", "colour"), [("crop", "rgb"), ("letterbox", "grey")])
@@ -67,7 +69,7 @@ def test_training_evaluation_and_serving_see_equal_pixels(split, resize, colour)
     assert (expected != [plain.on_file(path) for path in split.paths]).any(axis=(1, 2, 3)).mean() > 0.3
     assert np.array_equal(load_arrays(split, process), expected)
     seen = []
-    Predictor(recording(seen), process, ("a", "b")).predict_files(split.paths)
+    recording(seen, process).predict_files(split.paths)
     assert np.array_equal(np.concatenate(seen), expected)
     natural = training_order(order_of(split.labels, "natural", 3), 8, steps=4)
     order = np.concatenate([batch["index"].numpy() for batch in natural])

@@ -18,7 +18,9 @@ from imgrec.data.cache import Cache
 from imgrec.data.pipeline import evaluation_dataset, training_dataset
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources.dataset import Split
+from imgrec.runtimes import Runtime
 from imgrec.serving.predictor import Predictor
+from imgrec.tasks.multiclass import Multiclass
 
 SIZES = ((1, 1), (7, 5), (32, 32), (33, 47), (64, 31), (61, 83), (96, 128), (5, 120))
 PLAIN = AugmentConfig(crop="none", flip=False)
@@ -82,7 +84,8 @@ def served(paths: list[str], preprocess: Preprocess) -> np.ndarray:
         seen.append(images)
         return np.zeros((len(images), 2), np.float32)
 
-    Predictor(answer, preprocess, ("a", "b")).predict_files(paths)
+    runtime = Runtime("noted", preprocess.shape, (2,), answer)
+    Predictor(runtime, preprocess, Multiclass(("a", "b"))).predict_files(paths)
     return np.concatenate(seen)
 
 

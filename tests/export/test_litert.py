@@ -6,9 +6,11 @@ import keras
 import numpy as np
 import pytest
 
+from imgrec.artefact import Artefact, Promise
 from imgrec.export import litert, parity
 from imgrec.export.inspect import Operator, TensorInfo, describe, float_operators, foreign_operators
 from imgrec.models import build_model
+from imgrec.tasks.multiclass import Multiclass
 
 
 def tensor(dtype: str) -> TensorInfo:
@@ -20,7 +22,10 @@ def test_float32_file_takes_raw_pixels_and_gives_the_models_logits(tmp_path: Pat
     path = litert.to_float32(model, tmp_path / "exports" / "float32.tflite")
     images = np.random.default_rng(0).integers(0, 256, (20, 28, 28, 1)).astype("uint8")
     expected = np.asarray(model(images.astype("float32"), training=False))
-    row = parity.measure(path, images, expected.argmax(1), expected)
+    artefact = Artefact(path, "tflite", "none", Promise.SAME_ANSWERS)
+    row = parity.measure(
+        artefact, images, expected.argmax(1), expected, expected, Multiclass(tuple("0123456789"))
+    )
     assert row.agreement == row.accuracy == 1.0
     assert row.max_abs_difference < 1e-4
     operators = describe(path)

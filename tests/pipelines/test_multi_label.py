@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 
 from imgrec import bundle
+from imgrec.artefact import Artefact, Promise
 from imgrec.config import AugmentConfig
 from imgrec.data.pipeline import Feed
 from imgrec.data.preprocess import Preprocess
 from imgrec.errors import InputError
 from imgrec.export import parity
 from imgrec.learning.features import Features
-from imgrec.serving.predictor import Predictor, sigmoid
+from imgrec.metrics.answers import sigmoid
+from imgrec.runtimes import open_runtime
+from imgrec.serving.predictor import Predictor
 from imgrec.tasks.multilabel import Multilabel
 from pipelines import audit, predict, train
 
@@ -69,7 +72,7 @@ def trained(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_figures_and_predictions_agree(trained: Path) -> None:
     read = bundle.read(trained)
-    assert read.labels == LABELS and read.preprocess.labels == "several"
+    assert read.task == Multilabel(LABELS)
     assert read.config["loss"]["loss"] == "binary_cross_entropy"
     assert read.run["data"]["images"] == {"train": 56, "val": 15, "test": 9}
     figures = json.loads((trained / "metrics.json").read_text())
@@ -100,10 +103,10 @@ def test_the_file_answers_with_a_probability_a_label(
 ) -> None:
     file = trained / "exports" / "float32.tflite"
     predictor = Predictor.load(file)
-    assert predictor.several and predictor.labels == LABELS
+    assert predictor.task == Multilabel(LABELS)
     images = np.stack([predictor.preprocess.on_file(table.parent / f"{n:02d}.png") for n in range(8)])
-    logits, _ = parity.run(file, images)
-    assert np.array_equal(predictor.predict(images), sigmoid(logits))
+    logits = open_runtime(file).answer(images)
+    assert np.array_equal(predictor.predict(images), sigmoid(logits).astype(np.float32))
     np.testing.assert_allclose(sigmoid(logits), 1 / (1 + np.exp(-logits.astype(float))), rtol=1e-5)
     np.testing.assert_allclose(Predictor.load(trained).predict(images), sigmoid(logits), atol=1e-5)
     assert predict.main([str(table.parent / "05.png"), "--run", str(file), "--json"]) == 0
@@ -119,13 +122,14 @@ def test_a_file_of_other_labels_fails_the_gate(trained: Path, table: Path) -> No
     file = trained / "exports" / "float32.tflite"
     predictor = Predictor.load(file)
     images = np.stack([predictor.preprocess.on_file(table.parent / f"{n:02d}.png") for n in range(24)])
-    logits, _ = parity.run(file, images)
+    logits = open_runtime(file).answer(images)
     labels = (logits > 0).astype(np.float32)
-    row = parity.measure(file, images, labels, logits)
+    artefact = Artefact(file, "tflite", "none", Promise.SAME_ANSWERS)
+    row = parity.measure(artefact, images, labels, logits, logits, predictor.task)
     assert row.accuracy == row.agreement == 1.0 and parity.gate([row]) == []
     flipped = logits.copy()
     flipped[:, 1] *= -1
-    row = parity.measure(file, images, labels, flipped)
+    row = parity.measure(artefact, images, labels, flipped, flipped, predictor.task)
     assert row.agreement == 0.0 and row.accuracy == 1.0 and "agrees with the model" in parity.gate([row])[0]
 
 

@@ -12,9 +12,10 @@ import cv2
 import numpy as np
 import pytest
 
-from imgrec import bundle, files
+from imgrec import files, tasks
 from imgrec.data.preprocess import Preprocess
 from imgrec.errors import InputError
+from imgrec.tasks.multiclass import Multiclass
 from pipelines import predict
 
 LABELS = ("red", "green", "blue")
@@ -34,7 +35,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exports")
     (folder / "model.tflite").write_bytes(converter.convert())
     files.write_text(folder / "preprocess.json", PREPROCESS.to_json())
-    bundle.write_labels(folder / "labels.txt", LABELS)
+    tasks.write(folder, Multiclass(LABELS))
     return folder / "model.tflite"
 
 

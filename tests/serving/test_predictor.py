@@ -8,13 +8,18 @@ import cv2
 import numpy as np
 import pytest
 
-from imgrec import bundle, files
+from imgrec import bundle, files, runtimes, tasks
 from imgrec.data.preprocess import Preprocess
 from imgrec.errors import InputError
-from imgrec.serving.predictor import Predictor, softmax
+from imgrec.metrics.answers import softmax
+from imgrec.serving.predictor import Predictor
+from imgrec.tasks.multiclass import Multiclass
+from imgrec.tasks.multilabel import Multilabel
+from imgrec.tasks.task import Task
 
 LABELS = ("ant", "bee", "cat")
 PREPROCESS = Preprocess(size=(8, 6), colour="rgb", resize="stretch")
+TASK = Multiclass(LABELS)
 WEIGHTS = np.random.default_rng(5).normal(0, 0.001, (8 * 6 * 3, 3)).astype(np.float32)
 
 
@@ -50,11 +55,9 @@ def tflite() -> bytes:
     return converted("uint8")
 
 
-def write_companions(
-    folder: Path, preprocess: Preprocess = PREPROCESS, labels: tuple[str, ...] = LABELS
-) -> None:
+def write_companions(folder: Path, preprocess: Preprocess = PREPROCESS, task: Task = TASK) -> None:
     files.write_text(folder / "preprocess.json", preprocess.to_json())
-    bundle.write_labels(folder / "labels.txt", labels)
+    tasks.write(folder, task)
 
 
 @pytest.fixture
@@ -114,6 +117,38 @@ def test_files_go_through_the_run_s_preprocessing(shipped: Path, tmp_path: Path)
         predictor.predict_files(files)
 
 
+def test_answers_are_the_task_s(shipped: Path, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{index}.png" for index in range(3)]
+    for path, image in zip(paths, pictures(3), strict=True):
+        cv2.imwrite(str(path), image[..., ::-1])
+    shares = reference(pictures(3))
+    answers = Predictor.load(shipped).answer_files(paths, top=2)
+    assert [answer["image"] for answer in answers] == list(map(str, paths))
+    for answer, row in zip(answers, shares, strict=True):
+        assert [entry["label"] for entry in answer["predictions"]] == [
+            LABELS[i] for i in (-row).argsort()[:2]
+        ]
+        said = [entry["probability"] for entry in answer["predictions"]]
+        np.testing.assert_allclose(said, np.sort(row)[:0:-1], atol=1e-5)
+    write_companions(shipped.parent, task=Multilabel(LABELS))
+    predictor = Predictor.load(shipped)
+    logits = pictures(3).reshape(3, -1).astype(np.float64) @ WEIGHTS
+    np.testing.assert_allclose(predictor.predict(pictures(3)), 1 / (1 + np.exp(-logits)), atol=1e-5)
+    answers = predictor.answer_files(paths)
+    assert [answer["labels"] for answer in answers] == [
+        [label for label, logit in zip(LABELS, row, strict=True) if logit > 0] for row in logits
+    ]
+    assert len(answers[0]["predictions"]) == 3 and predictor.answer_files([]) == []
+
+
+@pytest.mark.parametrize(("kind", "task"), [("one", Multiclass), ("several", Multilabel)])
+def test_exports_from_before_there_were_tasks_are_served(shipped: Path, kind: str, task: type) -> None:
+    (shipped.parent / "task.json").unlink()
+    held = PREPROCESS.to_json().replace("{", f'{{"labels": "{kind}",', 1)
+    (shipped.parent / "preprocess.json").write_text(held)
+    assert Predictor.load(shipped).task == task(LABELS)
+
+
 def test_an_export_is_checked_against_its_run(run_folder: Path) -> None:
     file = run_folder / "exports" / "float32.tflite"
     np.testing.assert_allclose(Predictor.load(file).predict(pictures()), reference(pictures()), atol=1e-5)
@@ -135,6 +170,8 @@ def test_a_run_folder_runs_its_keras_model(tmp_path: Path) -> None:
 
     preprocess = Preprocess(size=(28, 28), colour="grey")
     model = build_model("lenet5", input_shape=preprocess.shape, num_classes=3)
+    with pytest.raises(InputError, match=r"lenet5: takes images of shape \[28, 28, 1\].*for \[8, 6, 3\]"):
+        Predictor.of_model(model, PREPROCESS, Multiclass(LABELS))
     record = {"name": "lenet5", "input_shape": list(preprocess.shape), "num_classes": 3, "options": {}}
     folder = bundle.begin(tmp_path / "run")
     files.write_json(folder / "run.json", {"format": bundle.FORMAT, "model": record})
@@ -143,6 +180,9 @@ def test_a_run_folder_runs_its_keras_model(tmp_path: Path) -> None:
     bundle.finish(folder, tmp_path / "run")
     images = np.random.default_rng(1).integers(0, 256, (40, 28, 28, 1), np.uint8)
     answers = Predictor.load(tmp_path / "run").predict(images)
+    opened = runtimes.open_runtime(tmp_path / "run")
+    assert (opened.image, opened.outputs) == ((28, 28, 1), (3,))
+    np.testing.assert_array_equal(softmax(opened.answer(images)).astype(np.float32), answers)
     logits = model.predict(images.astype(np.float32), verbose=0).astype(np.float64)
     exponentials = np.exp(logits - logits.max(1, keepdims=True))
     assert answers.dtype == np.float32 and answers.std(0).min() > 0
@@ -192,11 +232,12 @@ def test_what_is_missing_is_named(shipped: Path, tmp_path: Path) -> None:
 
 def test_files_that_do_not_belong_together_are_refused(shipped: Path) -> None:
     folder = shipped.parent
-    write_companions(folder, labels=("ant", "bee"))
-    with pytest.raises(InputError, match=r"gives \[1, 3\] values, labels\.txt names 2 classes"):
+    write_companions(folder, task=Multiclass(("ant", "bee")))
+    with pytest.raises(InputError, match=r"gives outputs of shape \[3\], labels\.txt asks for \[2\]"):
         Predictor.load(shipped)
     write_companions(folder, Preprocess(size=(8, 6), colour="grey"))
-    with pytest.raises(InputError, match=r"takes images of shape \[1, 8, 6, 3\].*gives \[1, 8, 6, 1\]"):
+    words = r"model\.tflite: takes images of shape \[8, 6, 3\], preprocess\.json asks for \[8, 6, 1\]"
+    with pytest.raises(InputError, match=words):
         Predictor.load(shipped)
 
 

@@ -1,0 +1,34 @@
+"""An exported file, and what it promises."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+Arithmetic = Literal["float32", "int8"]
+"""What an exported model computes in."""
+
+
+class Promise(StrEnum):
+    """What the parity gate holds a file to; every file is as accurate as the trained model."""
+
+    SAME_ANSWERS = "same answers"
+    """It answers as the model that it was made from."""
+    SAME_ACCURACY = "same accuracy"
+    """Nothing more: single answers may differ."""
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A file that ships.
+
+    path: of the file.
+    format: its key in `export.formats.FORMATS`.
+    variant: its key in `compression.variants.VARIANTS`.
+    promise: what the gate holds it to.
+    """
+
+    path: Path
+    format: str
+    variant: str
+    promise: Promise

@@ -1,0 +1,61 @@
+"""Variants of a trained model that are exported, by name."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from imgrec.artefact import Arithmetic, Promise
+from imgrec.compression import qat
+from imgrec.registry import lookup
+
+
+@dataclass(frozen=True)
+class Variant:
+    """How the model that is exported is made.
+
+    title: in words.
+    stem: of the file's name.
+    arithmetic: what it computes in; a format writes some of them.
+    promise: what the parity gate holds its files to.
+    after: the variant whose model it is made from, which is exported before it; empty: the trained model.
+    convert: model and calibration images, uint8 `[N, H, W, C]` → a model of its own; None: goes on with that
+        very model.
+    fine_tuning: name of the training that follows; empty: none.
+    """
+
+    title: str
+    stem: str
+    arithmetic: Arithmetic
+    promise: Promise
+    after: str = ""
+    convert: Callable[[keras.Model, np.ndarray], keras.Model] | None = None
+    fine_tuning: str = ""
+
+
+VARIANTS: dict[str, Variant] = {
+    "none": Variant("float32", "float32", "float32", Promise.SAME_ANSWERS),
+    "ptq": Variant(
+        "post-training int8", "ptq_int8", "int8", Promise.SAME_ACCURACY, after="none", convert=qat.prepare
+    ),
+    "qat": Variant(
+        "quantisation-aware int8",
+        "qat_int8",
+        "int8",
+        Promise.SAME_ANSWERS,
+        after="ptq",
+        fine_tuning="quantisation-aware",
+    ),
+}
+"""Every variant by its name, the values of --quantize; one of your own is one file and one entry more."""
+
+
+def chain(name: str) -> tuple[str, ...]:
+    """Return the variants that are exported for `name`, in order: those it is made from, then itself.
+
+    Raises:
+        InputError: an unknown variant.
+    """
+    after = lookup(VARIANTS, name, "variant").after
+    return (*(chain(after) if after else ()), name)

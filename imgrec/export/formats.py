@@ -1,0 +1,29 @@
+"""Formats of files that ship, by name."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+
+from imgrec.artefact import Arithmetic
+from imgrec.export import litert
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a model becomes a file.
+
+    ending: of the file's name; `imgrec.runtimes.RUNTIMES` says what runs it.
+    writers: by what a model computes in: model and path → the path, the file whole or an error. Variants
+        that compute in something else are not written.
+    """
+
+    ending: str
+    writers: Mapping[Arithmetic, Callable[[keras.Model, Path], Path]]
+
+
+FORMATS: dict[str, Format] = {
+    "tflite": Format(".tflite", {"float32": litert.to_float32, "int8": litert.to_int8}),
+}
+"""Every format by its name; one of your own is one file and one entry more."""

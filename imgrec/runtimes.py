@@ -1,0 +1,147 @@
+"""Open a run folder or an exported file: uint8 images in, the model's outputs out.
+
+A file is run by its own interpreter: neither TensorFlow nor Keras is imported for a `.tflite`.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgrec import bundle
+from imgrec.errors import InputError
+
+if TYPE_CHECKING:
+    import keras
+
+RUN = ""
+"""Stands for a run folder where files have their ending."""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A model that is ready to answer, whatever runs it.
+
+    name: what messages call it: a path, or the model's name.
+    image: shape of an image that it takes, (H, W, C).
+    outputs: shape of what it gives for an image.
+    answer: uint8 images `[N, H, W, C]`, N ≥ 1 → float32 `[N, *outputs]`.
+    """
+
+    name: str
+    image: tuple[int, ...]
+    outputs: tuple[int, ...]
+    answer: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+
+    def timed(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Return the outputs `[N, *outputs]` of images that come one at a time, and each one's seconds."""
+        outputs = np.empty((len(images), *self.outputs), np.float32)
+        seconds = np.empty(len(images))
+        for index in range(len(images)):
+            start = time.perf_counter()
+            outputs[index] = self.answer(images[index : index + 1])[0]
+            seconds[index] = time.perf_counter() - start
+        return outputs, seconds
+
+
+class _Interpreter:
+    """A `.tflite` file in LiteRT: one image at a time, as the file's batch is fixed to 1."""
+
+    def __init__(self, path: Path, num_threads: int | None) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        try:
+            self._interpreter = Interpreter(model_path=str(path), num_threads=num_threads)
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise InputError(f"{path}: not a TFLite file that can be run here: {error}") from None
+        inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        shapes = [[tuple(map(int, part["shape"])) for part in parts] for parts in (inputs, outputs)]
+        if any(len(part) != 1 or part[0][:1] != (1,) for part in shapes):
+            raise InputError(
+                f"{path}: takes {shapes[0]} and gives {shapes[1]}, expected one image in and its outputs out"
+            )
+        (self._input,), (self._output,) = inputs, outputs
+        self.image, self.outputs = shapes[0][0][1:], shapes[1][0][1:]
+        if self._input["dtype"] not in (np.uint8, np.float32):
+            raise InputError(
+                f"{path}: takes {np.dtype(self._input['dtype']).name} pixels, "
+                "expected uint8 or float32 in 0…255"
+            )
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return np.concatenate([self._one(image) for image in images])
+
+    def _one(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self._interpreter.set_tensor(self._input["index"], image[None].astype(self._input["dtype"]))
+        self._interpreter.invoke()
+        row = self._interpreter.get_tensor(self._output["index"])
+        if np.issubdtype(row.dtype, np.floating):
+            return row.astype(np.float32)
+        scale, zero_point = self._output["quantization"]
+        return np.float32(scale) * (row.astype(np.float32) - zero_point)
+
+
+def open_tflite(path: Path, num_threads: int | None = None) -> Runtime:
+    """Open a TFLite file.
+
+    Raises:
+        InputError: it is damaged, or takes or gives something else than an image and its outputs.
+    """
+    interpreter = _Interpreter(path, num_threads)
+    return Runtime(str(path), interpreter.image, interpreter.outputs, interpreter)
+
+
+def open_run(path: Path, num_threads: int | None = None) -> Runtime:
+    """Open a run folder's Keras model, on as many threads as Keras takes. Raises as `bundle.load`."""
+    return of_model(bundle.load(path).model)
+
+
+def of_model(model: "keras.Model") -> Runtime:
+    """Take a Keras model of pixels in 0…255, as `build_model` makes it; it answers in batches of 32."""
+
+    def answer(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return np.asarray(model.predict(images.astype(np.float32), batch_size=32, verbose=0), np.float32)
+
+    return Runtime(model.name, tuple(model.input_shape[1:]), tuple(model.output_shape[1:]), answer)
+
+
+RUNTIMES: dict[str, Callable[[Path, int | None], Runtime]] = {RUN: open_run, ".tflite": open_tflite}
+"""What opens a path, by its ending; a format of one's own is one entry more."""
+
+
+def open_runtime(path: Path | str, num_threads: int | None = None) -> Runtime:
+    """Open what lies at `path`; `num_threads` is for interpreters, by default what they choose.
+
+    Raises:
+        InputError: as `kind_of`, or a damaged file or folder.
+    """
+    return RUNTIMES[kind_of(Path(path))](Path(path), num_threads)
+
+
+def kind_of(path: Path) -> str:
+    """Return the key in `RUNTIMES` of what lies at `path`; RUN also where nothing does.
+
+    Raises:
+        InputError: no such file, another kind of file, or a folder of exported files that is no run.
+    """
+    if path.suffix != RUN and path.suffix in RUNTIMES:
+        if not path.is_file():
+            found = _files(path.parent)
+            raise InputError(f"{path}: no such file" + (f"; there are: {', '.join(found)}" if found else ""))
+        return path.suffix
+    if path.is_file():
+        known = " or ".join(f"a {ending} file" for ending in RUNTIMES if ending != RUN)
+        raise InputError(f"{path}: expected a run folder or {known}")
+    if not (path / bundle.MANIFEST).exists() and (found := _files(path)):
+        raise InputError(f"{path}: holds exported files, name one of them: {', '.join(found)}")
+    return RUN
+
+
+def _files(folder: Path) -> list[str]:
+    endings = set(RUNTIMES) - {RUN}
+    return sorted(str(file) for file in folder.glob("*") if file.suffix in endings)
