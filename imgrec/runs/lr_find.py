@@ -20,13 +20,11 @@ def lr_find(job: Job, out: Path) -> int:
     optim, phase = job.config.optim, phases(job)[0]
     found = sweep(
         job.model,
-        phase.part or job.model,
-        phase.batches(0),
+        phase,
         optim=replace(optim, batch_size=job.batch_size),
         loss=job.objective.loss,
         steps=min(STEPS, phase.until * job.steps_per_epoch),
         layer_decay=job.config.transfer.layer_decay,
-        frozen_up_to=phase.frozen,
         strategy=job.strategy,
     )
     figure = Figure(figsize=(6, 4), dpi=150, layout="constrained")
