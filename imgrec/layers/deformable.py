@@ -78,12 +78,10 @@ def _pixels(x: Any, row: Any, column: Any, share: Any) -> Any:
     inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
     # Clipped while still float: a huge offset would not fit an int32.
     row, column = ops.clip(row, 0, height - 1), ops.clip(column, 0, width - 1)
-    indices = ops.reshape(
-        ops.cast(row * width + column, "int32"), (-1, row.shape[1] * row.shape[2] * row.shape[3], 1)
-    )
-    flat = ops.reshape(x, (-1, height * width, channels))
-    taken = ops.take_along_axis(flat, indices, axis=1)
-    taken = ops.reshape(taken, (-1, *row.shape[1:], channels))
+    # One lookup in all images' pixels: along an axis of each image it takes over four times as long.
+    first = ops.arange(ops.shape(x)[0], dtype="int32") * (height * width)
+    indices = ops.reshape(first, (-1, 1, 1, 1)) + ops.cast(row * width + column, "int32")
+    taken = ops.take(ops.reshape(x, (-1, channels)), indices, axis=0)
     return taken * ops.expand_dims(ops.where(inside, share, ops.zeros_like(share)), -1)
 
 

@@ -27,10 +27,10 @@ def engines(
 
     A line of operations and random resized crops run on each image. For the rest that flags ask for, padding
     and cropping, mirroring and erasing, there are two ways. Images a second on two cores, median of five
-    rounds in turns (`benchmarks/input.py --engines`), on batches and on each image: 12,800 and 14,200 at 32 px
-    from memory, 7,700 and 7,600 with erasing; 199 and 300 at 224 px from JPEG, 149 and 300 with erasing. On
-    each image is held back by Python's lock, 16,000 a second on one core and no more on others, where batches
-    go on. So small images are changed in batches, larger ones by themselves; but batches alone tell where they
+    rounds in turns (`benchmarks/input.py --engines`), on batches and on each image: 12,800 and 14,200 at
+    32 px from memory, 7,700 and 7,600 with erasing; 199 and 300 at 224 px from JPEG, 149 and 300 with erasing.
+    The work on each image is held back by Python's lock: 16,000 a second on one core and hardly more on two.
+    So small images are changed in batches, larger ones by themselves; but batches alone tell where they
     erased (`visibility`), and mirror as a head on cached features is shown its images.
     """
     size, crop = preprocess.size, crop_for(augment.crop, preprocess.size)
