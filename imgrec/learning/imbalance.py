@@ -128,7 +128,7 @@ def choose(
     numbers = tuple(int(count) for count in counts)
     if recipe == "auto":
         if options:
-            raise InputError(f"--imbalance-options {next(iter(options))}: --imbalance auto takes none")
+            raise InputError(f"--imbalance auto takes no options, got {next(iter(options))!r}")
         return _automatic(numbers, classes, loss)
     values = _values(recipe, options)
     if recipe == "focal" and loss != "cross_entropy":
@@ -168,7 +168,7 @@ def _measured(counts: tuple[int, ...], classes: Sequence[str]) -> str:
 
 def _values(recipe: str, options: Mapping[str, Any]) -> dict[str, float]:
     """The recipe's options with what the user gave, checked."""
-    known = lookup(RECIPES, recipe, "recipe of --imbalance")
+    known = lookup({"auto": {}, **RECIPES}, recipe, "recipe of --imbalance")
     highest = {"beta": 1 - 1e-9, "share": 0.9}
     values = dict(known)
     for name, value in options.items():

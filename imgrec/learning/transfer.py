@@ -59,8 +59,6 @@ def check(config: Config, model: str) -> None:
         raise InputError(
             f"--unfreeze-at {unfreeze_at}: expected 0 (never) to {epochs - 1}, of {epochs} epochs"
         )
-    if not 0 < transfer.layer_decay <= 1:
-        raise InputError(f"--layer-decay {transfer.layer_decay:g}: expected more than 0, and 1 at most")
     if transfer.cache_features == "true" and freeze != "backbone":
         raise InputError(
             f"--cache-features true with --freeze {freeze}: features can be computed once only of a backbone "

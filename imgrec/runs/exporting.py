@@ -81,7 +81,6 @@ def fine_tune(job: Job, quantized: Any, folder: Path) -> None:
             batch_size=job.batch_size,
             optimizer="sgd",
             schedule="cosine",
-            schedule_options=(),
             l1=0.0,
             l2=0.0,
             ema=0.0,

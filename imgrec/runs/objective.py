@@ -1,12 +1,12 @@
 """What training minimises, in which order it sees the images, and in which phases."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from imgrec.config import Config, options_of
+from imgrec.config import Config
 from imgrec.data.sources.load import Source
 from imgrec.errors import InputError
+from imgrec.spec import Spec
 
 if TYPE_CHECKING:
     from imgrec.runs.session import Job
@@ -32,7 +32,7 @@ def for_labels(config: Config, source: Source) -> Config:
     Raises:
         InputError: several labels, and a setting that needs one class an image.
     """
-    settings = config.loss
+    settings, loss = config.loss, Spec.named(config.loss.loss, "--loss").name
     if not source.several:
         return config
     if settings.imbalance != "none":
@@ -43,9 +43,9 @@ def for_labels(config: Config, source: Source) -> Config:
         raise InputError(
             f"--embedding-loss {settings.embedding_loss}: expected one label an image, and these have several"
         )
-    if settings.loss == "focal":
+    if loss == "focal":
         raise InputError("--loss focal compares the classes, and these images have several: use binary_focal")
-    return config.replace(loss="binary_cross_entropy") if settings.loss == "cross_entropy" else config
+    return config.replace(loss="binary_cross_entropy") if loss == "cross_entropy" else config
 
 
 def decide(config: Config, source: Source) -> Objective:
@@ -58,25 +58,23 @@ def decide(config: Config, source: Source) -> Objective:
     from imgrec.losses import build_embedding_loss
 
     settings, counts = config.loss, source.train.counts(len(source.classes))
+    asked = Spec.named(settings.loss, "--loss")
     if source.several:
         balance = imbalance.Balance("none", tuple(counts.tolist()))
     else:
-        options = options_of(settings.imbalance_options, "tau=1")
-        balance = imbalance.choose(settings.imbalance, options, counts, source.classes, settings.loss)
-    loss = balance.loss(settings.loss, config.optim.label_smoothing, _options(settings.loss_options))
+        recipe = Spec.named(settings.imbalance, "--imbalance")
+        balance = imbalance.choose(recipe.name, recipe.options, counts, source.classes, asked.name)
+    loss = balance.loss(asked.name, config.optim.label_smoothing, asked.options)
     embedding = None
     if settings.embedding_loss != "none":
         _check_embedding(config)
-        embedding = build_embedding_loss(settings.embedding_loss, _options(settings.embedding_options))
+        beside = Spec.named(settings.embedding_loss, "--embedding-loss")
+        embedding = build_embedding_loss(beside.name, beside.options)
     if settings.augmix_consistency:
         _check_consistency(config)
     if balance.recipe == "decoupled":
         _check_decoupled(config)
     return Objective(loss, embedding, balance, "f1" if source.several else balance.score)
-
-
-def _options(pairs: tuple[str, ...]) -> Mapping[str, Any]:
-    return options_of(pairs, "gamma=2")
 
 
 def _check_embedding(config: Config) -> None:
@@ -107,7 +105,7 @@ def _check_consistency(config: Config) -> None:
         raise InputError(f"{asked}: makes its own AugMix views; take augmix out of --augment")
     if config.transfer.freeze != "none":
         raise InputError(f"{asked}: expected a network that learns as a whole: --freeze none")
-    if config.loss.loss in BINARY:
+    if Spec.named(config.loss.loss, "--loss").name in BINARY:
         raise InputError(f"{asked}: compares softmax answers, and --loss {config.loss.loss} gives none")
     if config.optim.mask_loss or config.loss.embedding_loss != "none":
         raise InputError(f"{asked}: one loss beside that of the logits, please: leave out the other")
@@ -170,12 +168,9 @@ def phases(job: "Job") -> list[Any]:
 def summary(config: Config, objective: Objective) -> str:
     """The losses and the recipe in one line for the overview."""
     settings, balance = config.loss, objective.balance
-    parts = [" ".join([settings.loss, *settings.loss_options])]
+    parts = [settings.loss]
     if objective.embedding_loss:
-        parts.append(
-            f"{settings.embedding_weight:g} × "
-            + " ".join([settings.embedding_loss, *settings.embedding_options])
-        )
+        parts.append(f"{settings.embedding_weight:g} × {settings.embedding_loss}")
     if settings.augmix_consistency:
         parts.append(f"{settings.augmix_consistency:g} × AugMix consistency")
     if balance.recipe != "none":

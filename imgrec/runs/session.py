@@ -246,14 +246,13 @@ def overview(job: Job) -> str:
     erasing = [f"erasing {augment.erasing:g}"] if augment.erasing else []
     flags = [f"crop: {augment.crop}", *(["flip"] if augment.flip else [])]
     changes = [*([augment.augment] if augment.augment else flags), *erasing, *mixing]
-    options = " ".join(config.model.model_options)
     counts = f"{len(source.train):,} train, {len(source.val):,} validation, {len(source.test):,} test"
     rows = {
         "data": f"{source.name}: {counts} images",
         "classes": f"{len(source.classes)}: {names}",
         "input": f"{height} × {height} {job.preprocess.colour}, resize: {job.preprocess.resize}",
         **({"adaptation": job.preprocess.adapt} if job.preprocess.adapts else {}),
-        "model": f"{job.recorded_model['name']} {options}".strip() + f", {parameters:,} trainable parameters",
+        "model": f"{config.model.model}, {parameters:,} trainable parameters",
         **({"transfer": transfer.summary(config)} if config.transfer != TransferConfig() else {}),
         **({"loss": objective.summary(config, job.objective)} if config.loss != LossConfig() else {}),
         "training": f"{optim.epochs} epochs × {job.steps_per_epoch} steps of {job.batch_size} images",

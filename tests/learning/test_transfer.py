@@ -216,7 +216,6 @@ def test_what_caching_rules_out_is_said() -> None:
         ({"freeze": "stage9"}, "did you mean stage"),
         ({"freeze": "none", "unfreeze_at": 2}, "nothing is frozen"),
         ({"unfreeze_at": 4}, "expected 0 (never) to 3, of 4 epochs"),
-        ({"layer_decay": 1.5}, "--layer-decay 1.5: expected more than 0, and 1 at most"),
         ({"freeze": "stage1", "cache_features": "true"}, "name --freeze backbone"),
     ],
 )
