@@ -33,7 +33,7 @@ the first trial trains, so that the best is no worse. --space is YAML over flags
 
   learning_rate: {low: 0.01, high: 0.5, log: true}
   model: [resnet8, resnet14, resnet20]
-  model_options: {width: [16, 32, 48]}
+  model.width: [16, 32, 48]
   augment: ["", "flip|trivialaugment"]
 
 Without it: rate, decay, smoothing, erasing and augmentation around the first setting. A trial that falls

@@ -130,7 +130,7 @@ def sweep(
 
 
 def _rising(model: keras.Model, optim: OptimConfig, steps: int) -> keras.optimizers.Optimizer:
-    plain = replace(optim, schedule="constant", schedule_options=(), warmup_epochs=0.0, accumulate=1, ema=0.0)
+    plain = replace(optim, schedule="constant", warmup_epochs=0.0, accumulate=1, ema=0.0)
     optimizer = build_optimizer(model, plain, steps)
     optimizer.learning_rate = keras.optimizers.schedules.ExponentialDecay(LEAST, steps - 1, MOST / LEAST)
     if keras.config.dtype_policy().name == "mixed_float16":

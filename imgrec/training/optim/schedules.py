@@ -1,17 +1,17 @@
 """How the learning rate moves: one table of schedules, each with a linear warm-up."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import keras
 from keras import ops
 
-from imgrec.config import OptimConfig, options_of
-from imgrec.errors import InputError
+from imgrec.config import OptimConfig
 from imgrec.losses.options import number_option
 from imgrec.registry import build
+from imgrec.spec import Spec
 
 Schedule: TypeAlias = keras.optimizers.schedules.LearningRateSchedule
 MOST_WARMUP = 5
@@ -255,25 +255,19 @@ def build_schedule(optim: OptimConfig, steps_per_epoch: int) -> Schedule:
     Raises:
         InputError: an unknown schedule or option, or a value that cannot be meant.
     """
+    spec = Spec.named(optim.schedule, "--schedule")
     course = Course(
         peak=optim.learning_rate,
         steps=optim.epochs * steps_per_epoch,
         warmup_steps=round(optim.warmup_epochs * steps_per_epoch),
         epoch=steps_per_epoch,
     )
-    return build(SCHEDULES, optim.schedule, "schedule", _options(optim), course=course)
+    return build(SCHEDULES, spec.name, "schedule", spec.options, course=course)
 
 
 def summary(optim: OptimConfig) -> str:
     """The schedule in words for the overview: `cosine after 1 epochs of warm-up`."""
-    name = " ".join([optim.schedule, *(f"{k}={v}" for k, v in _options(optim).items())])
-    if optim.schedule == "one_cycle":
-        return f"{name} with a rise of its own"
-    return f"{name} after {optim.warmup_epochs:g} epochs of warm-up"
-
-
-def _options(optim: OptimConfig) -> Mapping[str, Any]:
-    options = options_of(optim.schedule_options, "floor=0.01")
-    if reserved := options.keys() & {"peak", "steps", "warmup_steps", "epoch"}:
-        raise InputError(f"schedule option {min(reserved)!r}: use --learning-rate, --epochs, --warmup-epochs")
-    return options
+    spec = Spec.named(optim.schedule, "--schedule")
+    if spec.name == "one_cycle":
+        return f"{spec} with a rise of its own"
+    return f"{spec} after {optim.warmup_epochs:g} epochs of warm-up"
