@@ -10,7 +10,8 @@ from imgrec.data.preprocess import Preprocess
 
 
 def one_hot(classes: int) -> Targets:
-    return lambda labels: tf.one_hot(labels, classes)
+    """One-hot targets of one class an image; multi-hot labels as they are."""
+    return lambda labels: labels if labels.shape.rank == 2 else tf.one_hot(labels, classes)
 
 
 def feed(

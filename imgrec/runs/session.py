@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from imgrec import runtime
-from imgrec.config import AugmentConfig, Config, LossConfig, TransferConfig
+from imgrec.config import AugmentConfig, Config, LossConfig
 from imgrec.data.cache import Cache
 from imgrec.data.order.sampling import order_of
 from imgrec.data.pipeline import steps_per_epoch
@@ -188,7 +188,7 @@ def overview(session: Session) -> str:
         "input": f"{height} × {height} {session.preprocess.colour}, resize: {session.preprocess.resize}",
         **({"adaptation": session.preprocess.adapt} if session.preprocess.adapts else {}),
         "model": f"{config.model.model}, {parameters:,} trainable parameters",
-        **({"transfer": transfer.summary(config)} if config.transfer != TransferConfig() else {}),
+        **({"transfer": transfer.summary(config)} if config.transfer.weights != "none" else {}),
         **({"learning": _learning(session)} if config.loss != LossConfig() else {}),
         "training": f"{optim.epochs} epochs × {session.steps_per_epoch} steps of {session.batch_size} images",
         "optimiser": optimizers.summary(optim),

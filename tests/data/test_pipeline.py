@@ -151,7 +151,7 @@ def test_the_flags_for_a_random_resized_crop_are_a_line(split):
         assert equal(by_flags, batches(split, AugmentConfig(augment=line), 3))
 
 
-def test_several_labels_go_with_their_pictures(split):
+def test_multi_hot_labels_go_with_their_images(split):
     several = np.eye(5, dtype=np.float32)[split.labels] + np.eye(5, dtype=np.float32)[(split.labels + 2) % 5]
     tagged = Split(split.ids, several, images=split.images)
     for line in ("", "flip(0)"):

@@ -145,8 +145,8 @@ def test_an_epoch_smaller_than_a_batch_is_one_batch() -> None:
     ("labels", "sampling", "message"),
     [
         (LABELS, "ballanced", "unknown sampling 'ballanced': did you mean balanced?"),
-        (LABELS % 2, "over", "sampling 'over': class 2 has no training image"),
-        (np.eye(3), "sqrt", "sampling 'sqrt' needs one class an image"),
+        (LABELS // 2 * 2, "over", "sampling 'over': class 1 has no training image"),
+        (np.eye(3), "sqrt", "sampling 'sqrt': expected one class an image"),
     ],
 )
 def test_what_cannot_be_sampled_is_named(labels: np.ndarray, sampling: str, message: str) -> None:

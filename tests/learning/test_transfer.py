@@ -10,7 +10,8 @@ from safetensors.numpy import save_file
 from sessions import session_of
 
 from imgrec import runtime
-from imgrec.config import Config, check_bounds
+from imgrec.config import Config
+from imgrec.config.facts import check_bounds
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources.load import Source, load_source
 from imgrec.errors import InputError
@@ -204,7 +205,7 @@ def test_what_caching_rules_out_is_said() -> None:
         ({"freeze": "stage9"}, "did you mean stage"),
         ({"freeze": "none", "unfreeze_at": 2}, "nothing is frozen"),
         ({"unfreeze_at": 4}, "--unfreeze-at 4: expected 0 (never), or fewer than --epochs 4"),
-        ({"layer_decay": 1.5}, "--layer-decay 1.5: expected more than 0, and 1 at most"),
+        ({"layer_decay": 1.5}, "--layer-decay 1.5: expected more than 0 and 1 at most"),
         ({"freeze": "stage1", "cache_features": "true"}, "name --freeze backbone"),
     ],
 )

@@ -33,11 +33,11 @@ from imgrec.layers.normalization import BatchNormalization
 from imgrec.layers.stochastic_depth import StochasticDepth
 from imgrec.learning import imbalance as imbalance
 from imgrec.learning import transfer as transfer
-from imgrec.runs import results as outcome
+from imgrec.runs import results
+from imgrec.runs.training import train
 from imgrec.training import fit
 from imgrec.training.checkpointing import callback as saver
 from imgrec.training.checkpointing import store as checkpoint
-from pipelines import train
 
 IMAGES, SIDE, BATCH = 120, 8, 6
 PAUSE = 0.02
@@ -115,9 +115,9 @@ def trainer(folder: Path, name: str, data: Path, in_save: int) -> None:
     def over(*arguments: Any) -> None:
         raise Done
 
-    outcome.evaluate = over
+    results.evaluate = over
     config = Config().replace(**SETTINGS, data=f"npz:{data}", out=str(folder / name))
-    train.run(config)
+    train(config)
 
 
 def die_in_save(count: int) -> None:
