@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import io
+import json
 import os
 import re
 import signal
@@ -88,6 +89,11 @@ def _one_line(box: str) -> str:
     rest = [line for line in lines[1:] if not line.startswith(("For ", "--", "Perhaps"))]
     detail = "" if flags else "".join(f" {line}" for line in rest)
     return f"{head}{detail}{close} (--help lists every flag)"
+
+
+def print_json(value: object) -> None:
+    """Print what programs read, on standard output."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def take_recipe(argv: Sequence[str]) -> tuple[Config, list[str]]:
