@@ -28,6 +28,10 @@ def guarded(command: Callable[[], int | None]) -> NoReturn:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     signal.signal(signal.SIGTERM, _terminated)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A file name may hold bytes that are no text; it must not end the program.
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = command() or 0
     except InputError as error:
