@@ -25,8 +25,7 @@ def run(settings: AuditSettings, command: str = "") -> int:
         InputError: nothing to audit there, or something broken under --policy strict.
     """
     from imgrec.runs.audit.inspection import inspect
-    from imgrec.runs.audit.outcome import act, check_out, summary
-    from imgrec.runs.audit.write import write
+    from imgrec.runs.audit.results import act, check_out, summary, write
 
     check_out(settings.out)
     seen = inspect(settings)

@@ -59,10 +59,11 @@ def _terminated(signum: int, frame: FrameType | None) -> NoReturn:
     sys.exit(143)
 
 
-def parse(kind: type[T], argv: Sequence[str], *, default: T | None = None, **options: Any) -> T:
+def parse(kind: type[T], argv: Sequence[str] | None, *, default: T | None = None, **options: Any) -> T:
     """Fill the dataclass `kind` from flat flags (`--image-size 64`), over the values of `default`.
 
-    `--help` prints the flags grouped by section and exits with 0.
+    Where `argv` is None, the words are the program's own. `--help` prints the flags grouped by section and
+    exits with 0.
 
     Raises:
         InputError: an unknown flag (with the nearest), or a value of the wrong type.

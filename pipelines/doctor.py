@@ -1,6 +1,5 @@
 """Say what this machine can do, and what to install for what: `python -m pipelines.doctor`."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -43,8 +42,7 @@ def run(arguments: Arguments) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Read the flags and run."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    return run(parse(Arguments, words, prog="python -m pipelines.doctor", description=DESCRIPTION))
+    return run(parse(Arguments, argv, prog="python -m pipelines.doctor", description=DESCRIPTION))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """The zoo as a table, and an image of one architecture: `python -m pipelines.models`."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,8 +71,7 @@ def run(arguments: Arguments) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Read the flags and run."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    return run(parse(Arguments, words, prog="python -m pipelines.models", description=DESCRIPTION))
+    return run(parse(Arguments, argv, prog="python -m pipelines.models", description=DESCRIPTION))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Say what is on an image: `python -m pipelines.predict photo.jpg --run saved_models/sample`."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,8 +71,7 @@ def run(arguments: Arguments) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Read the flags and run."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    return run(parse(Arguments, words, prog="python -m pipelines.predict", description=DESCRIPTION))
+    return run(parse(Arguments, argv, prog="python -m pipelines.predict", description=DESCRIPTION))
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""An audit of a set of images: its settings, what it finds, the files that say so, what is done about it."""
+"""An audit of a set of images: its settings, what it finds, and what it leaves."""
