@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import io
+import json
 import os
 import re
 import signal
@@ -28,6 +29,10 @@ def guarded(command: Callable[[], int | None]) -> NoReturn:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     signal.signal(signal.SIGTERM, _terminated)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A file name may hold bytes that are no text; it must not end the program.
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = command() or 0
     except InputError as error:
@@ -55,10 +60,11 @@ def _terminated(signum: int, frame: FrameType | None) -> NoReturn:
     sys.exit(143)
 
 
-def parse(kind: type[T], argv: Sequence[str], *, default: T | None = None, **options: Any) -> T:
+def parse(kind: type[T], argv: Sequence[str] | None, *, default: T | None = None, **options: Any) -> T:
     """Fill the dataclass `kind` from flat flags (`--image-size 64`), over the values of `default`.
 
-    `--help` prints the flags grouped by section and exits with 0.
+    Where `argv` is None, the words are the program's own. `--help` prints the flags grouped by section and
+    exits with 0.
 
     Raises:
         InputError: an unknown flag (with the nearest), or one of an earlier version, or a value of the wrong
@@ -92,6 +98,11 @@ def _one_line(box: str) -> str:
     rest = [line for line in lines[1:] if not line.startswith(("For ", "--", "Perhaps"))]
     detail = "" if flags else "".join(f" {line}" for line in rest)
     return f"{head}{detail}{close} (--help lists every flag)"
+
+
+def print_json(value: object) -> None:
+    """Print what programs read, on standard output."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def take_recipe(argv: Sequence[str]) -> tuple[Config, list[str]]:

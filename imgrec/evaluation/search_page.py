@@ -11,47 +11,48 @@ from imgrec.files import write_text
 
 
 @dataclass(frozen=True)
-class SearchRecord:
-    """What the page of a search says."""
+class Results:
+    """What the page tells of a search.
+
+    title: what was trained on.
+    monitor: the figure that was to be high, such as "accuracy", on validation.
+    space: what might change, as text by name.
+    trials: in their order, each with `number`, `state` (complete, pruned, fail, running, again), `value`
+        (None unless complete), `reached` (highest so far), `epochs`, `test`, `seconds`, `first` (whether it
+        is the setting that the search began with) and `params`.
+    best: number of the best one.
+    importance: share of each parameter in the spread of values, 0…1; empty where too few finished.
+    recipe: the best setting, YAML.
+    command: the command line, if known.
+    """
 
     title: str
-    """What was trained on."""
     monitor: str
-    """The figure that was to be high, such as "accuracy", on validation."""
     space: Mapping[str, str]
-    """What might change, as text by name."""
     trials: Sequence[Mapping[str, Any]]
-    """In their order, each with `number`, `state` (complete, pruned, fail, running, again), `value` (None
-    unless complete), `reached` (highest so far), `epochs`, `test`, `seconds`, `first` (whether it is the
-    setting that the search began with) and `params`."""
     best: int
-    """Number of the best one."""
     importance: Mapping[str, float]
-    """Share of each parameter in the spread of values, 0…1; empty where too few finished."""
     recipe: str
-    """The best setting, YAML."""
     command: str = ""
-    """The command line, if known."""
 
 
-def write_page(path: Path, search: SearchRecord) -> None:
-    """Write the HTML page of one search to `path`, whole or not at all."""
-    finished = [trial for trial in search.trials if trial["value"] is not None]
-    states = [trial["state"] for trial in search.trials]
-    page = render(
-        "search.html.j2",
-        search=search,
-        rows=[
-            {**trial, "texts": [_text(trial["params"].get(name)) for name in search.space]}
-            for trial in search.trials
+def write_page(path: Path, results: Results) -> None:
+    """Write the page of one search to `path`, an HTML file, whole or not at all."""
+    finished = [trial for trial in results.trials if trial["value"] is not None]
+    states = [trial["state"] for trial in results.trials]
+    values = {
+        "names": list(results.space),
+        "rows": [
+            {**trial, "texts": [_text(trial["params"].get(name)) for name in results.space]}
+            for trial in results.trials
         ],
-        chosen=next(trial for trial in finished if trial["number"] == search.best),
-        first=next((trial for trial in finished if trial["first"]), None),
-        counts={state: states.count(state) for state in ("complete", "pruned", "fail", "running")},
-        importance=sorted(search.importance.items(), key=lambda item: -item[1]),
-        figure=_figure(finished, search.monitor),
-    )
-    write_text(path, page)
+        "chosen": next(trial for trial in finished if trial["number"] == results.best),
+        "first": next((trial for trial in finished if trial["first"]), None),
+        "counts": {state: states.count(state) for state in ("complete", "pruned", "fail", "running")},
+        "importance": sorted(results.importance.items(), key=lambda item: -item[1]),
+        "figure": _figure(finished, results.monitor),
+    }
+    write_text(path, render("search.html.j2", **(vars(results) | values)))
 
 
 def _figure(finished: Sequence[Mapping[str, Any]], monitor: str) -> str:
