@@ -1,10 +1,13 @@
 """What augmentation costs, beside bare tf.data, KerasCV's layers, Keras's layers and timm's loader.
 
-python -m benchmarks.input [--images 512] [--rounds 3] [--timm PYTHON] [--only WORD]
+python -m benchmarks.input [--images 512] [--rounds 3] [--timm PYTHON] [--only WORD] [--engines]
 
 At 224 px from generated JPEG files of 500 × 375 on all cores, and at 28 px from the embedded sample. The
 sides take turns within one run; of each figure the median of the rounds is printed, in wall time and in
 processor time, which other processes disturb less. timm is measured where `--timm` names a Python with it.
+
+`--engines` compares the two ways to pad, crop, mirror and erase instead: operations on whole batches, and
+the line of operations on each image, at 32 px from memory and at 224 px from files.
 """
 
 import argparse
@@ -38,7 +41,7 @@ FULL = "resized_crop|flip|randaugment(2, 9)"
 Side = Callable[[int], tuple[float, float]]
 
 
-def write_pictures(folder: Path, count: int) -> list[str]:
+def write_images(folder: Path, count: int) -> list[str]:
     """Write JPEG files of 500 × 375 pixels, quality 90, with detail as in photographs (a 1/f spectrum)."""
     rng = np.random.default_rng(0)
     y, x = np.meshgrid(np.fft.fftfreq(375), np.fft.rfftfreq(500), indexing="ij")
@@ -124,11 +127,17 @@ def measure(title: str, sides: dict[str, Side], images: int, rounds: int) -> Non
         )
 
 
+def of_files(folder: Path, images: int) -> Split:
+    """Write JPEG files and return the split of them."""
+    paths = tuple(write_images(folder, images))
+    labels = np.array([int(Path(path).parent.name) for path in paths], np.int32)
+    return Split(paths, labels, paths=paths)
+
+
 def large(folder: Path, images: int, rounds: int, timm_python: str | None) -> None:
     """Measure at 224 px from files."""
-    paths = write_pictures(folder, images)
-    labels = np.array([int(Path(path).parent.name) for path in paths], np.int32)
-    split = Split(tuple(paths), labels, paths=tuple(paths))
+    split = of_files(folder, images)
+    paths = list(split.ids)
     preprocess = Preprocess((SIDE, SIDE))
     plain = {
         "crop + flip": ours(split, preprocess, AugmentConfig(crop="random_resized")),
@@ -168,6 +177,24 @@ def small(images: int, rounds: int) -> None:
     measure("28 px from memory", sides, images, rounds)
 
 
+def engines(folder: Path, images: int, rounds: int) -> None:
+    """Measure batch operations and the line of operations at the same work, with and without erasing."""
+    pixels = np.random.default_rng(0).integers(0, 256, (10_000, 32, 32, 3), np.uint8)
+    labels = np.arange(len(pixels), dtype=np.int32) % CLASSES
+    arrays = Split(tuple(map(str, range(len(pixels)))), labels, images=pixels)
+    for name, side, split, count in (
+        ("32 px from memory", 32, arrays, 40 * images),
+        (f"{SIDE} px from JPEG", SIDE, of_files(folder, images), 3 * images),
+    ):
+        for erasing in (0.0, 0.5):
+            line = f"crop(pad={side // 8})|flip" + (f"|erasing({erasing})" if erasing else "")
+            sides = {
+                "batches": ours(split, Preprocess((side, side)), AugmentConfig(crop="pad", erasing=erasing)),
+                "each image": ours(split, Preprocess((side, side)), AugmentConfig(augment=line)),
+            }
+            measure(f"{name}: {line}", sides, count, rounds)
+
+
 def main() -> None:
     """Measure what the flags ask for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -175,8 +202,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--timm", metavar="PYTHON", help="a Python with timm, to measure its loader too")
     parser.add_argument("--only", choices=("large", "small"))
+    parser.add_argument("--engines", action="store_true", help="batch operations against those on each image")
     flags = parser.parse_args()
     print(f"{os.cpu_count()} cores; load when started: {os.getloadavg()[0]:.1f}; {time.strftime('%F %R')}")
+    if flags.engines:
+        with tempfile.TemporaryDirectory() as folder:
+            engines(Path(folder), flags.images, flags.rounds)
+        return
     if flags.only != "small":
         with tempfile.TemporaryDirectory() as folder:
             large(Path(folder), flags.images, flags.rounds, flags.timm)

@@ -43,7 +43,14 @@ def imgrec(network: str, precision: str, side: int, batch: int, before_step: Bef
     )
     batches = fixed_batch(side, batch).repeat()
     hook = at_each_step(keras, before_step)
-    fit(model, batches, batches.take(1), optim=optim, steps_per_epoch=FOREVER, recording=Recording(callbacks=[hook]))
+    fit(
+        model,
+        batches,
+        batches.take(1),
+        optim=optim,
+        steps_per_epoch=FOREVER,
+        recording=Recording(callbacks=[hook]),
+    )
 
 
 def bare(package: str, network: str, precision: str, side: int, batch: int, before_step: BeforeStep) -> None:

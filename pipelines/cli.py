@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
 from imgrec.config import Config, from_mapping
+from imgrec.config.renamed import refuse_flags
 from imgrec.errors import InputError, WorkerLost
 
 T = TypeVar("T")
@@ -60,10 +61,13 @@ def parse(kind: type[T], argv: Sequence[str], *, default: T | None = None, **opt
     `--help` prints the flags grouped by section and exits with 0.
 
     Raises:
-        InputError: an unknown flag (with the nearest), or a value of the wrong type.
+        InputError: an unknown flag (with the nearest), or one of an earlier version, or a value of the wrong
+            type.
     """
     import tyro
 
+    start = getattr(default, "config", default)
+    refuse_flags(argv, (start if isinstance(start, Config) else Config()).flat())
     if default is not None:
         options["default"] = default
     complaint = io.StringIO()

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import tyro
 
-from imgrec.config import options_of
+from imgrec.config.renamed import refuse_flags
 from imgrec.errors import InputError
 from imgrec.frameworks import import_frameworks
+from imgrec.spec import Spec
 from pipelines.cli import guarded, parse
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ DESCRIPTION = """The models that imgrec can train, and what each of them costs.
   python -m pipelines.models                       the zoo as a table
   python -m pipelines.models --json                the same for programs
   python -m pipelines.models describe resnet50     its endpoints, and an image of it
+  python -m pipelines.models describe "resnet20(attention=cbam)"
 
 Parameters and multiply-accumulates (MACs) are those of the default size and number of classes."""
 FORMATS = (".png", ".svg", ".pdf")
@@ -34,15 +36,13 @@ class Arguments:
     command: Annotated[
         tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[describe NAME]", help_behavior_hint="")
     ] = ()
-    """Nothing for the table, or `describe` and a model's name."""
+    """Nothing for the table, or `describe` and a model's name, with options in brackets."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print JSON and nothing else."""
     image_size: int = 0
     """With describe: side of the input in pixels; 0 takes the model's own."""
     classes: int = 0
     """With describe: number of classes; 0 takes the model's own."""
-    model_options: tuple[str, ...] = ()
-    """With describe: options of the architecture as name=value, such as attention=cbam."""
     out: Path = Path()
     """With describe: the image to write, .png, .svg or .pdf; by default NAME.png in this folder."""
 
@@ -62,7 +62,7 @@ def run(arguments: Arguments) -> int:
         return 0
     if arguments.command[0] != "describe" or len(arguments.command) != 2:
         raise InputError(f"got {' '.join(arguments.command)!r}, expected nothing or: describe NAME")
-    return describe(arguments, arguments.command[1])
+    return describe(arguments, Spec.named(arguments.command[1], "describe"))
 
 
 def facts(row: "Architecture") -> dict[str, Any]:
@@ -115,8 +115,9 @@ def _shortened(endpoints: Sequence[str]) -> list[str]:
     return ["stem", run, "features", "logits"]
 
 
-def describe(arguments: Arguments, name: str) -> int:
+def describe(arguments: Arguments, spec: Spec) -> int:
     """Build the model, print its endpoints and draw it."""
+    name = spec.name
     out = arguments.out if arguments.out != Path() else Path(f"{name}.png")
     if out.suffix not in FORMATS:
         raise InputError(f"--out {out}: expected a name that ends in {', '.join(FORMATS)}")
@@ -131,7 +132,7 @@ def describe(arguments: Arguments, name: str) -> int:
     side = arguments.image_size or row.image_size
     shape = (side, side, row.channels)
     classes = arguments.classes or row.num_classes
-    model = build_model(name, shape, classes, **options_of(arguments.model_options))
+    model = build_model(name, shape, classes, **spec.options)
     found = parts(model, row.endpoints)
     parameters, macs = sum(part.parameters for part in found), sum(part.macs for part in found)
     endpoints = [
@@ -141,9 +142,8 @@ def describe(arguments: Arguments, name: str) -> int:
         whole = {"parameters": parameters, "macs": macs, "input_shape": list(shape), "num_classes": classes}
         print(json.dumps({**facts(row), **whole, "endpoints": endpoints}, indent=2, ensure_ascii=False))
         return 0
-    options = " ".join(arguments.model_options)
     draw(
-        f"{name} {options}".strip(),
+        str(spec),
         f"{parameters:,} trainable parameters, {macs / 1e6:,.1f} M multiply-accumulates\n{row.source}",
         shape,
         found,
@@ -164,6 +164,9 @@ def describe(arguments: Arguments, name: str) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the command line and run it."""
     words = list(sys.argv[1:] if argv is None else argv)
+    rest = words[words.index("describe") + 1 :] if "describe" in words else []
+    name = next((word for word in rest if not word.startswith("-")), "NAME")
+    refuse_flags(words, {"model": name}, "describe")
     return run(parse(Arguments, words, prog="python -m pipelines.models", description=DESCRIPTION))
 
 

@@ -3,7 +3,6 @@
 import sys
 
 from imgrec.config import Config
-from imgrec.frameworks import import_frameworks
 from imgrec.runs.training import train
 from pipelines.cli import guarded, parse, recipe_names, take_recipe
 

@@ -33,7 +33,7 @@ the first trial trains, so that the best is no worse. --space is YAML over flags
 
   learning_rate: {low: 0.01, high: 0.5, log: true}
   model: [resnet8, resnet14, resnet20]
-  model_options: {width: [16, 32, 48]}
+  model.width: [16, 32, 48]
   augment: ["", "flip|trivialaugment"]
 
 Without it: rate, decay, smoothing, erasing and augmentation around the first setting. A trial that falls
@@ -202,7 +202,7 @@ def outcome(out: Path, monitor: str) -> tuple[float, float]:
 
 def finish(search: Search, arguments: Arguments, command: str) -> None:
     """Write the best setting's recipe and the page; print where they are."""
-    from imgrec.evaluation.search_page import write_page
+    from imgrec.evaluation.search_page import SearchRecord, write_page
 
     best = studies.best(search.study)
     trials = search.study.get_trials(deepcopy=False)
@@ -219,8 +219,7 @@ def finish(search: Search, arguments: Arguments, command: str) -> None:
         {key: _plain(value) for key, value in chosen.items() if key != "out" and value != plain[key]},
         header,
     )
-    write_page(
-        search.out / "index.html",
+    record = SearchRecord(
         title=search.config.data.data,
         monitor=search.monitor.removeprefix("val_").replace("_", " "),
         space=search.space.record(),
@@ -230,6 +229,7 @@ def finish(search: Search, arguments: Arguments, command: str) -> None:
         recipe=recipe.read_text(encoding="utf-8"),
         command=command,
     )
+    write_page(search.out / "index.html", record)
     print(f"\nbest of {count} trials: number {best.number}, {search.monitor} {best.value:.4f}")
     for first in (trial for trial in trials if trial.user_attrs.get("default") and trial.value is not None):
         print(f"the first setting: {search.monitor} {first.value:.4f}")

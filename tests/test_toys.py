@@ -1,4 +1,4 @@
-"""A task, a method and a section of the report from outside: one file each, and nothing of imgrec is edited."""
+"""A task, a method and a section of the report from outside: a file each, and nothing of imgrec is edited."""
 
 import json
 import os
@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
-WORDS = "--model resnet8(width=8) --method shrink(weight=0.003) --no-flip --crop none --epochs 8 --qat-epochs 1"
+WORDS = (
+    "--model resnet8(width=8) --method shrink(weight=0.003) --no-flip --crop none --epochs 8 --qat-epochs 1"
+)
 WORDS += " --batch-size 32 --learning-rate 0.05 --precision float32 --no-tensorboard --checkpoint-every 4"
 
 
@@ -91,7 +93,10 @@ def test_what_the_task_refuses_is_named(
 ) -> None:
     data = f"npz:{finished[0].parent / 'bars.npz'}"
     done = subprocess.run(
-        toy("train", "--data", data, "--out", str(tmp_path / "run")), env=environment, capture_output=True, text=True
+        toy("train", "--data", data, "--out", str(tmp_path / "run")),
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 2
     assert done.stderr == "error: --flip: a mirrored bar is turned the other way: --no-flip\n"

@@ -7,15 +7,16 @@ one that starts at 0 gives from its step s on.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import numpy as np
 import tensorflow as tf
 
 from imgrec.config import AugmentConfig
-from imgrec.data.augment.batch import Example, crop_for, flip_left_right, pad_and_crop, random_erasing
-from imgrec.data.augment.compose import Augmenter, compose
+from imgrec.data.augment.batch import Example
+from imgrec.data.augment.compose import Augmenter
+from imgrec.data.augment.engine import engines
 from imgrec.data.augment.views import augmix_views
 from imgrec.data.cache import Cache
 from imgrec.data.loading import kept_tensor, prepared, reader, whole_image
@@ -71,36 +72,25 @@ class Feed:
 def training_dataset(split: Split, feed: Feed, *, steps: int, start_step: int = 0) -> tf.data.Dataset:
     """Return the batches of `steps` steps from `start_step` on, epochs in shuffled orders one after another.
 
-    number → load → (pad and crop) → (flip) → (erase) → (views) → targets → (mix) → prefetch, all on batches
+    number → load → (crop, flip, erase) → (views) → targets → (mix) → prefetch, all on batches
 
-    `augment.augment`, a line of operations, stands for crop and flip, and is run while an image is loaded;
-    so is a random resized crop, which is the line "resized_crop|flip".
+    `augment.augment`, a line of operations, stands for crop and flip. `augment/engine.py` says what of crop,
+    flip and erasing is run while an image is loaded.
 
     Raises:
         InputError: the images do not fit into memory, and `feed.cache` must keep them.
     """
-    augment, preprocess, seed = feed.augment, feed.preprocess, feed.seed
     order = feed.order(split.labels)
     batch = min(feed.batch_size, order.size)
-    crop = crop_for(augment.crop, preprocess.size)
-    line = augment.augment
-    if not line and crop == "random_resized":
-        line = "resized_crop|flip" if augment.flip else "resized_crop"
-
-    numbers = training_order(order, batch, steps=steps, start_step=start_step)
-    augmenter = compose(line, preprocess.size, seed) if line else None
-    batches = _loaded(numbers, batch, split, preprocess, augmenter, feed.cache)
-    if not line and crop == "pad":
-        mode: Literal["zeros", "reflect"] = "zeros" if preprocess.colour == "grey" else "reflect"
-        batches = _map(batches, pad_and_crop(seed, augment.crop_share, mode))
-    if not line and augment.flip:
-        batches = _map(batches, flip_left_right(seed))
-    if augment.erasing:
-        batches = _map(batches, random_erasing(seed, augment.erasing, (0.02, augment.erasing_area)))
-    if VIEWS in feed.needs:
-        batches = _map(batches, augmix_views(seed))
-    mix = mixer(augment, seed, steps_per_epoch(order.size, batch))
     visibility = VISIBILITY in feed.needs
+    numbers = training_order(order, batch, steps=steps, start_step=start_step)
+    augmenter, operations = engines(feed.augment, feed.preprocess, feed.seed, visibility)
+    batches = _loaded(numbers, batch, split, feed.preprocess, augmenter, feed.cache)
+    for operation in operations:
+        batches = _map(batches, operation)
+    if VIEWS in feed.needs:
+        batches = _map(batches, augmix_views(feed.seed))
+    mix = mixer(feed.augment, feed.seed, steps_per_epoch(order.size, batch))
     batches = _map(batches, _to_pair(feed.targets, visibility, tf.float32 if mix is None else tf.uint8))
     if mix is not None:
         batches = _map(batches.enumerate(start_step), mix)

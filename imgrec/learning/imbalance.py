@@ -1,6 +1,6 @@
 """Classes of unequal size: what is done about them, and why."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,14 +60,16 @@ class Balance:
         """The order at the end of the training, in which a fine-tuning after it goes on."""
         return "balanced" if self.recipe == "decoupled" else self.sampling
 
-    def loss(self, name: str, label_smoothing: float, options: Mapping[str, Any]) -> keras.losses.Loss:
-        """Return the loss `name` of `losses.LOSSES` with what the recipe does to it."""
+    def loss(
+        self, build: Callable[[str, float], keras.losses.Loss], spec: str, label_smoothing: float
+    ) -> keras.losses.Loss:
+        """Return the loss `spec`, as a task's `build` gives it, with what the recipe does to it."""
         if self.recipe == "focal":
             return build_loss("focal", label_smoothing, self.options)
         if self.recipe == "logit":
             prior = self.options["tau"] * log_prior(self.counts)
-            return LogitAdjusted(build_loss(name, 0.0, options), prior, label_smoothing)
-        inner = build_loss(name, label_smoothing, options)
+            return LogitAdjusted(build(spec, 0.0), prior, label_smoothing)
+        inner = build(spec, label_smoothing)
         if self.recipe == "weights":
             return ClassWeighted(inner, inverse_frequency(self.counts))
         if self.recipe == "effective":
@@ -98,7 +100,7 @@ def choose(
     numbers = tuple(int(count) for count in counts)
     if recipe == "auto":
         if options:
-            raise InputError(f"--imbalance-options {next(iter(options))}: --imbalance auto takes none")
+            raise InputError(f"--imbalance auto takes no options, got {next(iter(options))!r}")
         return _automatic(numbers, classes, loss)
     values = _values(recipe, options)
     if recipe == "focal" and loss not in ("auto", "cross_entropy"):
@@ -138,7 +140,7 @@ def _measured(counts: tuple[int, ...], classes: Sequence[str]) -> str:
 
 def _values(recipe: str, options: Mapping[str, Any]) -> dict[str, float]:
     """The recipe's options with what the user gave, checked."""
-    known = lookup(RECIPES, recipe, "recipe of --imbalance")
+    known = lookup({"auto": {}, **RECIPES}, recipe, "recipe of --imbalance")
     highest = {"beta": 1 - 1e-9, "share": 0.9}
     values = dict(known)
     for name, value in options.items():

@@ -2,6 +2,7 @@
 
 from imgrec import runtime
 from imgrec.config import Config
+from imgrec.config.facts import check_bounds
 from imgrec.data import adapt
 from imgrec.errors import InputError
 from imgrec.training.checkpointing.interval import Interval
@@ -13,6 +14,7 @@ def check(config: Config) -> None:
     Raises:
         InputError: names the setting and what was expected.
     """
+    check_bounds(config)
     adapt.parse(config.data.adapt)
     Interval.parse(config.run.checkpoint_every)
     if config.augment.augment:

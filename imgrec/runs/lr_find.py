@@ -21,12 +21,10 @@ def lr_find(session: Session, out: Path) -> int:
     phase = methods.choose(session.config).phases(session, optim.epochs)[0]
     found = sweep(
         session.model,
-        phase.part or session.model,
-        phase.batches(0),
+        phase,
         optim=replace(optim, batch_size=session.batch_size),
         loss=session.goal.loss,
         steps=min(STEPS, phase.until * session.steps_per_epoch),
-        frozen_up_to=phase.frozen,
         strategy=session.strategy,
     )
     figure = Figure(figsize=(6, 4), dpi=150, layout="constrained")

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from imgrec.config import Config, options_of
+from imgrec.config import Config
 from imgrec.data import adapt
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources.dataset import Source
+from imgrec.spec import Spec
 from imgrec.tasks.task import Task
 
 SMALL = 64
@@ -35,7 +36,8 @@ def make_plan(config: Config, source: Source, task: Task) -> Plan:
     from imgrec.models import info
 
     own = source.side
-    name = config.model.model
+    asked = Spec.named(config.model.model, "--model")
+    name = asked.name
     if name == "auto":
         name = "resnet20" if max(own, config.data.image_size) <= SMALL else "resnet18"
         if config.transfer.weights == "imagenet":
@@ -55,7 +57,7 @@ def make_plan(config: Config, source: Source, task: Task) -> Plan:
     if cache and not config.transfer.unfreeze_at:
         crop, parts = "none", False  # the head sees features of whole images, all the time
     decided = config.replace(
-        model=name,
+        model=str(Spec(name, (), asked.options)),
         image_size=size,
         colour=colour,
         crop=crop,
@@ -76,6 +78,6 @@ def make_plan(config: Config, source: Source, task: Task) -> Plan:
         "name": name,
         "input_shape": [size, size, 1 if colour == "grey" else 3],
         "num_classes": task.outputs,
-        "options": options_of(config.model.model_options),
+        "options": dict(asked.options),
     }
     return Plan(decided, preprocess, model)

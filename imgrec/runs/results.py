@@ -93,14 +93,12 @@ def _judge_steps(session: Session, outputs: np.ndarray) -> dict[str, Any] | None
 
     test, plain = session.source.test, replace(session.preprocess, adapt="none")
     off = session.model.predict(session.evaluation(test, preprocess=plain), verbose=0)
-    right = [session.task.right(answers, test.labels) for answers in (outputs, off)]
-    judged = adaptation.judge(*right, triggered(test, session.preprocess))
+    right, right_off = (session.task.right(answers, test.labels) for answers in (outputs, off))
+    judged = adaptation.judge(right, right_off, triggered(test, session.preprocess))
     return {"line": session.preprocess.adapt, **judged}
 
 
-def write_results(
-    session: Session, folder: Path, fitted: Fitted, result: Result, exported: Exported
-) -> None:
+def write_results(session: Session, folder: Path, fitted: Fitted, result: Result, exported: Exported) -> None:
     """Write metrics.json and the report."""
     from imgrec.data.loading import load_arrays
     from imgrec.evaluation.evaluated import Evaluated

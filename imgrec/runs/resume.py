@@ -9,18 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from imgrec import bundle, files
 from imgrec.config import Config
+from imgrec.config.facts import names_that_may
 from imgrec.errors import InputError
 
 if TYPE_CHECKING:
     from imgrec.learning.session import Session
     from imgrec.training.checkpointing.callback import CheckpointPolicy
-
-INDIFFERENT = frozenset(
-    {"data", "download", "out", "resume", "restart", "checkpoint_every", "on_nan", "preview", "tensorboard"}
-    | {"cache", "strategy"}
-)
-"""Settings that may change between two parts of a run. The place of the data is one, its contents are not;
-what is kept in memory changes no pixel, and the next machine may have less of it, and other devices."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +103,8 @@ def checkpoint_policy(session: "Session", folder: Path, stage: str) -> "Checkpoi
 
 def _decisive(flat: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that must stay, as JSON gives them back."""
-    return json.loads(json.dumps({name: value for name, value in flat.items() if name not in INDIFFERENT}))
+    free = names_that_may(Config(), "resume")
+    return json.loads(json.dumps({name: value for name, value in flat.items() if name not in free}))
 
 
 def _settings_changed(session: "Session", before: Unfinished) -> list[str]:

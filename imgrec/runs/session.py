@@ -19,6 +19,7 @@ from imgrec.learning.method import Method
 from imgrec.learning.session import Session
 from imgrec.runs import checks
 from imgrec.runs.plan import Plan, make_plan
+from imgrec.spec import Spec
 from imgrec.tasks import choose as choose_task
 from imgrec.tasks.task import Task
 from imgrec.training.optim import optimizers
@@ -88,7 +89,11 @@ def decide(config: Config, source: Source, task: Task) -> tuple[Goal, Balance]:
     if "imbalance" in task.refuses:  # which classes there are more of is no question to such labels
         balance = Balance("none", tuple(counts.tolist()))
     else:
-        balance = imbalance.choose(config.loss.imbalance, counts, source.classes, config.loss.loss)
+        recipe, asked = (
+            Spec.named(config.loss.imbalance, "--imbalance"),
+            Spec.named(config.loss.loss, "--loss"),
+        )
+        balance = imbalance.choose(recipe.name, recipe.options, counts, source.classes, asked.name)
     loss = balance.loss(task.loss, config.loss.loss, config.optim.label_smoothing)
     score = task.score if balance.recipe == "none" else "balanced_accuracy"
     return Goal(loss, score, lambda: task.metrics(score)), balance
@@ -172,18 +177,17 @@ def _build(config: Config, plan: Plan, strategy: Any, method: Method) -> tuple[k
 
 def overview(session: Session) -> str:
     """What is about to happen, on one screen: data, model and settings."""
-    config, source, model = session.config, session.source, session.recorded_model
+    config, source = session.config, session.source
     optim, height = config.optim, session.preprocess.size[0]
     names = ", ".join([*source.classes[:6], *(["…"] if len(source.classes) > 6 else [])])
     parameters = sum(math.prod(v.shape) for v in session.model.trainable_variables)
-    options = "".join(f" {name}={value}" for name, value in model["options"].items())
     counts = f"{len(source.train):,} train, {len(source.val):,} validation, {len(source.test):,} test"
     rows = {
         "data": f"{source.name}: {counts} images",
         "classes": f"{len(source.classes)}: {names}",
         "input": f"{height} × {height} {session.preprocess.colour}, resize: {session.preprocess.resize}",
         **({"adaptation": session.preprocess.adapt} if session.preprocess.adapts else {}),
-        "model": f"{model['name']}{options}, {parameters:,} trainable parameters",
+        "model": f"{config.model.model}, {parameters:,} trainable parameters",
         **({"transfer": transfer.summary(config)} if config.transfer != TransferConfig() else {}),
         **({"learning": _learning(session)} if config.loss != LossConfig() else {}),
         "training": f"{optim.epochs} epochs × {session.steps_per_epoch} steps of {session.batch_size} images",

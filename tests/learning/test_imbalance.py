@@ -101,7 +101,7 @@ def test_none_says_where_something_could_be_done() -> None:
             "unknown option of --imbalance logit 'tua': did you mean tau?",
         ),
         ("sqrt", {"tau": 1}, "cross_entropy", "--imbalance sqrt takes no options, got 'tau'"),
-        ("auto", {"tau": 1}, "cross_entropy", "--imbalance-options tau: --imbalance auto takes none"),
+        ("auto", {"tau": 1}, "cross_entropy", "--imbalance auto takes no options, got 'tau'"),
         ("effective", {"beta": 1.0}, "cross_entropy", "beta=1.0: expected a number from 0 to 1"),
         (
             "focal",

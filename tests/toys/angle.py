@@ -93,13 +93,20 @@ class Angle(Task):
     def table(self, ids, labels, outputs) -> list[list[Any]]:
         said = self.scores(outputs)[:, 0]
         rows = zip(ids, labels, said, self.right(outputs, labels), strict=True)
-        return [["id", "angle", "said", "correct"], *([i, f"{a:g}", f"{s:.1f}", int(r)] for i, a, s, r in rows)]
+        return [
+            ["id", "angle", "said", "correct"],
+            *([i, f"{a:g}", f"{s:.1f}", int(r)] for i, a, s, r in rows),
+        ]
 
     def headline(self, figures):
         return f"test: {figures['within']:.4f} within {RIGHT:g}°, mean error {figures['mean_error']:.1f}°"
 
     def lede(self, figures):
-        return f"is right to {RIGHT:g}° on", percent(figures["within"]), f"of {figures['images']} test images."
+        return (
+            f"is right to {RIGHT:g}° on",
+            percent(figures["within"]),
+            f"of {figures['images']} images.",
+        )
 
     def tiles(self, figures):
         return [("Mean error", f"{figures['mean_error']:.1f}°", "of the bar's direction")]

@@ -15,7 +15,7 @@ from imgrec.config import OptimConfig
 from imgrec.errors import InputError
 from imgrec.models import build_model
 from imgrec.training.callbacks import BestWeights
-from imgrec.training.fit import Recording, Fitted, fit
+from imgrec.training.fit import Fitted, Recording, fit
 
 OPTIM = OptimConfig(epochs=3, batch_size=16, learning_rate=0.02, warmup_epochs=0.5, label_smoothing=0.0)
 

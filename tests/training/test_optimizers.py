@@ -263,11 +263,11 @@ def test_the_schedule_counts_batches_under_accumulation() -> None:
 @pytest.mark.parametrize(
     ("values", "strategy", "message"),
     [
-        ({"accumulate": 0}, None, "--accumulate 0: expected 1 batch an update, or more"),
+        ({"accumulate": 0}, None, "--accumulate 0: expected 1 or more"),
         ({"accumulate": 2}, object(), "over mirrored devices; use --strategy none, or a larger --batch-size"),
         ({"sam": 0.05}, object(), "--sam 0.05: moves the weights between two gradients"),
-        ({"ema": 1.0}, None, "--ema 1: expected 0 or more and less than 1"),
-        ({"l2": -1.0}, None, "--l2 -1: expected 0 or more"),
+        ({"ema": 1.0}, None, "--ema 1.0: expected 0 or more and less than 1"),
+        ({"l2": -1.0}, None, "--l2 -1.0: expected 0 or more"),
         ({"swa_epochs": 2, "epochs": 1}, None, "--swa-epochs 2: there are only --epochs 1"),
         ({"swa_epochs": 1, "ema": 0.9}, None, "leave out --ema, another average"),
         ({"sam_adaptive": True}, None, "--sam-adaptive: expected a radius too"),

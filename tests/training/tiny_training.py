@@ -16,7 +16,7 @@ from imgrec.config import OptimConfig
 from imgrec.training.checkpointing.callback import CheckpointPolicy
 from imgrec.training.checkpointing.interval import Interval
 from imgrec.training.checkpointing.store import Checkpoints
-from imgrec.training.fit import Recording, Fitted, Phase, Stream, fit_phases
+from imgrec.training.fit import Fitted, Phase, Recording, Stream, fit_phases
 
 STEPS, BATCH = 5, 4
 OPTIM = OptimConfig(epochs=3, batch_size=BATCH, learning_rate=0.1, warmup_epochs=0, label_smoothing=0.0)

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from imgrec.config import OptimConfig
+from imgrec.config.facts import check_bounds
 from imgrec.errors import InputError
 from imgrec.registry import lookup
 from imgrec.training.freezing import depth_groups
@@ -82,17 +83,8 @@ def check(optim: OptimConfig, strategy: Any = None) -> None:
     Raises:
         InputError: one of them.
     """
+    check_bounds(optim)
     build_schedule(optim, 1)
-    lowest = {"l1": optim.l1, "l2": optim.l2, "clip_norm": optim.clip_norm, "sam": optim.sam}
-    for name, value in (lowest | {"swa_epochs": optim.swa_epochs}).items():
-        if value < 0:
-            raise InputError(f"--{name.replace('_', '-')} {value:g}: expected 0 or more")
-    if not 0 <= optim.momentum < 1 or not 0 <= optim.ema < 1:
-        raise InputError(
-            f"--momentum {optim.momentum:g}, --ema {optim.ema:g}: expected 0 or more and less than 1"
-        )
-    if optim.accumulate < 1:
-        raise InputError(f"--accumulate {optim.accumulate}: expected 1 batch an update, or more")
     if optim.swa_epochs > optim.epochs:
         raise InputError(f"--swa-epochs {optim.swa_epochs}: there are only --epochs {optim.epochs}")
     if optim.swa_epochs and (optim.ema or optim.patience):
