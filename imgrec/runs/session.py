@@ -218,7 +218,7 @@ def _build(config: Config, plan: Plan, strategy: Any) -> tuple[Any, tuple[str, .
             num_classes=recorded["num_classes"],
             **recorded["options"],
         )
-    if config.quantize.quantize == "qat":
+    if config.quantize.quantize != "none":
         from imgrec.compression import qat
 
         qat.check(model)
