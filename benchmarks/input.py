@@ -7,7 +7,7 @@ sides take turns within one run; of each figure the median of the rounds is prin
 processor time, which other processes disturb less. timm is measured where `--timm` names a Python with it.
 
 `--engines` compares the two ways to pad, crop, mirror and erase instead: operations on whole batches, and
-the line of operations on each image, at 32 px from memory and at 224 px from files.
+the line of operations on each image, at 28 and 32 px from memory and at 224 px from files.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -28,10 +29,15 @@ import tensorflow as tf
 from benchmarks.input_peers import CLASSES, SIDE, bare, keras_layers, kerascv
 from benchmarks.paired import seconds
 from imgrec.config import AugmentConfig, DataConfig
-from imgrec.data.pipeline import training_dataset
+from imgrec.data.augment.batch import Example, flip_left_right, pad_and_crop, random_erasing
+from imgrec.data.cache import Cache
+from imgrec.data.loading import kept_tensor, reader
+from imgrec.data.order.sampling import order_of
+from imgrec.data.pipeline import training_dataset, training_order
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources.dataset import Split
 from imgrec.data.sources.load import load_source
+from imgrec.processors import cores
 
 BATCH = 64
 # A side takes this share of the images, lest the slow ones decide how long all of it takes.
@@ -82,6 +88,36 @@ def ours(split: Split, preprocess: Preprocess, augment: AugmentConfig) -> Side:
 
     def build(steps: int) -> tf.data.Dataset:
         return training_dataset(split, preprocess, CLASSES, augment, BATCH, seed=0, steps=steps)
+
+    return drain(build)
+
+
+def in_batches(split: Split, preprocess: Preprocess, erasing: float) -> Side:
+    """Return the side that pads and crops, mirrors and, as often as `erasing` says, erases whole batches."""
+    mode: Literal["zeros", "reflect"] = "zeros" if preprocess.colour == "grey" else "reflect"
+    operations = [pad_and_crop(0, mode=mode), flip_left_right(0)]
+    operations += [random_erasing(0, erasing)] if erasing else []
+    labels = tf.one_hot(split.labels, CLASSES)
+
+    def build(steps: int) -> tf.data.Dataset:
+        data = training_order(order_of(split.labels, CLASSES, "natural", 0), BATCH, steps=steps)
+        kept = kept_tensor(split, preprocess, Cache("none"))
+        if kept is not None:
+            data = data.map(
+                lambda batch: {**batch, "image": tf.gather(kept, batch["index"])}, tf.data.AUTOTUNE
+            )
+        else:
+            read = reader(split, preprocess)
+
+            def load(example: Example) -> Example:
+                image = tf.numpy_function(read, [example["index"]], tf.uint8)
+                return {**example, "image": tf.ensure_shape(image, preprocess.shape)}
+
+            data = data.unbatch().map(load, cores()).batch(BATCH, drop_remainder=True)
+        for operation in operations:
+            data = data.map(operation, tf.data.AUTOTUNE)
+        pairs = data.map(lambda b: (tf.cast(b["image"], tf.float32), tf.gather(labels, b["index"])))
+        return pairs.prefetch(tf.data.AUTOTUNE)
 
     return drain(build)
 
@@ -179,18 +215,23 @@ def small(images: int, rounds: int) -> None:
 
 def engines(folder: Path, images: int, rounds: int) -> None:
     """Measure batch operations and the line of operations at the same work, with and without erasing."""
-    pixels = np.random.default_rng(0).integers(0, 256, (10_000, 32, 32, 3), np.uint8)
-    labels = np.arange(len(pixels), dtype=np.int32) % CLASSES
-    arrays = Split(tuple(map(str, range(len(pixels)))), labels, images=pixels)
-    for name, side, split, count in (
-        ("32 px from memory", 32, arrays, 40 * images),
-        (f"{SIDE} px from JPEG", SIDE, of_files(folder, images), 3 * images),
+    sample = load_source(DataConfig(), seed=0).train
+    draw = np.random.default_rng(0)
+    pixels = draw.integers(0, 256, (len(sample), 32, 32, 3), np.uint8)
+    arrays = Split(sample.ids, sample.labels, images=pixels)
+    grey, colour, large = (Preprocess((28, 28), "grey"), Preprocess((32, 32)), Preprocess((SIDE, SIDE)))
+    for name, preprocess, split, count in (
+        ("28 px, grey, from memory", grey, sample, 80 * images),
+        ("32 px from memory", colour, arrays, 80 * images),
+        (f"{SIDE} px from JPEG", large, of_files(folder, images), 3 * images),
     ):
         for erasing in (0.0, 0.5):
-            line = f"crop(pad={side // 8})|flip" + (f"|erasing({erasing})" if erasing else "")
+            line = f"crop(pad={round(preprocess.size[0] / 8)})|flip" + (
+                f"|erasing({erasing})" if erasing else ""
+            )
             sides = {
-                "batches": ours(split, Preprocess((side, side)), AugmentConfig(crop="pad", erasing=erasing)),
-                "each image": ours(split, Preprocess((side, side)), AugmentConfig(augment=line)),
+                "batches": in_batches(split, preprocess, erasing),
+                "each image": ours(split, preprocess, AugmentConfig(augment=line)),
             }
             measure(f"{name}: {line}", sides, count, rounds)
 

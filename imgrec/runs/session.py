@@ -167,7 +167,7 @@ def _build(config: Config, plan: Plan, strategy: Any, method: Method) -> tuple[k
             **recorded["options"],
         )
     # Now rather than after the training: names what is not covered, or missing.
-    if config.quantize.quantize == "qat":
+    if config.quantize.quantize != "none":
         qat.check(model)
     method.check(config, model)
     if config.transfer.weights == "none":

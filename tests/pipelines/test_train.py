@@ -180,20 +180,11 @@ def test_bad_input_is_named_and_leaves_nothing(tmp_path: Path, words: list[str],
     assert not list(tmp_path.iterdir())
 
 
-def test_a_layer_without_int8_form_stops_before_training(
-    tmp_path: Path, npz: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from imgrec import models
-
-    def odd(name: str, input_shape: tuple[int, ...], num_classes: int, **options: object) -> keras.Model:
-        image = keras.Input(input_shape, name="image")
-        x = keras.layers.GaussianNoise(0.1, name="hiss")(keras.layers.Flatten()(image))
-        x = keras.layers.UnitNormalization(name="unit")(x)
-        return keras.Model(image, keras.layers.Dense(num_classes, name="logits")(x))
-
-    monkeypatch.setattr(models, "build_model", odd)
-    with pytest.raises(InputError, match="unit"):
-        train.main(["--data", f"npz:{npz}", "--model", "resnet8", "--out", str(tmp_path / "run")])
+@pytest.mark.parametrize("quantize", ["ptq", "qat"])
+def test_a_layer_without_int8_form_stops_before_training(tmp_path: Path, npz: Path, quantize: str) -> None:
+    words = ["--data", f"npz:{npz}", "--model", "resnet8", "--model-options", "deformable=stage3"]
+    with pytest.raises(InputError, match=r"stage3_block1_conv1 \(DeformableConv2D\).*or --quantize none"):
+        train.main([*words, "--quantize", quantize, "--out", str(tmp_path / "run")])
     assert not list(tmp_path.iterdir())
 
 

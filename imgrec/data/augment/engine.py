@@ -26,12 +26,10 @@ def engines(
     """Return what runs on each image (`compose.py`), if anything, and what then runs on batches (`batch.py`).
 
     A line of operations and random resized crops run on each image. For the rest that flags ask for, padding
-    and cropping, mirroring and erasing, there are two ways. Images a second on two cores, median of five
-    rounds in turns (`benchmarks/input.py --engines`), on batches and on each image: 12,800 and 14,200 at
-    32 px from memory, 7,700 and 7,600 with erasing; 199 and 300 at 224 px from JPEG, 149 and 300 erasing too.
-    The work on each image is held back by Python's lock: 16,000 a second on one core and hardly more on two.
-    So small images are changed in batches, larger ones by themselves; but batches alone tell where they
-    erased (`visibility`), and mirror as a head on cached features is shown its images.
+    and cropping, mirroring and erasing, there are two ways. Of small images in memory batches change more in
+    a second, 33,900 to 27,200 at 28 px in grey; those from files are changed faster by themselves, 300 to 199
+    at 224 px, and with erasing 300 to 149 (two cores, `benchmarks/input.py --engines`). But batches alone tell
+    where they erased (`visibility`), and mirror as a head on cached features is shown its images.
     """
     size, crop = preprocess.size, crop_for(augment.crop, preprocess.size)
     small, line, batch = max(size) <= SMALL, [augment.augment] if augment.augment else [], list[Operation]()

@@ -61,7 +61,7 @@ def inspect(settings: AuditSettings) -> Inspection:
     found += opened.scan.classes if opened.scan else check_splits(opened.given, opened.classes)
     found += find_duplicates(facts) if source is None else compare.copies(source, opened.examined, facts)
     quality = None
-    blocked = _why_no_suspects(settings, facts, any(split.several for split in splits.values()))
+    blocked = _why_no_suspects(settings, facts, any(split.kind != "class" for split in splits.values()))
     if blocked:
         notes += (blocked,)
     else:
