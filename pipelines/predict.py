@@ -52,17 +52,17 @@ def run(arguments: Arguments) -> int:
     """
     if arguments.top < 1:
         raise InputError(f"--top {arguments.top}: expected at least 1")
-    from imgrec.serving import answers, files, opening
+    from imgrec.serving import files, opening
 
     images, skipped = files.find_images(arguments.images)
     adapt_to = images if arguments.adapt_bn else ()
     predictor = opening.open_predictor(arguments.run, arguments.weights, arguments.model, adapt_to)
-    said = answers.recognise(predictor, images, arguments.top)
+    said = predictor.answers(images, arguments.top)
     if arguments.json:
         print_json(list(said))
         return 0
     for answer in said:
-        print(answers.table(answer) + "\n")
+        print(answer["image"] + "\n".join(predictor.task.lines(answer)) + "\n")
     what = f"{arguments.model}, {arguments.weights}" if arguments.weights else arguments.run
     others = f" ({len(skipped)} other files skipped)" if skipped else ""
     print(f"{len(images)} image{'s' * (len(images) != 1)} recognised with {what}{others}")

@@ -12,6 +12,8 @@ from imgrec.data.preprocess import Preprocess
 from imgrec.errors import InputError
 from imgrec.frameworks import import_frameworks
 from imgrec.serving.predictor import Predictor
+from imgrec.tasks.multiclass import Multiclass
+from imgrec.tasks.task import Task
 
 if TYPE_CHECKING:
     import keras
@@ -41,13 +43,13 @@ def open_predictor(run: Path, weights: str, model: str, adapt_to: Sequence[Path]
     if not weights and not (adapt_to and is_run):
         return Predictor.load(run)
     if weights:
-        network, preprocess, labels = _pretrained(weights, model)
+        network, preprocess, task = _pretrained(weights, model)
     else:
         loaded = bundle.load(run)
-        network, preprocess, labels = loaded.model, loaded.preprocess, loaded.labels
+        network, preprocess, task = loaded.model, loaded.preprocess, loaded.task
     if adapt_to:
         _adapt_bn(network, preprocess, adapt_to)
-    return Predictor.of_model(network, preprocess, labels)
+    return Predictor.of_model(network, preprocess, task)
 
 
 def _check(run: Path, weights: str, model: str, adapts: bool) -> None:
@@ -76,7 +78,7 @@ def _adapt_bn(model: "keras.Model", preprocess: Preprocess, files: Sequence[Path
     print(f"note: statistics of {layers} layers adapted to {len(images)} of these images", file=sys.stderr)
 
 
-def _pretrained(weights: str, name: str) -> "tuple[keras.Model, Preprocess, tuple[str, ...]]":
+def _pretrained(weights: str, name: str) -> "tuple[keras.Model, Preprocess, Task]":
     """Build the named model with its published weights."""
     from imgrec.models import build_model, info
     from imgrec.models.pretrained import imagenet_labels, load_pretrained
@@ -85,4 +87,4 @@ def _pretrained(weights: str, name: str) -> "tuple[keras.Model, Preprocess, tupl
     model = build_model(name, (size, size, 3), len(labels))
     note = load_pretrained(model, weights, new_head=False)
     print(f"note: {note}", file=sys.stderr)
-    return model, Preprocess((size, size)), labels
+    return model, Preprocess((size, size)), Multiclass(tuple(labels))
