@@ -94,7 +94,7 @@ class Described:
 
 
 def describe(spec: str, side: int = 0, num_classes: int = 0) -> Described:
-    """Build the model `spec`, of its own input size and number of classes where they are 0, and count its cost.
+    """Build the model `spec`, of its own size and number of classes where they are 0, and count its cost.
 
     Raises:
         InputError: an unknown model or option, or a size that it refuses.

@@ -109,7 +109,7 @@ class Predictor:
         return self.task.scores(self._outputs_of(list(paths), batch_size))
 
     def answers(self, paths: Sequence[Path | str], top: int = 5) -> Iterator[dict[str, Any]]:
-        """Give `task.decode` of each image file, with the file's name as `image`; raises as `predict_files`."""
+        """Give `task.decode` of each image file, with its name as `image`; raises as `predict_files`."""
         for start in range(0, len(paths), BATCH):
             files = list(paths[start : start + BATCH])
             answers = self.task.decode(self._outputs_of(files, BATCH), top)

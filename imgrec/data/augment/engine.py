@@ -28,7 +28,7 @@ def engines(
     A line of operations and random resized crops run on each image. For the rest that flags ask for, padding
     and cropping, mirroring and erasing, there are two ways. Of small images in memory batches change more in
     a second, 33,900 to 27,200 at 28 px in grey; those from files are changed faster by themselves, 300 to 199
-    at 224 px, and with erasing 300 to 149 (two cores, `benchmarks/input.py --engines`). But batches alone tell
+    at 224 px, and with erasing 300 to 149 (`benchmarks/input.py --engines`). But batches alone tell
     where they erased (`visibility`), and mirror as a head on cached features is shown its images.
     """
     size, crop = preprocess.size, crop_for(augment.crop, preprocess.size)
