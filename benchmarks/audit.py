@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from benchmarks.paired import compare
-from imgrec.data.audit.compare import images
+from imgrec.data.audit.compare import image_facts
 from imgrec.data.audit.duplicates import find_duplicates
 from imgrec.data.audit.examine import Limits
 from imgrec.data.audit.pool import examine_files
@@ -54,7 +54,7 @@ def audited(paths: list[str]) -> None:
     """Examine every file and compare the images."""
     done = examine_files(paths, LIMITS)
     split = Split(ids=tuple(paths), labels=np.zeros(len(paths), np.int32), paths=tuple(paths))
-    find_duplicates(images({"train": split}, ("photo",), dict(zip(paths, done, strict=True))))
+    find_duplicates(image_facts({"train": split}, ("photo",), dict(zip(paths, done, strict=True))))
 
 
 def main() -> None:

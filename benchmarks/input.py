@@ -1,10 +1,13 @@
 """What augmentation costs, beside bare tf.data, KerasCV's layers, Keras's layers and timm's loader.
 
-python -m benchmarks.input [--images 512] [--rounds 3] [--timm PYTHON] [--only WORD]
+python -m benchmarks.input [--images 512] [--rounds 3] [--timm PYTHON] [--only WORD] [--engines]
 
 At 224 px from generated JPEG files of 500 × 375 on all cores, and at 28 px from the embedded sample. The
 sides take turns within one run; of each figure the median of the rounds is printed, in wall time and in
 processor time, which other processes disturb less. timm is measured where `--timm` names a Python with it.
+
+`--engines` compares the two ways to pad, crop, mirror and erase instead: operations on whole batches, and
+the line of operations on each image, at 28 and 32 px from memory and at 224 px from files.
 """
 
 import argparse
@@ -17,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -25,10 +29,15 @@ import tensorflow as tf
 from benchmarks.input_peers import CLASSES, SIDE, bare, keras_layers, kerascv
 from benchmarks.paired import seconds
 from imgrec.config import AugmentConfig, DataConfig
-from imgrec.data.pipeline import training_dataset
+from imgrec.data.augment.batch import Example, flip_left_right, pad_and_crop, random_erasing
+from imgrec.data.cache import Cache
+from imgrec.data.loading import kept_tensor, reader
+from imgrec.data.order.sampling import order_of
+from imgrec.data.pipeline import training_dataset, training_order
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources.dataset import Split
 from imgrec.data.sources.load import load_source
+from imgrec.processors import cores
 
 BATCH = 64
 # A side takes this share of the images, lest the slow ones decide how long all of it takes.
@@ -38,7 +47,7 @@ FULL = "resized_crop|flip|randaugment(2, 9)"
 Side = Callable[[int], tuple[float, float]]
 
 
-def write_pictures(folder: Path, count: int) -> list[str]:
+def write_images(folder: Path, count: int) -> list[str]:
     """Write JPEG files of 500 × 375 pixels, quality 90, with detail as in photographs (a 1/f spectrum)."""
     rng = np.random.default_rng(0)
     y, x = np.meshgrid(np.fft.fftfreq(375), np.fft.rfftfreq(500), indexing="ij")
@@ -79,6 +88,36 @@ def ours(split: Split, preprocess: Preprocess, augment: AugmentConfig) -> Side:
 
     def build(steps: int) -> tf.data.Dataset:
         return training_dataset(split, preprocess, CLASSES, augment, BATCH, seed=0, steps=steps)
+
+    return drain(build)
+
+
+def in_batches(split: Split, preprocess: Preprocess, erasing: float) -> Side:
+    """Return the side that pads and crops, mirrors and, as often as `erasing` says, erases whole batches."""
+    mode: Literal["zeros", "reflect"] = "zeros" if preprocess.colour == "grey" else "reflect"
+    operations = [pad_and_crop(0, mode=mode), flip_left_right(0)]
+    operations += [random_erasing(0, erasing)] if erasing else []
+    labels = tf.one_hot(split.labels, CLASSES)
+
+    def build(steps: int) -> tf.data.Dataset:
+        data = training_order(order_of(split.labels, CLASSES, "natural", 0), BATCH, steps=steps)
+        kept = kept_tensor(split, preprocess, Cache("none"))
+        if kept is not None:
+            data = data.map(
+                lambda batch: {**batch, "image": tf.gather(kept, batch["index"])}, tf.data.AUTOTUNE
+            )
+        else:
+            read = reader(split, preprocess)
+
+            def load(example: Example) -> Example:
+                image = tf.numpy_function(read, [example["index"]], tf.uint8)
+                return {**example, "image": tf.ensure_shape(image, preprocess.shape)}
+
+            data = data.unbatch().map(load, cores()).batch(BATCH, drop_remainder=True)
+        for operation in operations:
+            data = data.map(operation, tf.data.AUTOTUNE)
+        pairs = data.map(lambda b: (tf.cast(b["image"], tf.float32), tf.gather(labels, b["index"])))
+        return pairs.prefetch(tf.data.AUTOTUNE)
 
     return drain(build)
 
@@ -124,11 +163,17 @@ def measure(title: str, sides: dict[str, Side], images: int, rounds: int) -> Non
         )
 
 
+def of_files(folder: Path, images: int) -> Split:
+    """Write JPEG files and return the split of them."""
+    paths = tuple(write_images(folder, images))
+    labels = np.array([int(Path(path).parent.name) for path in paths], np.int32)
+    return Split(paths, labels, paths=paths)
+
+
 def large(folder: Path, images: int, rounds: int, timm_python: str | None) -> None:
     """Measure at 224 px from files."""
-    paths = write_pictures(folder, images)
-    labels = np.array([int(Path(path).parent.name) for path in paths], np.int32)
-    split = Split(tuple(paths), labels, paths=tuple(paths))
+    split = of_files(folder, images)
+    paths = list(split.ids)
     preprocess = Preprocess((SIDE, SIDE))
     plain = {
         "crop + flip": ours(split, preprocess, AugmentConfig(crop="random_resized")),
@@ -168,6 +213,29 @@ def small(images: int, rounds: int) -> None:
     measure("28 px from memory", sides, images, rounds)
 
 
+def engines(folder: Path, images: int, rounds: int) -> None:
+    """Measure batch operations and the line of operations at the same work, with and without erasing."""
+    sample = load_source(DataConfig(), seed=0).train
+    draw = np.random.default_rng(0)
+    pixels = draw.integers(0, 256, (len(sample), 32, 32, 3), np.uint8)
+    arrays = Split(sample.ids, sample.labels, images=pixels)
+    grey, colour, large = (Preprocess((28, 28), "grey"), Preprocess((32, 32)), Preprocess((SIDE, SIDE)))
+    for name, preprocess, split, count in (
+        ("28 px, grey, from memory", grey, sample, 80 * images),
+        ("32 px from memory", colour, arrays, 80 * images),
+        (f"{SIDE} px from JPEG", large, of_files(folder, images), 3 * images),
+    ):
+        for erasing in (0.0, 0.5):
+            line = f"crop(pad={round(preprocess.size[0] / 8)})|flip" + (
+                f"|erasing({erasing})" if erasing else ""
+            )
+            sides = {
+                "batches": in_batches(split, preprocess, erasing),
+                "each image": ours(split, preprocess, AugmentConfig(augment=line)),
+            }
+            measure(f"{name}: {line}", sides, count, rounds)
+
+
 def main() -> None:
     """Measure what the flags ask for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -175,8 +243,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--timm", metavar="PYTHON", help="a Python with timm, to measure its loader too")
     parser.add_argument("--only", choices=("large", "small"))
+    parser.add_argument("--engines", action="store_true", help="batch operations against those on each image")
     flags = parser.parse_args()
     print(f"{os.cpu_count()} cores; load when started: {os.getloadavg()[0]:.1f}; {time.strftime('%F %R')}")
+    if flags.engines:
+        with tempfile.TemporaryDirectory() as folder:
+            engines(Path(folder), flags.images, flags.rounds)
+        return
     if flags.only != "small":
         with tempfile.TemporaryDirectory() as folder:
             large(Path(folder), flags.images, flags.rounds, flags.timm)

@@ -83,7 +83,7 @@ def nearest(flipped: Path, kept: np.ndarray) -> None:
 
 def network(folder: Path, suspects: Path) -> None:
     """Print the test accuracy of a small network under the three sets of labels."""
-    words = ["--model", "resnet8", "--model-options", "width=16", "--epochs", "12", "--quantize", "none"]
+    words = ["--model", "resnet8(width=16)", "--epochs", "12", "--quantize", "none"]
     words += [
         "--crop",
         "none",

@@ -27,7 +27,7 @@ def imgrec(network: str, precision: str, side: int, batch: int, before_step: Bef
     from imgrec import runtime
     from imgrec.config import OptimConfig
     from imgrec.models import build_model
-    from imgrec.training.fit import fit
+    from imgrec.training.fit import Recording, fit
 
     runtime.set_precision(precision)
     model = build_model(network, input_shape=(side, side, 3), num_classes=CLASSES)
@@ -43,7 +43,14 @@ def imgrec(network: str, precision: str, side: int, batch: int, before_step: Bef
     )
     batches = fixed_batch(side, batch).repeat()
     hook = at_each_step(keras, before_step)
-    fit(model, batches, batches.take(1), optim=optim, steps_per_epoch=FOREVER, callbacks=[hook])
+    fit(
+        model,
+        batches,
+        batches.take(1),
+        optim=optim,
+        steps_per_epoch=FOREVER,
+        recording=Recording(callbacks=[hook]),
+    )
 
 
 def bare(package: str, network: str, precision: str, side: int, batch: int, before_step: BeforeStep) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import io
+import json
 import os
 import re
 import signal
@@ -13,6 +14,7 @@ from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
 from imgrec.config import Config, from_mapping
+from imgrec.config.renamed import refuse_flags
 from imgrec.errors import InputError, WorkerLost
 
 T = TypeVar("T")
@@ -27,6 +29,10 @@ def guarded(command: Callable[[], int | None]) -> NoReturn:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     signal.signal(signal.SIGTERM, _terminated)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A file name may hold bytes that are no text; it must not end the program.
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = command() or 0
     except InputError as error:
@@ -54,16 +60,22 @@ def _terminated(signum: int, frame: FrameType | None) -> NoReturn:
     sys.exit(143)
 
 
-def parse(kind: type[T], argv: Sequence[str], *, default: T | None = None, **options: Any) -> T:
+def parse(kind: type[T], argv: Sequence[str] | None, *, default: T | None = None, **options: Any) -> T:
     """Fill the dataclass `kind` from flat flags (`--image-size 64`), over the values of `default`.
 
-    `--help` prints the flags grouped by section and exits with 0.
+    Where `argv` is None, the words are the program's own. `--help` prints the flags grouped by section and
+    exits with 0.
 
     Raises:
-        InputError: an unknown flag (with the nearest), or a value of the wrong type.
+        InputError: an unknown flag (with the nearest), or one of an earlier version, or a value of the wrong
+            type.
     """
     import tyro
 
+    start = getattr(default, "config", default)
+    refuse_flags(
+        sys.argv[1:] if argv is None else argv, (start if isinstance(start, Config) else Config()).flat()
+    )
     if default is not None:
         options["default"] = default
     complaint = io.StringIO()
@@ -88,6 +100,11 @@ def _one_line(box: str) -> str:
     rest = [line for line in lines[1:] if not line.startswith(("For ", "--", "Perhaps"))]
     detail = "" if flags else "".join(f" {line}" for line in rest)
     return f"{head}{detail}{close} (--help lists every flag)"
+
+
+def print_json(value: object) -> None:
+    """Print what programs read, on standard output."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def take_recipe(argv: Sequence[str]) -> tuple[Config, list[str]]:

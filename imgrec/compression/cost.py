@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import keras
 
 from imgrec.compression.graph import Step, expand
+from imgrec.layers.deformable import DeformableConv2D
 
 
 class Part(NamedTuple):
@@ -82,6 +83,9 @@ def _macs(step: Step) -> int:
     if isinstance(operation, keras.layers.Conv2D):
         kernel = operation.kernel.shape
         return math.prod(step.outputs[0].shape) * math.prod(kernel[:3])
+    if isinstance(operation, DeformableConv2D):  # its own kernel, and that of the offsets and weights
+        taps = math.prod(operation.kernel.shape) + math.prod(operation.guide.kernel.shape)
+        return math.prod(step.outputs[0].shape[:3]) * taps
     if type(operation).__name__ == "Matmul":
         return math.prod(step.outputs[0].shape) * step.inputs[0].shape[-1]
     return 0

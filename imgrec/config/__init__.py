@@ -7,19 +7,18 @@ sections, with every field, stand in `settings.py`.
 
 import dataclasses
 import difflib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from imgrec.config.renamed import refuse_key
 from imgrec.config.settings import AugmentConfig as AugmentConfig
 from imgrec.config.settings import Cache as Cache
 from imgrec.config.settings import Choice as Choice
 from imgrec.config.settings import Crop as Crop
 from imgrec.config.settings import DataConfig as DataConfig
 from imgrec.config.settings import FoldOver as FoldOver
-from imgrec.config.settings import Imbalance as Imbalance
 from imgrec.config.settings import LossConfig as LossConfig
 from imgrec.config.settings import ModelConfig as ModelConfig
 from imgrec.config.settings import OptimConfig as OptimConfig
@@ -54,11 +53,12 @@ class Config:
         """Return a copy with the named fields changed, whatever section they stand in.
 
         Raises:
-            InputError: a name is no field, or a value is not of the field's type.
+            InputError: a name is no field, or no longer, or a value is not of the field's type.
         """
         sections = {s.name: getattr(self, s.name) for s in dataclasses.fields(self)}
         home = {f.name: s for s, section in sections.items() for f in dataclasses.fields(section)}
         for name, value in values.items():
+            refuse_key(name, value, {**self.flat(), **values})
             if name not in home:
                 close = difflib.get_close_matches(name, home, n=3)
                 hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(sorted(home))}"
@@ -96,8 +96,6 @@ def _typed(name: str, hint: Any, default: Any, value: Any) -> Any:
         if value in words or type(value) in get_args(hint):
             return value
         raise InputError(f"setting {name!r}: got {value!r}, expected a number or {' or '.join(words)}")
-    if isinstance(default, tuple) and isinstance(value, (list, tuple)):
-        return tuple(str(item) for item in value)
     if isinstance(default, float) and isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
     if type(value) is type(default):
@@ -105,21 +103,3 @@ def _typed(name: str, hint: Any, default: Any, value: Any) -> Any:
     raise InputError(
         f"setting {name!r}: got {value!r}, expected {type(default).__name__} such as {default!r}"
     )
-
-
-def options_of(pairs: tuple[str, ...], example: str = "attention=cbam") -> dict[str, Any]:
-    """Turn `("attention=cbam", "width=32")` into `{"attention": "cbam", "width": 32}`.
-
-    Raises:
-        InputError: an entry without `=`.
-    """
-    options: dict[str, Any] = {}
-    for pair in pairs:
-        name, separator, text = pair.partition("=")
-        if not separator or not name:
-            raise InputError(f"option {pair!r}: expected name=value, such as {example}")
-        try:
-            options[name.replace("-", "_")] = json.loads(text)
-        except json.JSONDecodeError:
-            options[name.replace("-", "_")] = text
-    return options

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from imgrec.config.facts import setting
+
 Resize = Literal["crop", "letterbox", "stretch"]
 Crop = Literal["auto", "none", "pad", "random_resized"]
 Quantize = Literal["none", "ptq", "qat"]
@@ -11,30 +13,30 @@ Choice = Literal["auto", "true", "false"]
 Cache = Literal["auto", "memory", "none"]
 FoldOver = Literal["train", "all"]
 Optimizer = Literal["sgd", "adamw", "adam", "rmsprop", "lion", "lamb", "muon"]
-Imbalance = Literal[
-    "none", "auto", "weights", "effective", "balanced", "sqrt", "over", "under", "focal", "logit", "decoupled"
-]
 
 
 @dataclass(frozen=True)
 class DataConfig:
     """What to learn from, and how a file becomes pixels."""
 
-    data: str = "sample"
+    data: str = setting("sample", resume=True, tune=False)
     """Where the images are: sample, a folder (class/… or train/class/…, val/…, test/…), csv:FILE (columns
     path and label, or labels joined by |), npz:FILE, idx:DIR (MNIST format), tfds:NAME[:DATA_DIR] or
     keras:NAME. Without given splits: 7:2:1, stratified, by seed."""
-    download: bool = False
+    download: bool = setting(False, resume=True)
     """Let tfds:NAME fetch and prepare a set that is not on disk; otherwise it asks no network."""
-    image_size: int = 0
+    image_size: int = setting(0, low=0)
     """Side of the square input in pixels; 0 takes the data's own size up to 64, else the model's, and
     always the model's with --weights."""
     colour: Literal["auto", "grey", "rgb"] = "auto"
     """Channels of the input; auto is grey only when every training image is."""
     resize: Resize = "crop"
     """How another shape is brought to the square: centre crop, letterbox (grey bars) or stretch."""
-    max_pixels: int = 50_000_000
+    max_pixels: int = setting(50_000_000, above=0)
     """Images with more pixels than this are refused before they are decoded."""
+    task: str = "auto"
+    """What is asked of an image: multiclass (one class) or multilabel (any number of them); auto goes by the
+    labels."""
     long_tail: float = 0.0
     """For experiments: leave an exponential long tail of the training images, the first class this many
     times as large as the last; 0 leaves all."""
@@ -43,12 +45,12 @@ class DataConfig:
     lowlight, gamma, equalize or clahe (dark), dehaze (hazy), stretch (flat), balance (tinted), denoise
     (noisy), standardize (always); lowlight(100) moves a threshold. auto: lowlight|dehaze. none: off. The
     report judges them against off."""
-    max_bytes: int = 200_000_000
+    max_bytes: int = setting(200_000_000, above=0)
     """Files with more bytes than this are refused before they are read."""
     extra_data: str = ""
     """A folder with more training images, one folder a class, such as pipelines.synthesize writes; validation
     and test have none of them."""
-    cache: Cache = "auto"
+    cache: Cache = setting("auto", resume=True)
     """Keep decoded images in memory: auto where they take at most half of what is free, memory always,
     none never."""
     audit: bool = True
@@ -60,10 +62,10 @@ class DataConfig:
     quarantine: str = ""
     """List of images to leave out, one id a line; by default quarantine.txt in the data folder, if it is
     there."""
-    fold: str = ""
+    fold: str = setting("", tune=False)
     """Train for one fold of a cross-validation, such as 1/5, and judge what it holds out in out_of_fold.csv;
     python -m pipelines.crossval does that for every fold. Empty: no folds."""
-    fold_over: FoldOver = "train"
+    fold_over: FoldOver = setting("train", tune=False)
     """What the folds divide: the training and validation images, while the test split stays apart (train), or
     all images."""
 
@@ -73,10 +75,8 @@ class ModelConfig:
     """Which network."""
 
     model: str = "auto"
-    """Name of the architecture, an unknown one lists the known; auto: efficientnet_lite0 with --weights
-    imagenet, else resnet20 up to 64 px and resnet18 above."""
-    model_options: tuple[str, ...] = ()
-    """Options of that architecture as name=value, such as attention=cbam or width=32."""
+    """The architecture, with options such as "resnet20(attention=cbam, width=32)"; an unknown name lists the
+    known. auto: efficientnet_lite0 with --weights imagenet, else resnet20 up to 64 px and resnet18 above."""
 
 
 @dataclass(frozen=True)
@@ -88,23 +88,23 @@ class AugmentConfig:
     "resized_crop|flip|randaugment(2, 9)"; an unknown one lists the known. See README."""
     crop: Crop = "auto"
     """Random crop: pad (pad and crop back, small images), random_resized, none; auto chooses by size."""
-    crop_share: float = 0.125
+    crop_share: float = setting(0.125, low=0, high=1)
     """Zeros that pad adds on each side, as a share of the size: 1/8 is 4 pixels around 32."""
     flip: bool = True
     """Mirror left to right with probability ½."""
-    mixup: float = 0.0
+    mixup: float = setting(0.0, low=0)
     """Mixup's Beta parameter α; 0 switches it off."""
-    cutmix: float = 0.0
+    cutmix: float = setting(0.0, low=0)
     """CutMix's Beta parameter α; 0 switches it off."""
-    mix_probability: float = 1.0
+    mix_probability: float = setting(1.0, low=0, high=1)
     """Share of batches that are mixed, when Mixup or CutMix is on."""
-    cutmix_share: float = 0.5
+    cutmix_share: float = setting(0.5, low=0, high=1)
     """Share of the mixed batches that CutMix takes when both are on; Mixup has the others."""
-    mix_epochs: int = 0
+    mix_epochs: int = setting(0, low=0)
     """Number of first epochs in which batches are mixed; 0: all. The last ones are often better unmixed."""
-    erasing: float = 0.0
+    erasing: float = setting(0.0, low=0, high=1)
     """Share of images of which a random rectangle is hidden under noise (random erasing)."""
-    erasing_area: float = 0.4
+    erasing_area: float = setting(0.4, low=0, high=1)
     """Largest share of an image that erasing hides."""
 
 
@@ -112,52 +112,52 @@ class AugmentConfig:
 class OptimConfig:
     """How the weights move."""
 
-    epochs: int = 15
+    epochs: int = setting(15, above=0)
     """Passes over the training images."""
-    batch_size: int | Literal["auto"] = 128
+    batch_size: int | Literal["auto"] = setting(128, above=0)
     """Images a step, over all devices together. auto times this network here and takes the fewest that keep
     the device busy; the learning rate stays as it is."""
     optimizer: Optimizer = "sgd"
     """sgd (with Nesterov momentum), adamw or adam (one and the same, for all decay is decoupled), rmsprop,
     lion, lamb, or muon (AdamW for all but the kernels before the head)."""
-    learning_rate: float = 0.1
+    learning_rate: float = setting(0.1, above=0)
     """Peak of the rate, reached after the warm-up; about 0.001 for all but SGD, 0.0001 for Lion."""
-    momentum: float = 0.9
+    layer_decay: float = setting(1.0, above=0, high=1)
+    """Learning rate of each depth group (stem, stage1 …) relative to the next one nearer to the head."""
+    momentum: float = setting(0.9, low=0, below=1)
     """Momentum of SGD, RMSprop and Muon."""
-    weight_decay: float = 5e-4
+    weight_decay: float = setting(5e-4, low=0)
     """Decoupled decay a step, times the rate; spares biases, normalisation and embeddings."""
-    l1: float = 0.0
+    l1: float = setting(0.0, low=0)
     """Times the sum of the kernels' absolute values, added to the loss, validation's too."""
-    l2: float = 0.0
+    l2: float = setting(0.0, low=0)
     """Times the sum of the kernels' squares, added to the loss, validation's too."""
-    clip_norm: float = 0.0
+    clip_norm: float = setting(0.0, low=0)
     """Shorten the whole gradient to this norm where it is longer; 0 never."""
     schedule: str = "cosine"
     """How the rate moves after the warm-up: cosine, restarts (SGDR), step, polynomial, one_cycle, plateau (of
-    the validation loss) or constant."""
-    schedule_options: tuple[str, ...] = ()
-    """Options of the schedule as name=value, such as at=[30,60] of step; an unknown one lists the known."""
-    warmup_epochs: float = 1.0
+    the validation loss) or constant; with options, such as "step(at=[30, 60])"."""
+    warmup_epochs: float = setting(1.0, low=0)
     """Epochs of linear warm-up, a fifth of the training at most."""
-    accumulate: int = 1
+    accumulate: int = setting(1, low=1)
     """Batches whose gradients are averaged before each update: as a batch this many times as large."""
-    ema: float = 0.0
+    ema: float = setting(0.0, low=0, below=1)
     """Validate, keep and export a moving average of the weights with this share of the old at each update,
     such as 0.999; 0: the weights themselves."""
-    swa_epochs: int = 0
+    swa_epochs: int = setting(0, low=0)
     """In this many last epochs, validate and keep the average of the weights since they began (SWA), with the
     statistics of batch normalisation measured anew."""
-    sam: float = 0.0
+    sam: float = setting(0.0, low=0)
     """Radius of sharpness-aware minimisation, such as 0.05: twice the computation; 0: none."""
     sam_adaptive: bool = False
     """Measure that radius in shares of each weight (ASAM); wants about ten times the radius."""
-    label_smoothing: float = 0.1
+    label_smoothing: float = setting(0.1, low=0, high=1)
     """Share of the target spread evenly over all classes."""
-    mask_loss: float = 0.0
+    mask_loss: float = setting(0.0, low=0)
     """Weight of the loss that teaches the mask of attention=occlusion what --erasing hid."""
-    patience: int = 0
+    patience: int = setting(0, low=0)
     """Stop after this many epochs without a better validation accuracy; 0 never stops early."""
-    on_nan: Literal["stop", "rollback"] = "stop"
+    on_nan: Literal["stop", "rollback"] = setting("stop", resume=True)
     """When the loss or a weight is no number any more: stop, or return to the last checkpoint with half the
     rate (rollback, three times at most). mixed_float16 skips such steps by itself, and counts them."""
 
@@ -166,27 +166,26 @@ class OptimConfig:
 class LossConfig:
     """What training minimises, and what is done about classes of unequal size."""
 
-    loss: str = "cross_entropy"
-    """cross_entropy, focal, binary_cross_entropy or binary_focal; all with --label-smoothing. Images with
-    several labels learn by one of the binary ones, binary_cross_entropy as a rule."""
-    loss_options: tuple[str, ...] = ()
-    """Options of that loss as name=value, such as gamma=2 of focal."""
+    method: str = "auto"
+    """How it learns: auto is what other settings ask for (--freeze: transfer, --mask-loss, --embedding-loss,
+    --augmix-consistency), and else supervised."""
+    loss: str = "auto"
+    """cross_entropy, focal, binary_cross_entropy or binary_focal, with options such as "focal(gamma=2)"; all
+    with --label-smoothing. auto: cross_entropy, or binary_cross_entropy for multi-label images, which learn
+    by the binary ones alone."""
     embedding_loss: str = "none"
-    """A loss on the features beside it: none, triplet (batch-hard, semi-hard) or supcon."""
-    embedding_options: tuple[str, ...] = ()
-    """Options of that loss as name=value, such as mining=semi_hard, margin=0.2 or temperature=0.1."""
-    embedding_weight: float = 0.2
+    """A loss on the features beside it: none, triplet (batch-hard, semi-hard) or supcon; with options such as
+    "triplet(mining=semi_hard, margin=0.2)" or "supcon(temperature=0.1)"."""
+    embedding_weight: float = setting(0.2, above=0)
     """Weight of --embedding-loss beside the loss of the logits."""
-    augmix_consistency: float = 0.0
+    augmix_consistency: float = setting(0.0, low=0)
     """Weight of a loss that asks for equal answers for an image and two AugMix views of it, 12 in its paper;
     a step then costs three times as much. 0: off."""
-    imbalance: Imbalance = "none"
+    imbalance: str = "none"
     """auto: measure the ratio and choose; class weights by inverse frequency (weights) or effective number
     (effective); sampling (balanced, sqrt, over, under); focal loss; logit adjustment; decoupled: the
-    classifier once more, on balanced classes. All but none choose the epoch by balanced accuracy."""
-    imbalance_options: tuple[str, ...] = ()
-    """Options of that recipe: beta=0.999 of effective, gamma=2 of focal, tau=1 of logit, share=0.2 of
-    decoupled."""
+    classifier once more, on balanced classes. Options: effective(beta=0.999), focal(gamma=2), logit(tau=1),
+    decoupled(share=0.2). All but none choose the epoch by balanced accuracy."""
 
 
 @dataclass(frozen=True)
@@ -200,8 +199,6 @@ class TransferConfig:
     """What stays as it is: none, backbone (all up to `features`), or all up to an endpoint such as stage3."""
     unfreeze_at: int = 0
     """Epochs after which the frozen part learns too; 0 never."""
-    layer_decay: float = 1.0
-    """Learning rate of each depth group (stem, stage1 …) relative to the next one nearer to the head."""
     cache_features: Choice = "auto"
     """Compute a frozen backbone's features once and train the head on them; auto: unless a random crop or
     mixing was asked for. Mirrored images (--flip) are cached too."""
@@ -211,13 +208,13 @@ class TransferConfig:
 class QuantizeConfig:
     """What is exported beside the float32 file."""
 
-    quantize: Quantize = "qat"
+    quantize: Quantize = setting("qat", tune=False)
     """none: float32 only; ptq: also post-training int8; qat: both, after quantisation-aware fine-tuning."""
-    qat_epochs: int = 2
+    qat_epochs: int = setting(2, above=0)
     """Epochs of quantisation-aware fine-tuning."""
-    qat_learning_rate: float = 0.001
+    qat_learning_rate: float = setting(0.001, above=0)
     """Peak rate of that fine-tuning (SGD with momentum)."""
-    calibration_images: int = 256
+    calibration_images: int = setting(256, above=0)
     """Training images that post-training quantisation and the start of QAT measure ranges on."""
 
 
@@ -225,33 +222,33 @@ class QuantizeConfig:
 class RunConfig:
     """Where the run lands and what it runs on."""
 
-    out: str = "saved_models/run"
+    out: str = setting("saved_models/run", resume=True, tune=False)
     """Folder of the run; replaced only when it is an imgrec run folder, or empty."""
-    seed: int = 0
+    seed: int = setting(0, tune=False)
     """Seed of split, weights, order, augmentation and mixing; equal seeds give equal histories."""
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
     """Compute type; auto measures whether bfloat16 is faster on this hardware and else stays float32."""
-    strategy: Literal["auto", "none", "mirrored", "multiworker", "tpu"] = "auto"
+    strategy: Literal["auto", "none", "mirrored", "multiworker", "tpu"] = setting("auto", resume=True)
     """Devices; auto takes one device, or mirrors over all GPUs where there are several. multiworker: several
     hosts, each running this very command with its own TF_CONFIG, the same data, and --out in a folder they
     share. With KERAS_BACKEND=jax, auto takes all devices; tpu insists on TPUs."""
-    preview: int = 0
+    preview: int = setting(0, low=0, high=1000, resume=True, tune=False)
     """Write a contact sheet of this many training images to OUT.preview.png and stop; 0 trains."""
     lr_find: bool = False
     """Raise the rate step by step over a hundred steps, write the losses to OUT.lr_find.png, suggest a rate,
     and stop."""
-    monitor_every: int = 0
+    monitor_every: int = setting(0, low=0)
     """Every so many steps, note norms of gradients, weights and updates by depth, for history.csv and
     TensorBoard, and warn of those that vanish or explode; 0 never."""
-    resume: bool = False
+    resume: bool = setting(False, resume=True, tune=False)
     """Insist on going on with an unfinished run of --out. That happens by itself where settings and data are
     the same, and is refused where they are not."""
-    restart: bool = False
+    restart: bool = setting(False, resume=True, tune=False)
     """Throw an unfinished run of --out away and begin anew."""
-    checkpoint_every: str = "10m"
+    checkpoint_every: str = setting("10m", resume=True)
     """How often training is saved, beside the end of each phase: 25 (steps), 10m (minutes) or 1e (epochs)."""
     deterministic: bool = False
     """Only operations that give the same bits each time, so that a resumed run equals one that never stopped
     bit for bit; slower. Order, draws and step count are exact without it too."""
-    tensorboard: bool = True
+    tensorboard: bool = setting(True, resume=True, tune=False)
     """Write TensorBoard logs to the run folder's tensorboard/."""

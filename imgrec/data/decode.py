@@ -11,14 +11,13 @@ screen has the screen's colour.
 import cv2
 import numpy as np
 
-from imgrec.data.formats import gif, png, tiff
+from imgrec.data.formats import containers, tiff
 from imgrec.data.formats.fields import Header
 from imgrec.data.header import TITLES, ImageFault, read_header
 
 # What OpenCV would print of a broken file is said by the fault; the audit's workers listen to it again.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
-_FIRST = {"gif": gif.first_image, "png": png.first_image}
 # The decoder writes the order wanted, which spares a pass over the image and its memory.
 _RGB = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 
@@ -50,8 +49,8 @@ def decode_checked(data: bytes, header: Header, name: str = "image") -> np.ndarr
     """Decode a file whose header was read and checked; as `decode`."""
     if header.format == "tiff" and header.orientation != 1:
         data = tiff.unturned(data)
-    if "animated" in header.traits and header.format in _FIRST:
-        data = _FIRST[header.format](data)
+    if "animated" in header.traits and header.format in ("gif", "png"):
+        data = containers.first_image(header.format, data)
     rgb = header.format == "jpeg" and header.channels == 3
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), _RGB if rgb else cv2.IMREAD_UNCHANGED)

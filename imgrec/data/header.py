@@ -1,12 +1,13 @@
-"""What an image file says of itself, read before anything is decoded, in plain Python.
+"""What an image file says of itself, read before anything is decoded.
 
 Also whether the file is whole: OpenCV hands back an image for half a JPEG and says nothing.
 """
 
 import struct
-from collections.abc import Callable
 
-from imgrec.data.formats import bmp, gif, jpeg, png, tiff, webp
+from PIL.Image import DecompressionBombError
+
+from imgrec.data.formats import containers, jpeg, tiff
 from imgrec.data.formats.fields import DamagedError, Header, UnreadError
 from imgrec.data.sources.foreign import describe
 from imgrec.errors import InputError
@@ -32,14 +33,8 @@ TITLES = {name: {"webp": "WebP"}.get(name, name.upper()) for name in SUFFIXES}
 _NAMES = list(TITLES.values())
 EXPECTED = f"expected a {', '.join(_NAMES[:-1])} or {_NAMES[-1]} file"
 
-_READERS: dict[str, Callable[[bytes], Header]] = {
-    "jpeg": jpeg.read,
-    "png": png.read,
-    "bmp": bmp.read,
-    "gif": gif.read,
-    "webp": webp.read,
-    "tiff": tiff.read,
-}
+# The bytes that tell a bitmap's header from other text after BM: its length.
+_BITMAPS = {bytes([size, 0, 0, 0]) for size in (12, 40, 52, 56, 64, 108, 124)}
 
 
 class ImageFault(InputError):
@@ -65,20 +60,26 @@ def read_header(data: bytes, name: str = "image") -> Header:
     if kind is None:
         raise _foreign(data, name)
     try:
-        return _READERS[kind](data)
+        if kind == "jpeg":
+            return jpeg.read(data)
+        return tiff.read(data) if kind == "tiff" else containers.read(kind, data)
     except (struct.error, IndexError):
         detail = "the file breaks off within its header; replace it"
         raise ImageFault("truncated", name, detail) from None
     except DamagedError as damage:
         code = "truncated" if "truncated" in str(damage) else "damaged"
         raise ImageFault(code, name, f"{damage}; replace the file or take it out") from None
+    except DecompressionBombError as bomb:
+        # Pillow's own cap, for WebP; of a GIF it is held against an image that lies outside its screen.
+        code, mend = ("too_large", "scale it down") if kind == "webp" else ("damaged", "replace it")
+        raise ImageFault(code, name, f"{bomb}; {mend}") from None
     except UnreadError as form:
         raise ImageFault("unsupported_format", name, f"{form} is not read; convert it to PNG") from None
 
 
 def sniff(data: bytes) -> str | None:
     """Return the format that a file's first bytes announce: one of `SUFFIXES`, or in words; else None."""
-    if data.startswith(bmp.START) and len(data) < 18:
+    if data.startswith(b"BM") and len(data) < 18:
         return None
     return _kind(data) or describe(data)
 
@@ -87,10 +88,10 @@ def _kind(data: bytes) -> str | None:
     """The format of `SUFFIXES` that the first bytes announce."""
     announced = {
         "jpeg": data.startswith(jpeg.START + b"\xff"),
-        "png": data.startswith(png.START),
-        "bmp": data.startswith(bmp.START) and bmp.is_bitmap(data),
-        "gif": data.startswith(gif.START),
-        "webp": webp.is_webp(data),
+        "png": data.startswith(containers.PNG_START),
+        "bmp": data.startswith(b"BM") and (len(data) < 18 or data[14:18] in _BITMAPS),
+        "gif": data.startswith(b"GIF8"),
+        "webp": data.startswith(b"RIFF") and data[8:12] == b"WEBP",
         "tiff": data.startswith(tiff.STARTS),
     }
     return next((name for name, is_so in announced.items() if is_so), None)

@@ -6,15 +6,17 @@ one that starts at 0 gives from its step s on.
 """
 
 from collections.abc import Callable
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any
 
 import cv2
 import numpy as np
 import tensorflow as tf
 
 from imgrec.config import AugmentConfig
-from imgrec.data.augment.batch import Example, crop_for, flip_left_right, pad_and_crop, random_erasing
-from imgrec.data.augment.compose import Augmenter, compose
+from imgrec.data.augment.batch import Example
+from imgrec.data.augment.compose import Augmenter
+from imgrec.data.augment.engine import engines
 from imgrec.data.augment.views import augmix_views
 from imgrec.data.cache import Cache
 from imgrec.data.loading import kept_tensor, prepared, reader, whole_image
@@ -34,59 +36,62 @@ def steps_per_epoch(examples: int, batch_size: int) -> int:
     return max(1, examples // batch_size)
 
 
-def training_dataset(
-    split: Split,
-    preprocess: Preprocess,
-    num_classes: int,
-    augment: AugmentConfig,
-    batch_size: int,
-    seed: int,
-    *,
-    steps: int,
-    start_step: int = 0,
-    visibility: bool = False,
-    views: bool = False,
-    sampling: str = "natural",
-    cache: Cache | None = None,
-) -> tf.data.Dataset:
+Targets = Callable[[Any], Any]
+"""Labels of a batch, as `Split.labels` has them, → float32 `[B, K]`: a task's `targets`."""
+VISIBILITY, VIEWS = "visibility", "views"
+"""What a batch of training may hold beside images and targets; see `Feed.needs`."""
+
+
+@dataclass(frozen=True)
+class Feed:
+    """How images and labels become batches of training.
+
+    preprocess, augment, batch_size, seed: as they are named.
+    targets: labels → what the loss is held against.
+    sampling: the order, one of `order.sampling.SAMPLINGS`.
+    needs: what else a batch holds. `visibility`, for which erasing must be on and mixing off, makes the
+        targets the pair (targets, visible float32 `[B, H, W, 1]`, 0 where erasing hid the image). `views`,
+        for which mixing must be off, makes the images `[B, 3, H, W, C]`: each with two AugMix views of it.
+    cache: keeps decoded images, which changes no pixel; without it files are decoded anew every epoch.
+    """
+
+    preprocess: Preprocess
+    targets: Targets
+    augment: AugmentConfig
+    batch_size: int
+    seed: int
+    sampling: str = "natural"
+    needs: frozenset[str] = frozenset()
+    cache: Cache = field(default_factory=lambda: Cache("none"))
+
+    def order(self, labels: np.ndarray) -> Order:
+        """Return the order of a split with these labels."""
+        return order_of(labels, self.sampling, self.seed)
+
+
+def training_dataset(split: Split, feed: Feed, *, steps: int, start_step: int = 0) -> tf.data.Dataset:
     """Return the batches of `steps` steps from `start_step` on, epochs in shuffled orders one after another.
 
-    number → load → (pad and crop) → (flip) → (erase) → (views) → one-hot → (mix) → prefetch, all on batches
+    number → load → (crop, flip, erase) → (views) → targets → (mix) → prefetch, all on batches
 
-    `augment.augment`, a line of operations, stands for crop and flip, and is run while an image is loaded;
-    so is a random resized crop, which is the line "resized_crop|flip".
-
-    With `visibility`, for which erasing must be on and mixing off, the targets are the pair (targets,
-    visible float32 `[B, H, W, 1]`, 0 where erasing hid the image). With `views`, for which mixing must be
-    off, the images are `[B, 3, H, W, C]`: each with two AugMix views of it. `sampling` is one of
-    `sampling.SAMPLINGS`. `cache` keeps decoded images, which changes no pixel; without it files are
-    decoded anew every epoch.
+    `augment.augment`, a line of operations, stands for crop and flip. `augment/engine.py` says what of crop,
+    flip and erasing is run while an image is loaded.
 
     Raises:
-        InputError: the images do not fit into memory, and `cache` must keep them.
+        InputError: the images do not fit into memory, and `feed.cache` must keep them.
     """
-    cache = cache or Cache("none")
-    order = order_of(split.labels, num_classes, sampling, seed)
-    batch = min(batch_size, order.size)
-    crop = crop_for(augment.crop, preprocess.size)
-    line = augment.augment
-    if not line and crop == "random_resized":
-        line = "resized_crop|flip" if augment.flip else "resized_crop"
-
+    order = feed.order(split.labels)
+    batch = min(feed.batch_size, order.size)
+    visibility = VISIBILITY in feed.needs
     numbers = training_order(order, batch, steps=steps, start_step=start_step)
-    augmenter = compose(line, preprocess.size, seed) if line else None
-    batches = _loaded(numbers, batch, split, preprocess, augmenter, cache)
-    if not line and crop == "pad":
-        mode: Literal["zeros", "reflect"] = "zeros" if preprocess.colour == "grey" else "reflect"
-        batches = _map(batches, pad_and_crop(seed, augment.crop_share, mode))
-    if not line and augment.flip:
-        batches = _map(batches, flip_left_right(seed))
-    if augment.erasing:
-        batches = _map(batches, random_erasing(seed, augment.erasing, (0.02, augment.erasing_area)))
-    if views:
-        batches = _map(batches, augmix_views(seed))
-    mix = mixer(augment, seed, steps_per_epoch(order.size, batch))
-    batches = _map(batches, _to_pair(num_classes, visibility, tf.float32 if mix is None else tf.uint8))
+    augmenter, operations = engines(feed.augment, feed.preprocess, feed.seed, visibility)
+    batches = _loaded(numbers, batch, split, feed.preprocess, augmenter, feed.cache)
+    for operation in operations:
+        batches = _map(batches, operation)
+    if VIEWS in feed.needs:
+        batches = _map(batches, augmix_views(feed.seed))
+    mix = mixer(feed.augment, feed.seed, steps_per_epoch(order.size, batch))
+    batches = _map(batches, _to_pair(feed.targets, visibility, tf.float32 if mix is None else tf.uint8))
     if mix is not None:
         batches = _map(batches.enumerate(start_step), mix)
     return _deterministic(batches)
@@ -119,17 +124,15 @@ def training_order(order: Order, batch_size: int, *, steps: int, start_step: int
     return positions.batch(batch_size, drop_remainder=True).map(_numbering(order, batch_size))
 
 
-def images_of_step(
-    split: Split, num_classes: int, batch_size: int, seed: int, sampling: str, step: int
-) -> list[str]:
+def images_of_step(split: Split, feed: Feed, step: int) -> list[str]:
     """Return the ids of the images that `training_dataset` shows in a step, counted from the run's first."""
-    order = order_of(split.labels, num_classes, sampling, seed)
-    batch = next(iter(training_order(order, min(batch_size, order.size), steps=1, start_step=step)))
+    order = feed.order(split.labels)
+    batch = next(iter(training_order(order, min(feed.batch_size, order.size), steps=1, start_step=step)))
     return [split.ids[index] for index in batch["index"].numpy()]
 
 
 def evaluation_dataset(
-    split: Split, preprocess: Preprocess, num_classes: int, batch_size: int, cache: Cache | None = None
+    split: Split, preprocess: Preprocess, targets: Targets, batch_size: int, cache: Cache | None = None
 ) -> tf.data.Dataset:
     """Return every image once, in the split's order, as training sees it less the augmentation.
 
@@ -141,7 +144,7 @@ def evaluation_dataset(
         batches = _map(numbered.batch(batch_size), _gather(kept, split.labels))
     else:
         batches = _map(numbered, _prepared_image(split, preprocess), cores()).batch(batch_size)
-    return _deterministic(_map(batches, _to_pair(num_classes)))
+    return _deterministic(_map(batches, _to_pair(targets)))
 
 
 def _numbering(order: Order, batch: int) -> Callable[[Any], Example]:
@@ -203,18 +206,13 @@ def _gather(images: Any, labels: np.ndarray) -> Callable[[Example], Example]:
 
 
 def _to_pair(
-    num_classes: int, visibility: bool = False, dtype: Any = tf.float32
+    targets: Targets, visibility: bool = False, dtype: Any = tf.float32
 ) -> Callable[[Example], tuple[Any, Any]]:
     def pair(batch: Example) -> tuple[Any, Any]:
-        targets = as_targets(batch["label"], num_classes)
-        return tf.cast(batch["image"], dtype), (targets, batch["visible"]) if visibility else targets
+        held = targets(batch["label"])
+        return tf.cast(batch["image"], dtype), (held, batch["visible"]) if visibility else held
 
     return pair
-
-
-def as_targets(label: Any, num_classes: int) -> Any:
-    """Return float32 `[B, num_classes]` of labels of one class, `[B]`, or of several, `[B, num_classes]`."""
-    return tf.one_hot(label, num_classes) if label.shape.rank == 1 else tf.cast(label, tf.float32)
 
 
 def _map(

@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
 
+from imgrec.errors import InputError
+
+FORMATS = (".png", ".svg", ".pdf")
 _FACE, _SIDE, _TOP, _EDGE = "#8fb4e3", "#5b87c0", "#b9d2f1", "#24466f"
 _INK, _FAINT = "#1a1a1a", "#5c5c5c"
 _TALLEST, _WIDTH, _GAP, _SLANT = 2.2, 0.34, 1.0, 0.32
@@ -41,6 +44,14 @@ def merge(parts: Sequence[tuple[str, tuple[int, ...], int, int]]) -> list[Block]
         else:
             blocks.append(Block(name, name, 1, shape, parameters, macs))
     return blocks
+
+
+def check_path(path: Path) -> None:
+    """Raise InputError where `draw` could not write an image to `path`."""
+    if path.suffix not in FORMATS:
+        raise InputError(f"--out {path}: expected a name that ends in {', '.join(FORMATS)}")
+    if not path.parent.is_dir():
+        raise InputError(f"--out {path}: the folder {path.parent} does not exist")
 
 
 def draw(

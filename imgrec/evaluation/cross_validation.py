@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from imgrec.data.sources.dataset import Split
 from imgrec.errors import InputError
 from imgrec.files import write_text
-from imgrec.metrics.single_label import printable, softmax, wilson_interval
+from imgrec.metrics.answers import printable, softmax, wilson_interval
 
 FILE = "out_of_fold.csv"
 _MARK = "p:"

@@ -1,18 +1,17 @@
 """How a page is made from its template."""
 
+import functools
+from collections.abc import Mapping
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from imgrec.metrics.wording import number, percent
 
 
-def render(template: str, **values: Any) -> str:
-    """Return the HTML of one of this package's templates, `values` escaped.
-
-    Raises:
-        jinja2.UndefinedError: the template names a value that is not given.
-    """
+@functools.cache
+def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("imgrec.evaluation"),
         autoescape=True,
@@ -21,4 +20,24 @@ def render(template: str, **values: Any) -> str:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters |= {"percent": percent, "number": number}
-    return environment.get_template(template).render(**values)
+    return environment
+
+
+def render(template: str, **values: Any) -> str:
+    """Return the HTML of one of this package's templates, `values` escaped.
+
+    Raises:
+        jinja2.UndefinedError: the template names a value that is not given.
+    """
+    return _environment().get_template(template).render(**values)
+
+
+def fragment(template: str, data: Mapping[str, Any]) -> Markup:
+    """Return the HTML inside a section, see `Section.template`; raises as `render`."""
+    inline = "<" in template
+    made = (
+        _environment().from_string(template)
+        if inline
+        else _environment().get_template(f"sections/{template}")
+    )
+    return Markup(made.render(data))

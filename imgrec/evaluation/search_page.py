@@ -1,6 +1,7 @@
 """The page of a search for settings: one HTML file with the trials, the best of them and what matters."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,53 +10,49 @@ from imgrec.evaluation.page import number, render
 from imgrec.files import write_text
 
 
-def write_page(
-    path: Path,
-    *,
-    title: str,
-    monitor: str,
-    space: Mapping[str, str],
-    trials: Sequence[Mapping[str, Any]],
-    best: int,
-    importance: Mapping[str, float],
-    recipe: str,
-    command: str = "",
-) -> None:
-    """Write the page of one search to `path`, whole or not at all.
+@dataclass(frozen=True)
+class Results:
+    """What the page tells of a search.
 
-    Args:
-        path: the HTML file.
-        title: what was trained on.
-        monitor: the figure that was to be high, such as "accuracy", on validation.
-        space: what might change, as text by name.
-        trials: in their order, each with `number`, `state` (complete, pruned, fail, running, again), `value`
-            (None unless complete), `reached` (highest so far), `epochs`, `test`, `seconds`, `first` (whether
-            it is the setting that the search began with) and `params`.
-        best: number of the best one.
-        importance: share of each parameter in the spread of values, 0…1; empty where too few finished.
-        recipe: the best setting, YAML.
-        command: the command line, if known.
+    title: what was trained on.
+    monitor: the figure that was to be high, such as "accuracy", on validation.
+    space: what might change, as text by name.
+    trials: in their order, each with `number`, `state` (complete, pruned, fail, running, again), `value`
+        (None unless complete), `reached` (highest so far), `epochs`, `test`, `seconds`, `first` (whether it
+        is the setting that the search began with) and `params`.
+    best: number of the best one.
+    importance: share of each parameter in the spread of values, 0…1; empty where too few finished.
+    recipe: the best setting, YAML.
+    command: the command line, if known.
     """
-    finished = [trial for trial in trials if trial["value"] is not None]
-    chosen = next(trial for trial in finished if trial["number"] == best)
-    first = next((trial for trial in finished if trial["first"]), None)
-    states = [trial["state"] for trial in trials]
-    page = render(
-        "search.html.j2",
-        title=title,
-        monitor=monitor,
-        space=space,
-        names=list(space),
-        rows=[{**trial, "texts": [_text(trial["params"].get(name)) for name in space]} for trial in trials],
-        chosen=chosen,
-        first=first,
-        counts={state: states.count(state) for state in ("complete", "pruned", "fail", "running")},
-        importance=sorted(importance.items(), key=lambda item: -item[1]),
-        figure=_figure(finished, monitor),
-        recipe=recipe,
-        command=command,
-    )
-    write_text(path, page)
+
+    title: str
+    monitor: str
+    space: Mapping[str, str]
+    trials: Sequence[Mapping[str, Any]]
+    best: int
+    importance: Mapping[str, float]
+    recipe: str
+    command: str = ""
+
+
+def write_page(path: Path, results: Results) -> None:
+    """Write the page of one search to `path`, an HTML file, whole or not at all."""
+    finished = [trial for trial in results.trials if trial["value"] is not None]
+    states = [trial["state"] for trial in results.trials]
+    values = {
+        "names": list(results.space),
+        "rows": [
+            {**trial, "texts": [_text(trial["params"].get(name)) for name in results.space]}
+            for trial in results.trials
+        ],
+        "chosen": next(trial for trial in finished if trial["number"] == results.best),
+        "first": next((trial for trial in finished if trial["first"]), None),
+        "counts": {state: states.count(state) for state in ("complete", "pruned", "fail", "running")},
+        "importance": sorted(results.importance.items(), key=lambda item: -item[1]),
+        "figure": _figure(finished, results.monitor),
+    }
+    write_text(path, render("search.html.j2", **(vars(results) | values)))
 
 
 def _figure(finished: Sequence[Mapping[str, Any]], monitor: str) -> str:

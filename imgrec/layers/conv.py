@@ -1,6 +1,7 @@
 """Convolution and pooling with the padding of the reference implementations, as functions on tensors."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import keras
@@ -17,13 +18,38 @@ def he_fan_out() -> keras.initializers.Initializer:
     return keras.initializers.VarianceScaling(2.0, mode="fan_out", distribution="untruncated_normal")
 
 
+@dataclass(frozen=True)
+class Style:
+    """What the convolutions of a network, or of a part of it, have in common."""
+
+    activation: str = "linear"
+    """`relu`, `relu6`, or another activation that Keras knows by name; "linear" adds no layer."""
+    epsilon: float = 1e-5
+    """ε of the batch normalisations."""
+    padding: int | Literal["same"] | None = None
+    """Zeros on every side; None: those that keep the size at stride 1; "same": as TensorFlow pads."""
+    initializer: Callable[[], keras.initializers.Initializer] = he_fan_out
+    """Gives a fresh one for every kernel."""
+    use_bias: bool = False
+    attend: Callable[[Any, str], Any] | None = None
+    """What a block puts before its last convolution, given the tensor and the name; None: nothing."""
+
+    @property
+    def linear(self) -> "Style":
+        """The same without the activation."""
+        return replace(self, activation="linear")
+
+
+PLAIN = Style()
+BIASED = Style(use_bias=True)
+
+
 def pad_symmetric(
     x: Any,
     kernel: int | tuple[int, int],
     stride: int,
     padding: int | tuple[int, int],
     name: str,
-    dilation: int = 1,
 ) -> tuple[Any, Literal["valid", "same"]]:
     """Give `x` zeros for windows that start `padding` before the edge, as PyTorch pads.
 
@@ -36,7 +62,6 @@ def pad_symmetric(
         stride: step of the window.
         padding: zeros on each side, or above and below, then left and right.
         name: of the padding layer, where one is needed.
-        dilation: distance of the window's points.
 
     Returns:
         The tensor and the padding to give the layer that follows.
@@ -45,28 +70,21 @@ def pad_symmetric(
     zeros = (padding, padding) if isinstance(padding, int) else padding
     if zeros == (0, 0):
         return x, "valid"
-    windows = [dilation * (side - 1) + 1 for side in kernels]
-    sides = zip(x.shape[1:3], windows, zeros, strict=True)
+    sides = zip(x.shape[1:3], kernels, zeros, strict=True)
     if all(_same_padding(side, window, stride) == (zero, zero) for side, window, zero in sides):
         return x, "same"
     return keras.layers.ZeroPadding2D(zeros, name=name)(x), "valid"
 
 
-def pad_for(
-    x: Any,
-    kernel: int | tuple[int, int],
-    stride: int,
-    padding: int | tuple[int, int] | Literal["same"] | None,
-    name: str,
-    dilation: int = 1,
+def _pad_for(
+    x: Any, kernel: int | tuple[int, int], stride: int, padding: int | Literal["same"] | None, name: str
 ) -> tuple[Any, Literal["valid", "same"]]:
     """Pad for a convolution called `name`; the zeros and the answer are `pad_symmetric`'s."""
     if padding == "same":
         return x, "same"
-    sides = (kernel, kernel) if isinstance(kernel, int) else kernel
-    if padding is None:
-        padding = (dilation * (sides[0] - 1) // 2, dilation * (sides[1] - 1) // 2)
-    return pad_symmetric(x, sides, stride, padding, f"{name}_pad", dilation)
+    height, width = (kernel, kernel) if isinstance(kernel, int) else kernel
+    zeros = ((height - 1) // 2, (width - 1) // 2) if padding is None else padding
+    return pad_symmetric(x, kernel, stride, zeros, f"{name}_pad")
 
 
 def _same_padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
@@ -82,48 +100,31 @@ def conv(
     stride: int = 1,
     *,
     name: str,
-    padding: int | tuple[int, int] | Literal["same"] | None = None,
-    use_bias: bool = False,
-    dilation: int = 1,
-    initializer: Callable[[], keras.initializers.Initializer] = he_fan_out,
+    style: Style = PLAIN,
 ) -> Any:
-    """Convolve `[B, H, W, C]`.
-
-    `padding` is the zeros on every side (or on those of height and width), by default those that keep
-    the size at stride 1; "same" pads as TensorFlow does.
-    """
-    x, mode = pad_for(x, kernel, stride, padding, name, dilation)
+    """Convolve `[B, H, W, C]` with `style`'s padding, initialiser and bias."""
+    x, mode = _pad_for(x, kernel, stride, style.padding, name)
     layer = keras.layers.Conv2D(
         filters,
         kernel,
         stride,
         padding=mode,
-        dilation_rate=dilation,
-        use_bias=use_bias,
-        kernel_initializer=initializer(),
+        use_bias=style.use_bias,
+        kernel_initializer=style.initializer(),
         name=name,
     )
     return layer(x)
 
 
-def depthwise(
-    x: Any,
-    kernel: int,
-    stride: int = 1,
-    *,
-    name: str,
-    padding: int | Literal["same"] | None = None,
-    use_bias: bool = False,
-    initializer: Callable[[], keras.initializers.Initializer] = he_fan_out,
-) -> Any:
-    """Convolve every channel of `[B, H, W, C]` by itself; `padding` as `conv` has it."""
-    x, mode = pad_for(x, kernel, stride, padding, name)
+def depthwise(x: Any, kernel: int, stride: int = 1, *, name: str, style: Style = PLAIN) -> Any:
+    """Convolve every channel of `[B, H, W, C]` by itself."""
+    x, mode = _pad_for(x, kernel, stride, style.padding, name)
     layer = DepthwiseConv2D(
         kernel,
         stride,
         padding=mode,
-        use_bias=use_bias,
-        depthwise_initializer=initializer(),
+        use_bias=style.use_bias,
+        depthwise_initializer=style.initializer(),
         name=name,
     )
     return layer(x)
@@ -135,7 +136,7 @@ def batch_norm(x: Any, name: str, epsilon: float = 1e-5) -> Any:
 
 
 def activate(x: Any, activation: str, name: str) -> Any:
-    """Apply `relu`, `relu6`, or another activation that Keras knows by name; "linear" adds no layer."""
+    """Apply an activation as `Style` names it."""
     if activation == "linear":
         return x
     if activation in ("relu", "relu6"):
@@ -151,44 +152,44 @@ def conv_bn(
     *,
     block: str,
     index: int | str = "",
-    epsilon: float = 1e-5,
-    activation: str = "linear",
-    name: str = "",
-    **options: Any,
+    style: Style = PLAIN,
 ) -> Any:
-    """Convolve without bias, normalise, activate.
+    """Convolve, normalise, activate.
 
-    The layers are `{block}_conv{index}`, `{block}_bn{index}` and, but for "linear", the activation
-    `name`, by default `{block}_{activation}{index}`. `options` are `conv`'s.
+    The layers are `{block}_conv{index}`, `{block}_bn{index}` and, but for "linear",
+    `{block}_{activation}{index}`. Where the last layer is an endpoint with a name of its own, take
+    `style.linear` here and `activate` after it.
     """
-    x = conv(x, filters, kernel, stride, name=f"{block}_conv{index}", **options)
-    x = batch_norm(x, f"{block}_bn{index}", epsilon)
-    return activate(x, activation, name or f"{block}_{activation}{index}")
+    x = conv(x, filters, kernel, stride, name=f"{block}_conv{index}", style=style)
+    return _bn_act(x, block, index, style)
 
 
 def depthwise_bn(
+    x: Any, kernel: int, stride: int = 1, *, block: str, index: int | str = "", style: Style = PLAIN
+) -> Any:
+    """`conv_bn` with a depthwise convolution, whose layer is `{block}_depthwise{index}`."""
+    x = depthwise(x, kernel, stride, name=f"{block}_depthwise{index}", style=style)
+    return _bn_act(x, block, index, style)
+
+
+def _bn_act(x: Any, block: str, index: int | str, style: Style) -> Any:
+    x = batch_norm(x, f"{block}_bn{index}", style.epsilon)
+    return activate(x, style.activation, f"{block}_{style.activation}{index}")
+
+
+def conv_bn_relu(
     x: Any,
-    kernel: int,
+    filters: int,
+    kernel: int | tuple[int, int],
     stride: int = 1,
     *,
     block: str,
     index: int | str = "",
-    epsilon: float = 1e-5,
-    activation: str = "linear",
     name: str = "",
-    **options: Any,
 ) -> Any:
-    """`conv_bn` with a depthwise convolution, whose layer is `{block}_depthwise{index}`."""
-    x = depthwise(x, kernel, stride, name=f"{block}_depthwise{index}", **options)
-    x = batch_norm(x, f"{block}_bn{index}", epsilon)
-    return activate(x, activation, name or f"{block}_{activation}{index}")
-
-
-def conv_bn_relu(
-    x: Any, filters: int, kernel: int | tuple[int, int], stride: int = 1, *, block: str, **options: Any
-) -> Any:
-    """`conv_bn` with a ReLU."""
-    return conv_bn(x, filters, kernel, stride, block=block, activation="relu", **options)
+    """`conv_bn` with a ReLU, called `name`, by default `{block}_relu{index}`."""
+    x = conv_bn(x, filters, kernel, stride, block=block, index=index)
+    return activate(x, "relu", name or f"{block}_relu{index}")
 
 
 def max_pool(x: Any, kernel: int, stride: int, *, name: str, padding: int = 0, ceil: bool = False) -> Any:

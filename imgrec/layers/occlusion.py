@@ -164,6 +164,6 @@ def mask_of(model: keras.Model) -> keras.KerasTensor:
     if len(found) != 1:
         raise InputError(
             f"model {model.name!r} has {len(found)} occlusion-aware attentions, expected one: "
-            "choose a ResNet with --model-options attention=occlusion"
+            'choose a ResNet with it, such as --model "resnet20(attention=occlusion)"'
         )
     return found[0].output[1]

@@ -1,11 +1,12 @@
 """Convolutions split into depth and width: the blocks of mobile networks, as functions on tensors."""
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
 
-from imgrec.layers.conv import conv_bn, depthwise_bn
+from imgrec.layers.conv import Style, activate, conv_bn, depthwise_bn
+
+RELU6 = Style("relu6")
 
 
 def separable_bn(
@@ -15,9 +16,8 @@ def separable_bn(
     stride: int = 1,
     *,
     block: str,
-    activation: str = "relu6",
-    epsilon: float = 1e-5,
-    name: str = "",
+    style: Style = RELU6,
+    end: str = "",
 ) -> Any:
     """Convolve `[B, H, W, C]` depthwise and then pointwise, each normalised and activated.
 
@@ -25,44 +25,43 @@ def separable_bn(
     channels: `1/filters + 1/kernel²` of the multiplications of one full convolution.
 
     The layers are `{block}_depthwise`, `{block}_bn`, `{block}_{activation}`, `{block}_pointwise_conv`,
-    `{block}_pointwise_bn` and the activation `name`, by default `{block}_pointwise_{activation}`.
+    `{block}_pointwise_bn` and the activation `end`, by default `{block}_pointwise_{activation}`.
 
     Source: Howard et al., "MobileNets", 2017 (arXiv 1704.04861), § 3.1.
     """
-    x = depthwise_bn(x, kernel, stride, block=block, activation=activation, epsilon=epsilon)
-    x = conv_bn(x, filters, 1, block=f"{block}_pointwise", activation=activation, epsilon=epsilon, name=name)
-    return x
+    x = depthwise_bn(x, kernel, stride, block=block, style=style)
+    x = conv_bn(x, filters, 1, block=f"{block}_pointwise", style=style.linear)
+    return activate(x, style.activation, end or f"{block}_pointwise_{style.activation}")
 
 
 def inverted_residual(
     x: Any,
-    filters: int,
+    widths: tuple[int, int],
     kernel: int = 3,
     stride: int = 1,
     *,
-    expanded: int,
     block: str,
+    style: Style = RELU6,
     end: str = "",
-    activation: str = "relu6",
-    epsilon: float = 1e-5,
-    attend: Callable[[Any, str], Any] | None = None,
 ) -> Any:
     """Widen `[B, H, W, C]`, convolve depthwise, narrow without activation; add `x` where shapes agree.
 
-    The layers are `{block}_expand_*` (1×1, left out where `expanded` is C), `{block}_depthwise`,
-    `{block}_bn`, `{block}_{activation}`, what `attend(x, "{block}_se")` puts in, `{block}_project_*`
-    (1×1, linear) and `{block}_add`. Where `end` is given, the last layer bears that name.
+    `widths` are the channels in between and those of the result. The layers are `{block}_expand_*` (1×1,
+    left out where C is the first of them), `{block}_depthwise`, `{block}_bn`, `{block}_{activation}`, what
+    `style.attend` puts in as `{block}_se`, `{block}_project_*` (1×1, linear) and `{block}_add`. Where `end`
+    is given, the last layer bears that name.
 
-    Source: Sandler et al., "MobileNetV2", 2018 (arXiv 1801.04381), § 3.3; `attend` as in Howard et al.,
+    Source: Sandler et al., "MobileNetV2", 2018 (arXiv 1801.04381), § 3.3; attention as in Howard et al.,
     "Searching for MobileNetV3", 2019 (arXiv 1905.02244), § 5.3.
     """
+    expanded, filters = widths
     y = x
     if expanded != x.shape[-1]:
-        y = conv_bn(y, expanded, 1, block=f"{block}_expand", activation=activation, epsilon=epsilon)
-    y = depthwise_bn(y, kernel, stride, block=block, activation=activation, epsilon=epsilon)
-    if attend is not None:
-        y = attend(y, f"{block}_se")
-    y = conv_bn(y, filters, 1, block=f"{block}_project", epsilon=epsilon)
+        y = conv_bn(y, expanded, 1, block=f"{block}_expand", style=style)
+    y = depthwise_bn(y, kernel, stride, block=block, style=style)
+    if style.attend is not None:
+        y = style.attend(y, f"{block}_se")
+    y = conv_bn(y, filters, 1, block=f"{block}_project", style=style.linear)
     if stride == 1 and x.shape[-1] == filters:
         return keras.layers.Add(name=end or f"{block}_add")([x, y])
     return keras.layers.Identity(name=end)(y) if end else y

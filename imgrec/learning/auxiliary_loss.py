@@ -1,9 +1,15 @@
-"""Teaching something beside the logits, through the one `fit`."""
+"""Teaching something beside the outputs, through the one `fit`; of it, losses on the features."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
+
+from imgrec.config import Config
+from imgrec.learning.method import Auxiliary
+from imgrec.learning.session import Session
+from imgrec.losses import build_embedding_loss
 
 
 class AuxiliaryLoss(keras.Model):
@@ -68,3 +74,34 @@ class EmbeddingSupervised(AuxiliaryLoss):
     def auxiliary_loss(self, y: Any, second: Any, training: bool) -> Any:
         """Return the loss of the features, in training."""
         return self.embedding_loss(ops.argmax(y, axis=-1), second) if training else None
+
+
+class Embedding(Auxiliary):
+    """`--embedding-loss`: features near those of their class."""
+
+    conflicts: ClassVar[Mapping[str, str]] = {
+        "mixing": "a mixed image has no class of its own; use no mixing",
+        "frozen": "expected features that learn: --freeze none",
+        "mask loss": "one loss beside that of the logits, please: leave out --mask-loss",
+        "consistency": "one loss beside that of the logits, please: leave out {other}",
+    }
+
+    @classmethod
+    def asked(cls, config: Config) -> str:
+        """Return the setting where it is given."""
+        name = config.loss.embedding_loss
+        return "" if name == "none" else f"--embedding-loss {name}"
+
+    def check(self, config: Config, model: keras.Model) -> None:
+        """Make sure that there is such a loss.
+
+        Raises:
+            InputError: an unknown loss or option.
+        """
+        build_embedding_loss(config.loss.embedding_loss)
+
+    def part(self, session: Session) -> keras.Model:
+        """Return the model with its features as a second output."""
+        settings = session.config.loss
+        loss = build_embedding_loss(settings.embedding_loss)
+        return EmbeddingSupervised(session.model, loss, settings.embedding_weight)

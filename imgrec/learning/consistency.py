@@ -1,15 +1,21 @@
 """Teaches a recogniser to answer alike for AugMix views of an image, through the one `fit`."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
+
+from imgrec.config import Config
+from imgrec.data.pipeline import VIEWS
+from imgrec.learning.method import Auxiliary
+from imgrec.learning.session import Session
 
 
 class Consistent(keras.Model):
     """A recogniser whose answers for several views of an image shall agree: a `part` of `fit_phases`.
 
-    Training inputs are `[B, V, H, W, C]`, as `training_dataset(…, views=True)` gives them, the image itself
+    Training inputs are `[B, V, H, W, C]`, as a `Feed` that needs `views` gives them, the image itself
     first; all views go through `model` as one batch. The loss is that of the image's own logits plus
     `weight` times the divergence of the views' answers. Validation inputs are `[B, H, W, C]` and their loss
     that of the logits alone. Metrics see the image's own logits.
@@ -72,3 +78,27 @@ def jensen_shannon(logits: Any) -> Any:
 
 def _own(logits: Any) -> Any:
     return logits if len(logits.shape) == 2 else logits[:, 0]
+
+
+class Consistency(Auxiliary):
+    """`--augmix-consistency`: equal answers for an image and two AugMix views of it."""
+
+    needs: ClassVar[frozenset[str]] = frozenset({VIEWS})
+    conflicts: ClassVar[Mapping[str, str]] = {
+        "mixing": "compares views of one image, and a mixed one is of two; use no mixing",
+        "augmix line": "makes its own AugMix views; take augmix out of --augment",
+        "frozen": "expected a network that learns as a whole: --freeze none",
+        "binary loss": "compares softmax answers, and {other} gives none",
+        "mask loss": "one loss beside that of the logits, please: leave out the other",
+        "embedding loss": "one loss beside that of the logits, please: leave out the other",
+    }
+
+    @classmethod
+    def asked(cls, config: Config) -> str:
+        """Return the setting where it is given."""
+        weight = config.loss.augmix_consistency
+        return f"--augmix-consistency {weight:g}" if weight else ""
+
+    def part(self, session: Session) -> keras.Model:
+        """Return the model that answers for all views of an image."""
+        return Consistent(session.model, session.config.loss.augmix_consistency)

@@ -17,11 +17,9 @@ import tensorflow as tf
 
 from imgrec import runtime
 from imgrec.data.augment.batch import Example, flipped
-from imgrec.data.order.sampling import order_of
-from imgrec.data.pipeline import as_targets, evaluation_dataset, training_order
+from imgrec.data.pipeline import Feed, Targets, evaluation_dataset, training_order
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources.dataset import Split
-from imgrec.data.sources.labels import targets
 from imgrec.files import cache_folder, write_file
 
 EXTRACTION_BATCH = 32
@@ -32,49 +30,41 @@ class Features:
     """What a backbone says of every image of a split.
 
     views: float32 `[V, N, D]`: the images as they are and, where V is 2, mirrored.
-    labels: int32 `[N]`, or several an image float32 `[N, num_classes]`.
+    labels: of the N images, as `Split.labels` has them.
     """
 
     views: np.ndarray
     labels: np.ndarray
 
-    def training_dataset(
-        self,
-        num_classes: int,
-        batch_size: int,
-        seed: int,
-        *,
-        steps: int,
-        start_step: int = 0,
-        sampling: str = "natural",
-    ) -> tf.data.Dataset:
-        """Return batches of (features float32 `[B, D]`, targets float32 `[B, num_classes]`).
+    def training_dataset(self, feed: Feed, *, steps: int, start_step: int = 0) -> tf.data.Dataset:
+        """Return batches of (features float32 `[B, D]`, targets float32 `[B, K]`).
 
-        Image for image those of `data.pipeline.training_dataset` with the same seed and `sampling`, without
-        crops or mixing, and with its flips where there are two views.
+        Image for image those of `data.pipeline.training_dataset` with the same `feed`, without crops or
+        mixing, and with its flips where there are two views.
         """
         count, size = self.views.shape[1:]
-        sequence = order_of(self.labels, num_classes, sampling, seed)
-        batch = min(batch_size, sequence.size)
+        sequence = feed.order(self.labels)
         with tf.device("CPU"):
             # The mirrored view of an image stands `count` rows below it.
             rows = tf.constant(self.views.reshape(-1, size))
             labels = tf.constant(self.labels)
 
-        def gather(index: Example) -> tuple[tf.Tensor, tf.Tensor]:
-            row = index["index"]
+        def gather(example: Example) -> tuple[tf.Tensor, tf.Tensor]:
+            row = example["index"]
             if len(self.views) == 2:
-                row += tf.cast(flipped(seed, index), tf.int64) * count
-            return tf.gather(rows, row), as_targets(tf.gather(labels, index["index"]), num_classes)
+                row += tf.cast(flipped(feed.seed, example), tf.int64) * count
+            return tf.gather(rows, row), feed.targets(tf.gather(labels, example["index"]))
 
+        batch = min(feed.batch_size, sequence.size)
         order = training_order(sequence, batch, steps=steps, start_step=start_step)
         return order.map(gather).prefetch(tf.data.AUTOTUNE)
 
     def evaluation_dataset(
-        self, num_classes: int, batch_size: int, images: int | None = None
+        self, targets: Targets, batch_size: int, images: int | None = None
     ) -> tf.data.Dataset:
         """Return the features of all or the first `images` once, in order, with targets as above."""
-        pairs = (self.views[0][:images], targets(self.labels[:images], num_classes))
+        with tf.device("CPU"):
+            pairs = (self.views[0][:images], targets(tf.constant(self.labels[:images])))
         return tf.data.Dataset.from_tensor_slices(pairs).batch(batch_size)
 
 
@@ -146,7 +136,7 @@ def _compute(backbone: keras.Model, split: Split, preprocess: Preprocess, name: 
     begun, done, parts = time.perf_counter(), 0, []
     live = sys.stdout.isatty()
     line = ""
-    for images, _ in evaluation_dataset(split, preprocess, 2, batch_size=EXTRACTION_BATCH):
+    for images, _ in evaluation_dataset(split, preprocess, tf.identity, batch_size=EXTRACTION_BATCH):
         pixels = images[:, :, ::-1] if view == "mirrored" else images
         parts.append(np.asarray(backbone.predict_on_batch(pixels), "float32"))
         done += len(parts[-1])

@@ -13,7 +13,6 @@ from imgrec.losses import BINARY, build_loss
 from imgrec.losses.balance import ClassWeighted, LogitAdjusted, effective_number, inverse_frequency, log_prior
 from imgrec.losses.options import number_option
 from imgrec.registry import lookup
-from imgrec.training.phase import Phase
 
 RECIPES: dict[str, dict[str, float]] = {
     "none": {},
@@ -61,48 +60,21 @@ class Balance:
         """The order at the end of the training, in which a fine-tuning after it goes on."""
         return "balanced" if self.recipe == "decoupled" else self.sampling
 
-    @property
-    def score(self) -> str:
-        """What the best epoch is best in: balanced accuracy where the recipe aims at it."""
-        return "accuracy" if self.recipe == "none" else "balanced_accuracy"
-
-    def loss(self, name: str, label_smoothing: float, options: Mapping[str, Any]) -> keras.losses.Loss:
-        """Return the loss `name` of `losses.LOSSES` with what the recipe does to it."""
+    def loss(
+        self, build: Callable[[str, float], keras.losses.Loss], spec: str, label_smoothing: float
+    ) -> keras.losses.Loss:
+        """Return the loss `spec`, as a task's `build` gives it, with what the recipe does to it."""
         if self.recipe == "focal":
             return build_loss("focal", label_smoothing, self.options)
         if self.recipe == "logit":
             prior = self.options["tau"] * log_prior(self.counts)
-            return LogitAdjusted(build_loss(name, 0.0, options), prior, label_smoothing)
-        inner = build_loss(name, label_smoothing, options)
+            return LogitAdjusted(build(spec, 0.0), prior, label_smoothing)
+        inner = build(spec, label_smoothing)
         if self.recipe == "weights":
             return ClassWeighted(inner, inverse_frequency(self.counts))
         if self.recipe == "effective":
             return ClassWeighted(inner, effective_number(self.counts, **self.options))
         return inner
-
-    def first_epochs(self, epochs: int) -> int:
-        """The epochs before the classifier is trained alone: all but for `decoupled`."""
-        if self.recipe != "decoupled":
-            return epochs
-        return epochs - max(1, round(self.options["share"] * epochs))
-
-    def stages(
-        self, epochs: int, first: Callable[[int], list[Phase]], training: Callable[[int, int, str], Any]
-    ) -> list[Phase]:
-        """Return the phases of a training: those of `first`, and that of the classifier where there is one.
-
-        Args:
-            epochs: of the whole training.
-            first: last epoch → phases up to it.
-            training: (epochs, first epoch, sampling) → what a `Phase` trains on, for these epochs.
-        """
-        until = self.first_epochs(epochs)
-        phases = first(until)
-        if until == epochs:
-            return phases
-        batches = training(epochs - until, until, self.last_sampling)
-        validation = phases[-1].validation
-        return [*phases, Phase(batches, validation, epochs, frozen="features", restart=True)]
 
 
 def choose(
@@ -128,10 +100,10 @@ def choose(
     numbers = tuple(int(count) for count in counts)
     if recipe == "auto":
         if options:
-            raise InputError(f"--imbalance-options {next(iter(options))}: --imbalance auto takes none")
+            raise InputError(f"--imbalance auto takes no options, got {next(iter(options))!r}")
         return _automatic(numbers, classes, loss)
     values = _values(recipe, options)
-    if recipe == "focal" and loss != "cross_entropy":
+    if recipe == "focal" and loss not in ("auto", "cross_entropy"):
         raise InputError(f"--imbalance focal is a loss of its own: leave out --loss {loss}")
     if recipe == "logit" and loss in BINARY:
         raise InputError(
@@ -168,7 +140,7 @@ def _measured(counts: tuple[int, ...], classes: Sequence[str]) -> str:
 
 def _values(recipe: str, options: Mapping[str, Any]) -> dict[str, float]:
     """The recipe's options with what the user gave, checked."""
-    known = lookup(RECIPES, recipe, "recipe of --imbalance")
+    known = lookup({"auto": {}, **RECIPES}, recipe, "recipe of --imbalance")
     highest = {"beta": 1 - 1e-9, "share": 0.9}
     values = dict(known)
     for name, value in options.items():

@@ -1,12 +1,17 @@
 """Teaches an occlusion mask from what random erasing hid, through the one `fit`."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
 
+from imgrec.config import Config
+from imgrec.data.pipeline import VISIBILITY
 from imgrec.layers.occlusion import mask_of
 from imgrec.learning.auxiliary_loss import AuxiliaryLoss
+from imgrec.learning.method import Auxiliary
+from imgrec.learning.session import Session
 
 TOO_SURE = 1e-3
 """How near to 0 and 1 the loss follows the mask: beyond, what bfloat16 rounds to 1 would cost infinity."""
@@ -16,7 +21,7 @@ class MaskSupervised(AuxiliaryLoss):
     """A recogniser with its occlusion mask beside the logits, which is taught what was visible.
 
     Targets are (targets `[B, num_classes]`, visible `[B, H, W, 1]`), as
-    `training_dataset(…, visibility=True)` gives them, or in validation the targets alone.
+    a `Feed` that needs `visibility` gives them, or in validation the targets alone.
 
     Args:
         model: functional, with one `OcclusionAttention`.
@@ -63,3 +68,34 @@ def visible_share(visible: Any, size: tuple[int, int]) -> Any:
 
 def _split(y: Any) -> tuple[Any, Any]:
     return (y[0], y[1]) if isinstance(y, (tuple, list)) else (y, None)
+
+
+class MaskLoss(Auxiliary):
+    """`--mask-loss`: the mask of attention=occlusion learns what --erasing hid."""
+
+    needs: ClassVar[frozenset[str]] = frozenset({VISIBILITY})
+    conflicts: ClassVar[Mapping[str, str]] = {
+        "no erasing": "nothing is hidden without erasing: add --erasing 0.5",
+        "mixing": "cannot follow what is hidden in mixed images; use no mixing",
+        "frozen": "expected a network that learns as a whole: --freeze none",
+        "embedding loss": "one loss beside that of the logits, please: leave out --mask-loss",
+        "consistency": "one loss beside that of the logits, please: leave out {other}",
+    }
+
+    @classmethod
+    def asked(cls, config: Config) -> str:
+        """Return the setting where it is given."""
+        weight = config.optim.mask_loss
+        return f"--mask-loss {weight:g}" if weight else ""
+
+    def check(self, config: Config, model: keras.Model) -> None:
+        """Make sure that the model has an occlusion mask.
+
+        Raises:
+            InputError: it has none.
+        """
+        mask_of(model)
+
+    def part(self, session: Session) -> keras.Model:
+        """Return the model with its mask as a second output."""
+        return MaskSupervised(session.model, session.config.optim.mask_loss)

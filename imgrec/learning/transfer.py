@@ -1,19 +1,14 @@
 """Transfer learning: a frozen backbone first, from cached features where that is right, then all of it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
 import keras
 import numpy as np
+import tensorflow as tf
 
 from imgrec.config import AugmentConfig, Config
-from imgrec.data.order.sampling import order_of
-from imgrec.data.pipeline import images_of_step, steps_per_epoch
-from imgrec.data.preprocess import Preprocess
-from imgrec.data.sources.dataset import Source
-from imgrec.errors import InputError
+from imgrec.data.pipeline import images_of_step
 from imgrec.learning.features import cached_features
+from imgrec.learning.method import Method
+from imgrec.learning.session import Session
 from imgrec.models import info
 from imgrec.models.pretrained import load_pretrained
 from imgrec.registry import lookup
@@ -21,51 +16,6 @@ from imgrec.training.phase import Phase, Stream
 
 BACKBONE = "features"
 """The endpoint that ends the backbone."""
-
-
-@dataclass(frozen=True)
-class Batches:
-    """Where a training's whole images come from; nothing is read before it is asked for.
-
-    training: (epochs, first epoch) → what a `Phase` trains on: batches of (images, targets) for these epochs.
-    validation: the validation images once, with targets.
-    validated: how many of them that are, the first ones; None is all.
-    sampling: the order of the training images, one of `data.sampling.SAMPLINGS`.
-    """
-
-    training: Callable[[int, int], Any]
-    validation: Callable[[], Any]
-    batch_size: int
-    sampling: str = "natural"
-    validated: int | None = None
-
-
-def check(config: Config, model: str) -> None:
-    """Refuse settings of transfer that contradict each other.
-
-    Raises:
-        InputError: names the setting and what was expected.
-    """
-    transfer, epochs = config.transfer, config.optim.epochs
-    freeze, unfreeze_at = transfer.freeze, transfer.unfreeze_at
-    frozen_until(freeze, model)
-    if freeze != "none" and transfer.weights == "none":
-        raise InputError(
-            f"--freeze {freeze} would keep random weights as they are: name --weights imagenet or a file"
-        )
-    if unfreeze_at and freeze == "none":
-        raise InputError(f"--unfreeze-at {unfreeze_at}: nothing is frozen; name --freeze backbone or stageN")
-    if not 0 <= unfreeze_at < epochs:
-        raise InputError(
-            f"--unfreeze-at {unfreeze_at}: expected 0 (never) to {epochs - 1}, of {epochs} epochs"
-        )
-    if not 0 < transfer.layer_decay <= 1:
-        raise InputError(f"--layer-decay {transfer.layer_decay:g}: expected more than 0, and 1 at most")
-    if transfer.cache_features == "true" and freeze != "backbone":
-        raise InputError(
-            f"--cache-features true with --freeze {freeze}: features can be computed once only of a backbone "
-            "that does not learn; name --freeze backbone"
-        )
 
 
 def load_weights(model: keras.Model, spec: str) -> str:
@@ -123,59 +73,51 @@ def notes(config: Config) -> tuple[str, ...]:
     return (f"features are not cached, because of {lost}; --cache-features true trains the head without",)
 
 
-def phases(
-    model: keras.Model, config: Config, source: Source, preprocess: Preprocess, batches: Batches
-) -> list[Phase]:
-    """Divide a training into its phases: the frozen one, where there is one, and that of all layers.
+class Transfer(Method):
+    """`--freeze`: a part of the network stays as it is, on cached features where that is right; then all."""
 
-    `config` has every `auto` decided. Cached features are computed here.
-    """
-    transfer, epochs = config.transfer, config.optim.epochs
-    endpoint = frozen_until(transfer.freeze, model.name)
-    until = transfer.unfreeze_at or epochs
-    if not endpoint:
-        return [Phase(batches.training(epochs, 0), batches.validation(), epochs)]
-    if transfer.cache_features == "true":
-        first = _on_features(model, config, source, preprocess, batches, until)
-    else:
-        first = Phase(batches.training(until, 0), batches.validation(), until, frozen=endpoint)
-    if until == epochs:
-        return [first]
-    return [first, Phase(batches.training(epochs - until, until), batches.validation(), epochs)]
+    @classmethod
+    def asked(cls, config: Config) -> str:
+        """Return the setting where it is given."""
+        freeze = config.transfer.freeze
+        return "" if freeze == "none" else f"--freeze {freeze}"
+
+    def phases(self, session: Session, epochs: int) -> list[Phase]:
+        """Return the frozen phase, and that of all layers; cached features are computed here."""
+        transfer = session.config.transfer
+        endpoint, until = frozen_until(transfer.freeze, session.model.name), transfer.unfreeze_at or epochs
+        if transfer.cache_features == "true":
+            first = _on_features(session, until)
+        else:
+            first = Phase(session.stream(until), session.validation(), until, frozen=endpoint)
+        if until == epochs:
+            return [first]
+        return [first, Phase(session.stream(epochs - until, until), session.validation(), epochs)]
 
 
-def _on_features(
-    model: keras.Model, config: Config, source: Source, preprocess: Preprocess, batches: Batches, until: int
-) -> Phase:
+def _on_features(session: Session, until: int) -> Phase:
     """The phase in which the head alone is fitted, on the backbone's cached features."""
+    model, source = session.model, session.source
     middle = model.get_layer(BACKBONE).output
     backbone = keras.Model(model.inputs, middle, name=f"{model.name}_backbone")
     head = keras.Model(middle, model.output, name=f"{model.name}_head")
     features = cached_features(
         backbone,
         {"train": source.train, "val": source.val},
-        preprocess,
+        session.preprocess,
         source.fingerprint,
-        mirrored=frozenset({"train"} if config.augment.flip else ()),
+        mirrored=frozenset({"train"} if session.config.augment.flip else ()),
     )
-    classes, seed, batch_size = len(source.classes), config.run.seed, batches.batch_size
-    shown = order_of(source.train.labels, classes, batches.sampling, seed).size
-    steps, sampling = until * steps_per_epoch(shown, batch_size), batches.sampling
+    feed, steps = session.feed(), until * session.steps_per_epoch
 
-    def left(done: int) -> Any:
-        return features["train"].training_dataset(
-            classes, batch_size, seed, steps=steps - done, start_step=done, sampling=sampling
-        )
+    def left(done: int) -> tf.data.Dataset:
+        return features["train"].training_dataset(feed, steps=steps - done, start_step=done)
 
-    def images(step: int) -> list[str]:
-        return images_of_step(source.train, classes, batch_size, seed, sampling, step)
-
-    return Phase(
-        Stream(left, images),
-        features["val"].evaluation_dataset(classes, batch_size, batches.validated),
-        until,
-        part=head,
+    validated = features["val"].evaluation_dataset(
+        feed.targets, session.batch_size, len(session.validation_split())
     )
+    images = Stream(left, lambda step: images_of_step(source.train, feed, step))
+    return Phase(images, validated, until, part=head)
 
 
 def summary(config: Config) -> str:
@@ -188,6 +130,6 @@ def summary(config: Config) -> str:
         parts.append(f"epochs 1 to {until}: {transfer.freeze} frozen{cached}")
         if until < epochs:
             parts.append(f"then all layers to {epochs}")
-    if transfer.layer_decay != 1:
-        parts.append(f"rate × {transfer.layer_decay:g} a depth group")
+    if config.optim.layer_decay != 1:
+        parts.append(f"rate × {config.optim.layer_decay:g} a depth group")
     return "; ".join(parts)

@@ -8,6 +8,7 @@ import keras
 from imgrec.losses.embedding import SupervisedContrastive, Triplet
 from imgrec.losses.focal import BinaryFocal, CategoricalFocal
 from imgrec.registry import build
+from imgrec.spec import Spec
 
 __all__ = ["BINARY", "EMBEDDING_LOSSES", "LOSSES", "build_embedding_loss", "build_loss", "is_binary"]
 
@@ -50,16 +51,19 @@ EMBEDDING_LOSSES: dict[str, Callable[..., keras.losses.Loss]] = {
 
 
 def build_loss(
-    name: str, label_smoothing: float = 0.0, options: Mapping[str, Any] | None = None
+    spec: str, label_smoothing: float = 0.0, options: Mapping[str, Any] | None = None
 ) -> keras.losses.Loss:
-    """Return the loss `name` of `LOSSES`.
+    """Return the loss of `LOSSES` that `spec` names, such as `focal(gamma=2)`; `options` go over its own.
 
     Raises:
         InputError: an unknown name or option (the known and the nearest are listed), or a value out of range.
     """
-    return build(LOSSES, name, "loss", options or {}, label_smoothing=label_smoothing)
+    asked = Spec.named(spec, "--loss")
+    given = {**asked.options, **(options or {})}
+    return build(LOSSES, asked.name, "loss", given, label_smoothing=label_smoothing)
 
 
-def build_embedding_loss(name: str, options: Mapping[str, Any] | None = None) -> keras.losses.Loss:
-    """Return the loss `name` of `EMBEDDING_LOSSES`; raises as `build_loss`."""
-    return build(EMBEDDING_LOSSES, name, "embedding loss", options or {})
+def build_embedding_loss(spec: str, options: Mapping[str, Any] | None = None) -> keras.losses.Loss:
+    """Return the loss of `EMBEDDING_LOSSES` that `spec` names; as `build_loss`."""
+    asked = Spec.named(spec, "--embedding-loss")
+    return build(EMBEDDING_LOSSES, asked.name, "embedding loss", {**asked.options, **(options or {})})

@@ -19,8 +19,8 @@ class Mistake:
     id: str
     label: str
     predicted: str
-    probability: float
-    label_probability: float
+    probability: float | None
+    label_probability: float | None
 
 
 def printable(name: str) -> str:

@@ -1,10 +1,11 @@
 """AlexNet as torchvision has it: one tower, no local response normalisation."""
 
+from dataclasses import replace
 from typing import Any
 
 import keras
 
-from imgrec.layers.conv import conv, max_pool
+from imgrec.layers.conv import BIASED, Style, conv, max_pool
 from imgrec.layers.pooling import adaptive_average_pool
 from imgrec.models.architecture import Architecture, Shape
 from imgrec.models.head import check_rate, logits_out, pixels_in
@@ -17,7 +18,7 @@ def _alexnet(row: Architecture, shape: Shape, num_classes: int, *, dropout: floa
     """Build AlexNet; `dropout` is the share dropped before each of the two hidden dense layers."""
     check_rate(dropout, "dropout")
     image, x = pixels_in(row, shape)
-    x = max_pool(_conv_relu(x, 64, 11, 4, padding=2, name="conv1"), 3, 2, name="stem")
+    x = max_pool(_conv_relu(x, 64, 11, 4, name="conv1", style=replace(BIASED, padding=2)), 3, 2, name="stem")
     x = max_pool(_conv_relu(x, 192, 5, name="conv2"), 3, 2, name="stage1")
     x = _conv_relu(x, 384, 3, name="conv3")
     x = _conv_relu(x, 256, 3, name="conv4")
@@ -28,8 +29,10 @@ def _alexnet(row: Architecture, shape: Shape, num_classes: int, *, dropout: floa
     return keras.Model(image, logits_out(x, num_classes), name=row.name)
 
 
-def _conv_relu(x: Any, filters: int, kernel: int, stride: int = 1, *, name: str, **kwargs: Any) -> Any:
-    x = conv(x, filters, kernel, stride, name=name, use_bias=True, **kwargs)
+def _conv_relu(
+    x: Any, filters: int, kernel: int, stride: int = 1, *, name: str, style: Style = BIASED
+) -> Any:
+    x = conv(x, filters, kernel, stride, name=name, style=style)
     return keras.layers.ReLU(name=f"{name}_relu")(x)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from imgrec.layers.attention import SqueezeExcitation
-from imgrec.layers.conv import batch_norm, conv, conv_bn, depthwise_bn
+from imgrec.layers.conv import BIASED, Style, batch_norm, conv, conv_bn, depthwise_bn
 from imgrec.layers.stochastic_depth import drop_path, rates
 from imgrec.layers.transformer import MLP, SelfAttention, layer_norm
 from imgrec.models.architecture import Architecture, Scale, Shape
@@ -16,6 +16,7 @@ from imgrec.models.small_stem import wants_small_stem
 
 HEAD = 32
 """Features of an attention head."""
+STYLE = Style("gelu")
 
 
 def _coatnet(
@@ -53,7 +54,7 @@ def _coatnet(
 
 def _stem(x: Any, width: int, stride: int) -> Any:
     """Two 3×3 convolutions; the first stage's blocks normalise first."""
-    x = conv_bn(x, width, 3, stride, block="stem", index=1, activation="gelu")
+    x = conv_bn(x, width, 3, stride, block="stem", index=1, style=STYLE)
     return conv(x, width, 3, name="stem")
 
 
@@ -68,10 +69,10 @@ def _conv_stage(x: Any, width: int, stride: int, skips: Sequence[float], stage: 
 def _inverted_residual(x: Any, width: int, stride: int, rate: float, name: str, end: str) -> Any:
     """Normalise, 1×1 up to four times `width`, depthwise 3×3, SE, 1×1 down; beside it pool and 1×1."""
     y = batch_norm(x, f"{name}_bn")
-    y = conv_bn(y, 4 * width, 1, block=name, index=1, activation="gelu")
-    y = depthwise_bn(y, 3, stride, block=name, index=2, activation="gelu")
+    y = conv_bn(y, 4 * width, 1, block=name, index=1, style=STYLE)
+    y = depthwise_bn(y, 3, stride, block=name, index=2, style=STYLE)
     y = SqueezeExcitation(hidden=width // 4, activation="silu", name=f"{name}_se")(y)
-    y = conv(y, width, 1, use_bias=True, name=f"{name}_conv3")
+    y = conv(y, width, 1, name=f"{name}_conv3", style=BIASED)
     y = drop_path(y, rate, f"{name}_drop")
     if stride > 1 or x.shape[-1] != width:
         x = _shortcut(x, width, stride, f"{name}_shortcut")
@@ -80,7 +81,7 @@ def _inverted_residual(x: Any, width: int, stride: int, rate: float, name: str, 
 
 def _shortcut(x: Any, width: int, stride: int, name: str) -> Any:
     x = _halve(x, f"{name}_pool") if stride > 1 else x
-    return conv(x, width, 1, use_bias=True, name=name)
+    return conv(x, width, 1, name=name, style=BIASED)
 
 
 def _halve(x: Any, name: str) -> Any:

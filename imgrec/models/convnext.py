@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from imgrec.layers.conv import activate, conv, depthwise
+from imgrec.layers.conv import Style, activate, conv, depthwise
 from imgrec.layers.layer_scale import LayerScale
 from imgrec.layers.patch_embedding import patch_embedding
 from imgrec.layers.stochastic_depth import drop_path, rates
@@ -17,6 +17,7 @@ from imgrec.models.stage_names import StageNames
 
 EXPANSION = 4
 """How many times as many channels a block has inside."""
+STYLE = Style(initializer=truncated_normal, use_bias=True)
 
 
 def _convnext(
@@ -58,11 +59,11 @@ def _convnext(
 def _block(x: Any, rate: float, *, name: str, end: str) -> Any:
     """7×7 depthwise, a normalisation, 1×1 up, GELU, 1×1 down, layer scale, beside a shortcut."""
     width = x.shape[-1]
-    y = depthwise(x, 7, name=f"{name}_depthwise", use_bias=True, initializer=truncated_normal)
+    y = depthwise(x, 7, name=f"{name}_depthwise", style=STYLE)
     y = layer_norm(y, f"{name}_norm")
-    y = conv(y, EXPANSION * width, 1, name=f"{name}_expand", use_bias=True, initializer=truncated_normal)
+    y = conv(y, EXPANSION * width, 1, name=f"{name}_expand", style=STYLE)
     y = activate(y, "gelu", f"{name}_gelu")
-    y = conv(y, width, 1, name=f"{name}_reduce", use_bias=True, initializer=truncated_normal)
+    y = conv(y, width, 1, name=f"{name}_reduce", style=STYLE)
     y = LayerScale(name=f"{name}_scale")(y)
     return keras.layers.Add(name=end)([x, drop_path(y, rate, f"{name}_drop")])
 

@@ -7,13 +7,14 @@ from typing import Any
 import keras
 from keras.initializers import HeNormal
 
-from imgrec.layers.conv import activate, batch_norm, conv, conv_bn_relu, max_pool
+from imgrec.layers.conv import Style, activate, batch_norm, conv, conv_bn, max_pool
 from imgrec.models.architecture import Architecture, Shape
 from imgrec.models.head import logits_out, pixels_in
 from imgrec.models.small_stem import wants_small_stem
 
 GROWTH = 32
 BOTTLENECK = 4
+STYLE = Style(initializer=HeNormal)
 
 
 def _densenet(
@@ -33,9 +34,9 @@ def _densenet(
     small = wants_small_stem(row, shape, small_stem)
     image, x = pixels_in(row, shape)
     if small:
-        x = conv_bn_relu(x, 2 * GROWTH, 3, block="stem", name="stem", initializer=HeNormal)
+        x = activate(conv_bn(x, 2 * GROWTH, 3, block="stem", style=STYLE), "relu", "stem")
     else:
-        x = conv_bn_relu(x, 2 * GROWTH, 7, 2, block="stem", initializer=HeNormal)
+        x = activate(conv_bn(x, 2 * GROWTH, 7, 2, block="stem", style=STYLE), "relu", "stem_relu")
         x = max_pool(x, 3, 2, padding=1, name="stem")
     for stage, depth in enumerate(depths, start=1):
         if stage > 1:
@@ -53,16 +54,16 @@ def _densenet(
 def _dense_layer(x: Any, name: str, end: str) -> Any:
     """Add 32 maps to `x`: normalise, 1×1 to 128, normalise, 3×3."""
     y = _bn_relu(x, f"{name}_bn1", f"{name}_relu1")
-    y = conv(y, BOTTLENECK * GROWTH, 1, name=f"{name}_conv1", initializer=HeNormal)
+    y = conv(y, BOTTLENECK * GROWTH, 1, name=f"{name}_conv1", style=STYLE)
     y = _bn_relu(y, f"{name}_bn2", f"{name}_relu2")
-    y = conv(y, GROWTH, 3, name=f"{name}_conv2", initializer=HeNormal)
+    y = conv(y, GROWTH, 3, name=f"{name}_conv2", style=STYLE)
     return keras.layers.Concatenate(name=end)([x, y])
 
 
 def _transition(x: Any, name: str) -> Any:
     """Halve the channels by a 1×1 convolution, then the sides by averaging."""
     x = _bn_relu(x, f"{name}_bn", f"{name}_relu")
-    x = conv(x, x.shape[-1] // 2, 1, name=f"{name}_conv", initializer=HeNormal)
+    x = conv(x, x.shape[-1] // 2, 1, name=f"{name}_conv", style=STYLE)
     return keras.layers.AveragePooling2D(2, name=f"{name}_pool")(x)
 
 

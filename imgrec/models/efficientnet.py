@@ -3,14 +3,15 @@
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from itertools import accumulate
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 
 from imgrec.layers.attention import SqueezeExcitation
-from imgrec.layers.conv import conv_bn, depthwise_bn
+from imgrec.layers.conv import Style, activate, conv_bn, depthwise_bn
 from imgrec.layers.stochastic_depth import drop_path
 from imgrec.models.architecture import IMAGENET_MEAN, IMAGENET_STD, Architecture, Shape
 from imgrec.models.head import check_rate, logits_out, pixels_in
@@ -28,14 +29,6 @@ class Stage(NamedTuple):
     depth: int
 
 
-class Style(NamedTuple):
-    """What tells the two lines of the family apart."""
-
-    activation: str
-    attention: bool
-    padding: Literal["same"] | None
-
-
 B0_STAGES = (
     Stage(1, 3, 1, 16, 1),
     Stage(6, 3, 2, 24, 2),
@@ -45,8 +38,8 @@ B0_STAGES = (
     Stage(6, 5, 2, 192, 4),
     Stage(6, 3, 1, 320, 1),
 )
-FULL = Style("silu", attention=True, padding=None)
-LITE = Style("relu6", attention=False, padding="same")
+FULL = Style("silu")
+LITE = Style("relu6", epsilon=1e-3, padding="same")
 
 
 def _efficientnet(
@@ -55,10 +48,10 @@ def _efficientnet(
     num_classes: int,
     *,
     style: Style,
+    attention: bool,
     stem: int,
     stages: tuple[Stage, ...],
     head: int,
-    epsilon: float,
     head_dropout: float,
     small_stem: bool | str = "auto",
     dropout: float | str = "auto",
@@ -73,10 +66,10 @@ def _efficientnet(
     small = wants_small_stem(row, shape, small_stem)
     strides = early_strides([2, *(stage.stride for stage in stages)], small)
     check_rate(stochastic_depth, "stochastic_depth")
-    block = partial(_block, style=style, epsilon=epsilon)
-    ends: dict[str, Any] = {"activation": style.activation, "padding": style.padding, "epsilon": epsilon}
+    block = partial(_block, style=style, attention=attention)
     image, x = pixels_in(row, shape)
-    x = conv_bn(x, stem, 3, strides[0], block="stem", name="stem", **ends)
+    x = conv_bn(x, stem, 3, strides[0], block="stem", style=style.linear)
+    x = activate(x, style.activation, "stem")
     done, total = 0, sum(stage.depth for stage in stages)
     for number, stage in enumerate(stages, start=1):
         for index in range(1, stage.depth + 1):
@@ -85,24 +78,24 @@ def _efficientnet(
             x = block(x, stage, stride, rate, name=f"stage{number}_block{index}")
             done += 1
         x = keras.layers.Identity(name=f"stage{number}")(x)
-    x = conv_bn(x, head, 1, block="head", **ends)
+    x = conv_bn(x, head, 1, block="head", style=style)
     x = keras.layers.GlobalAveragePooling2D(name="features")(x)
     rate = head_dropout if dropout == "auto" else check_rate(dropout, "dropout")
     return keras.Model(image, logits_out(x, num_classes, rate, _small_uniform), name=row.name)
 
 
-def _block(x: Any, stage: Stage, stride: int, rate: float, *, style: Style, epsilon: float, name: str) -> Any:
+def _block(
+    x: Any, stage: Stage, stride: int, rate: float, *, style: Style, attention: bool, name: str
+) -> Any:
     """Inverted bottleneck: 1×1 up, depthwise, squeeze-and-excitation, 1×1 down; a shortcut where it fits."""
     inputs = x.shape[-1]
-    options: dict[str, Any] = {"block": name, "epsilon": epsilon}
-    active = {"activation": style.activation, "padding": style.padding, **options}
     y = x
     if stage.expansion != 1:
-        y = conv_bn(y, stage.expansion * inputs, 1, index=1, **active)
-    y = depthwise_bn(y, stage.kernel, stride, index=2, **active)
-    if style.attention:
+        y = conv_bn(y, stage.expansion * inputs, 1, block=name, index=1, style=style)
+    y = depthwise_bn(y, stage.kernel, stride, block=name, index=2, style=style)
+    if attention:
         y = SqueezeExcitation(hidden=inputs // 4, activation=style.activation, name=f"{name}_se")(y)
-    y = conv_bn(y, stage.width, 1, index=3, **options)
+    y = conv_bn(y, stage.width, 1, block=name, index=3, style=replace(style.linear, padding=None))
     if stride != 1 or inputs != stage.width:
         return y
     return keras.layers.Add(name=f"{name}_add")([x, drop_path(y, rate, f"{name}_drop")])
@@ -232,11 +225,11 @@ def _full(
         name,
         _efficientnet,
         {
-            "style": FULL,
+            "style": replace(FULL, epsilon=epsilon),
+            "attention": True,
             "stem": round_channels(32 * width),
             "stages": stages,
             "head": 4 * stages[-1].width,
-            "epsilon": epsilon,
             "head_dropout": dropout,
         },
         parameters=parameters,
@@ -257,10 +250,10 @@ def _lite(name: str, width: float, depth: float, size: int, dropout: float, para
         _efficientnet,
         {
             "style": LITE,
+            "attention": False,
             "stem": 32,
             "stages": stages,
             "head": 1280,
-            "epsilon": 1e-3,
             "head_dropout": dropout,
         },
         parameters=parameters,

@@ -6,12 +6,12 @@ from typing import Any
 import keras
 from keras.initializers import HeNormal
 
-from imgrec.layers.conv import conv_bn_relu, max_pool
+from imgrec.layers.conv import Style, conv_bn, max_pool
 from imgrec.models.architecture import Architecture, Scale, Shape
 from imgrec.models.head import logits_out, pixels_in
 from imgrec.models.small_stem import wants_small_stem
 
-EPSILON = 1e-3
+STYLE = Style("relu", epsilon=1e-3, initializer=HeNormal)
 
 STAGES: tuple[tuple[tuple[int, ...], ...], ...] = (
     ((64, 96, 128, 16, 32, 32), (128, 128, 192, 32, 96, 64)),
@@ -71,8 +71,8 @@ def _inception(x: Any, filters: tuple[int, ...], module: str, end: str) -> Any:
     return keras.layers.Concatenate(name=end)([a, b, c, d])
 
 
-def _conv(x: Any, filters: int, kernel: int, stride: int = 1, **names: Any) -> Any:
-    return conv_bn_relu(x, filters, kernel, stride, epsilon=EPSILON, initializer=HeNormal, **names)
+def _conv(x: Any, filters: int, kernel: int, stride: int = 1, *, block: str, index: int | str = "") -> Any:
+    return conv_bn(x, filters, kernel, stride, block=block, index=index, style=STYLE)
 
 
 def _reference_names(layer: str) -> tuple[str, ...]:

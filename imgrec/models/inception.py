@@ -2,17 +2,19 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import keras
 from keras.initializers import HeNormal
 
-from imgrec.layers.conv import conv_bn_relu, max_pool
+from imgrec.layers.conv import Style, conv_bn, max_pool
 from imgrec.models.architecture import Architecture, Scale, Shape
 from imgrec.models.head import logits_out, pixels_in
 from imgrec.models.small_stem import wants_small_stem
 
-EPSILON = 1e-3
+STYLE = Style("relu", epsilon=1e-3, initializer=HeNormal)
+UNPADDED = replace(STYLE, padding=0)
 MIN_SIZE = 25
 TIMES = 3
 PHOTO_SIZE = TIMES * MIN_SIZE
@@ -38,13 +40,13 @@ def _inception_v3(
         small_stem = min(shape[:2]) < PHOTO_SIZE
     small = wants_small_stem(row, shape, small_stem, TIMES)
     image, x = pixels_in(row, shape)
-    x = _conv(x, 32, 3, "stem", "1a", stride=1 if small else 2, padding=0)
-    x = _conv(x, 32, 3, "stem", "2a", padding=0)
+    x = _conv(x, 32, 3, "stem", "1a", stride=1 if small else 2, style=UNPADDED)
+    x = _conv(x, 32, 3, "stem", "2a", style=UNPADDED)
     x = _conv(x, 64, 3, "stem", "2b")
     if not small:
         x = max_pool(x, 3, 2, name="stem_pool1")
     x = _conv(x, 80, 1, "stem", "3b")
-    x = _conv(x, 192, 3, "stem", "4a", padding=0)
+    x = _conv(x, 192, 3, "stem", "4a", style=UNPADDED)
     x = max_pool(x, 3, 2, name="stem")
     x = _module_a(x, 32, "mixed5b")
     x = _module_a(x, 64, "mixed5c")
@@ -122,8 +124,9 @@ def _branches(module: str) -> Callable[..., Any]:
     ) -> Any:
         numbered = numbered or len(layers) > 1
         for index, (filters, kernel) in enumerate(layers, start=1):
-            last = {"stride": 2, "padding": 0} if reduce and index == len(layers) else {}
-            x = _conv(x, filters, kernel, f"{module}_{name}", str(index) if numbered else "", **last)
+            stride, style = (2, UNPADDED) if reduce and index == len(layers) else (1, STYLE)
+            number = str(index) if numbered else ""
+            x = _conv(x, filters, kernel, f"{module}_{name}", number, stride=stride, style=style)
         return x
 
     return branch
@@ -135,9 +138,17 @@ def _average(x: Any, module: str) -> Any:
     return keras.layers.AveragePooling2D(3, 1, name=f"{module}_branch_pool_average")(x)
 
 
-def _conv(x: Any, filters: int, kernel: Kernel, block: str, index: str = "", **options: Any) -> Any:
-    options |= {"epsilon": EPSILON, "initializer": HeNormal}
-    return conv_bn_relu(x, filters, kernel, block=block, index=index, **options)
+def _conv(
+    x: Any,
+    filters: int,
+    kernel: Kernel,
+    block: str,
+    index: str = "",
+    *,
+    stride: int = 1,
+    style: Style = STYLE,
+) -> Any:
+    return conv_bn(x, filters, kernel, stride, block=block, index=index, style=style)
 
 
 def _reference_names(layer: str) -> tuple[str, ...]:

@@ -2,8 +2,8 @@
 
 import keras
 
-from imgrec.layers.conv import conv_bn
-from imgrec.layers.separable import inverted_residual, separable_bn
+from imgrec.layers.conv import activate, conv_bn
+from imgrec.layers.separable import RELU6, inverted_residual, separable_bn
 from imgrec.models.architecture import Architecture, Scale, Shape
 from imgrec.models.head import logits_out, pixels_in
 from imgrec.models.small_stem import early_strides, wants_small_stem
@@ -41,12 +41,12 @@ def _mobilenet_v1(
     small = wants_small_stem(row, shape, small_stem)
     stem_stride, *strides = early_strides((2, *(stride for *_, stride in V1_STAGES)), small)
     image, x = pixels_in(row, shape)
-    x = conv_bn(x, round_channels(32 * width), 3, stem_stride, block="stem", activation="relu6", name="stem")
+    x = activate(conv_bn(x, round_channels(32 * width), 3, stem_stride, block="stem"), "relu6", "stem")
     for stage, (filters, blocks, _) in enumerate(V1_STAGES, start=1):
         for index in range(1, blocks + 1):
             stride = strides[stage - 1] if index == 1 else 1
             block, end = f"stage{stage}_block{index}", f"stage{stage}" if index == blocks else ""
-            x = separable_bn(x, round_channels(filters * width), 3, stride, block=block, name=end)
+            x = separable_bn(x, round_channels(filters * width), 3, stride, block=block, end=end)
     x = keras.layers.GlobalAveragePooling2D(name="features")(x)
     return keras.Model(image, logits_out(x, num_classes, dropout), name=row.name)
 
@@ -69,18 +69,17 @@ def _mobilenet_v2(
     small = wants_small_stem(row, shape, small_stem)
     stem_stride, *strides = early_strides((2, *(stride for *_, stride in V2_STAGES)), small)
     image, x = pixels_in(row, shape)
-    x = conv_bn(x, round_channels(32 * width), 3, stem_stride, block="stem", activation="relu6", name="stem")
+    x = activate(conv_bn(x, round_channels(32 * width), 3, stem_stride, block="stem"), "relu6", "stem")
     for stage, (expansion, filters, blocks, _) in enumerate(V2_STAGES, start=1):
         for index in range(1, blocks + 1):
             x = inverted_residual(
                 x,
-                round_channels(filters * width),
+                (expansion * x.shape[-1], round_channels(filters * width)),
                 stride=strides[stage - 1] if index == 1 else 1,
-                expanded=expansion * x.shape[-1],
                 block=f"stage{stage}_block{index}",
                 end=f"stage{stage}" if index == blocks else "",
             )
-    x = conv_bn(x, round_channels(1280 * max(1.0, width)), 1, block="head", activation="relu6")
+    x = conv_bn(x, round_channels(1280 * max(1.0, width)), 1, block="head", style=RELU6)
     x = keras.layers.GlobalAveragePooling2D(name="features")(x)
     return keras.Model(image, logits_out(x, num_classes, dropout, small_normal), name=row.name)
 

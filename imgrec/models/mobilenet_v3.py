@@ -1,12 +1,13 @@
 """MobileNetV3-Small and -Large as torchvision has them."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import keras
 
 from imgrec.layers.attention import SqueezeExcitation
-from imgrec.layers.conv import conv_bn
+from imgrec.layers.conv import Style, activate, conv_bn
 from imgrec.layers.separable import inverted_residual
 from imgrec.models.architecture import Architecture, Shape
 from imgrec.models.head import logits_out, pixels_in
@@ -14,8 +15,8 @@ from imgrec.models.mobilenet import small_normal
 from imgrec.models.small_stem import early_strides, wants_small_stem
 from imgrec.models.widths import check_width, round_channels
 
-EPSILON = 1e-3
-"""ε of every batch normalisation, as in the authors' code and torchvision's."""
+STYLE = Style("hard_silu", epsilon=1e-3)
+"""Of the first and the last convolution; ε as in the authors' code and torchvision's."""
 
 
 class Block(NamedTuple):
@@ -91,13 +92,14 @@ def _mobilenet_v3(
     small = wants_small_stem(row, shape, small_stem)
     stem_stride, *strides = early_strides((2, *(blocks[0].stride for blocks in stages)), small)
     image, x = pixels_in(row, shape)
-    x = _conv_bn(x, round_channels(16 * width), 3, stem_stride, block="stem", name="stem")
+    x = conv_bn(x, round_channels(16 * width), 3, stem_stride, block="stem", style=STYLE.linear)
+    x = activate(x, STYLE.activation, "stem")
     for stage, blocks in enumerate(stages, start=1):
         for index, block in enumerate(blocks, start=1):
             stride = strides[stage - 1] if index == 1 else 1
             end = f"stage{stage}" if index == len(blocks) else ""
             x = _block(x, block, width, stride, f"stage{stage}_block{index}", end)
-    x = _conv_bn(x, 6 * x.shape[-1], 1, block="head")
+    x = conv_bn(x, 6 * x.shape[-1], 1, block="head", style=STYLE)
     x = keras.layers.GlobalAveragePooling2D(name="head_pool")(x)
     x = keras.layers.Dense(
         round_channels(hidden * width), kernel_initializer=small_normal(), name="features_dense"
@@ -106,31 +108,16 @@ def _mobilenet_v3(
     return keras.Model(image, logits_out(x, num_classes, dropout, small_normal), name=row.name)
 
 
-def _conv_bn(x: Any, filters: int, kernel: int, stride: int = 1, *, block: str, name: str = "") -> Any:
-    return conv_bn(
-        x, filters, kernel, stride, block=block, activation="hard_silu", epsilon=EPSILON, name=name
-    )
-
-
 def _block(x: Any, block: Block, width: float, stride: int, name: str, end: str) -> Any:
-    expanded = round_channels(block.expanded * width)
+    widths = (round_channels(block.expanded * width), round_channels(block.filters * width))
+    attend = _attend if block.attention else None
+    style = replace(STYLE, activation=block.activation, attend=attend)
+    return inverted_residual(x, widths, block.kernel, stride, block=name, style=style, end=end)
 
-    def attend(y: Any, layer: str) -> Any:
-        hidden = round_channels(expanded // 4)
-        return SqueezeExcitation(hidden=hidden, gate="hard_sigmoid", name=layer)(y)
 
-    return inverted_residual(
-        x,
-        round_channels(block.filters * width),
-        block.kernel,
-        stride,
-        expanded=expanded,
-        block=name,
-        end=end,
-        activation=block.activation,
-        epsilon=EPSILON,
-        attend=attend if block.attention else None,
-    )
+def _attend(x: Any, name: str) -> Any:
+    hidden = round_channels(x.shape[-1] // 4)
+    return SqueezeExcitation(hidden=hidden, gate="hard_sigmoid", name=name)(x)
 
 
 def _reference_names(stages: Stages) -> Callable[[str], tuple[str, ...]]:

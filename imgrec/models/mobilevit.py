@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from imgrec.layers.conv import batch_norm, conv, conv_bn, depthwise_bn
+from imgrec.layers.conv import Style, activate, batch_norm, conv, conv_bn, depthwise_bn
 from imgrec.layers.patches import FoldPatches, StretchMap, UnfoldPatches
 from imgrec.layers.transformer import MLP, SelfAttention, layer_norm
 from imgrec.models.architecture import Architecture, Scale, Shape
@@ -22,6 +22,7 @@ FULL = 65
 """Shortest side for the full strides: the last stage's transformers then have more than one patch."""
 EPSILON = 1e-5
 """ε of the layer normalisations, in the authors' code as in timm's."""
+STYLE = Style("silu")
 
 
 def _mobilevit(
@@ -45,7 +46,7 @@ def _mobilevit(
         row.require_size(shape, FULL, " with small_stem=false")
     early = 1 if wants_small_stem(row, shape, small_stem) else 2
     image, x = pixels_in(row, shape)
-    x = conv_bn(x, STEM, 3, early, block="stem", activation="silu", name="stem")
+    x = activate(conv_bn(x, STEM, 3, early, block="stem"), "silu", "stem")
     x = _inverted_residual(x, widths[0], 1, expansion, "stage1_block1", end="stage1")
     for index in (1, 2, 3):
         end = "stage2" if index == 3 else ""
@@ -54,15 +55,15 @@ def _mobilevit(
     for stage, width, tokens, depth in zip((3, 4, 5), widths[2:], token_widths, DEPTHS, strict=True):
         x = _inverted_residual(x, width, 2, expansion, f"stage{stage}_block1")
         x = _mobilevit_block(x, tokens, depth, f"stage{stage}")
-    x = conv_bn(x, last, 1, block="final", activation="silu")
+    x = conv_bn(x, last, 1, block="final", style=STYLE)
     x = keras.layers.GlobalAveragePooling2D(name="features")(x)
     return keras.Model(image, logits_out(x, num_classes, dropout), name=row.name)
 
 
 def _inverted_residual(x: Any, width: int, stride: int, expansion: int, name: str, end: str = "") -> Any:
     """1×1 up to `expansion` times the input, depthwise 3×3, 1×1 down; the input added where shapes agree."""
-    y = conv_bn(x, expansion * x.shape[-1], 1, block=name, index=1, activation="silu")
-    y = depthwise_bn(y, 3, stride, block=name, index=2, activation="silu")
+    y = conv_bn(x, expansion * x.shape[-1], 1, block=name, index=1, style=STYLE)
+    y = depthwise_bn(y, 3, stride, block=name, index=2, style=STYLE)
     y = conv(y, width, 1, name=f"{name}_conv3")
     if stride > 1 or x.shape[-1] != width:
         return batch_norm(y, end or f"{name}_bn3")
@@ -72,12 +73,12 @@ def _inverted_residual(x: Any, width: int, stride: int, expansion: int, name: st
 def _mobilevit_block(x: Any, tokens: int, depth: int, stage: str) -> Any:
     """Local 3×3, transformers over the whole map, back to the input's width, and both joined by a 3×3."""
     width, name = x.shape[-1], f"{stage}_vit"
-    y = conv_bn(x, width, 3, block=f"{name}_local", activation="silu")
+    y = conv_bn(x, width, 3, block=f"{name}_local", style=STYLE)
     y = conv(y, tokens, 1, name=f"{name}_embed")
     y = _transformers(y, depth, name)
-    y = conv_bn(y, width, 1, block=f"{name}_project", activation="silu")
+    y = conv_bn(y, width, 1, block=f"{name}_project", style=STYLE)
     y = keras.layers.Concatenate(name=f"{name}_concat")([x, y])
-    return conv_bn(y, width, 3, block=f"{name}_fuse", activation="silu", name=stage)
+    return activate(conv_bn(y, width, 3, block=f"{name}_fuse"), "silu", stage)
 
 
 def _transformers(x: Any, depth: int, name: str) -> Any:

@@ -1,4 +1,4 @@
-"""ResNet: torchvision's for photographs, the 6n + 2 form for small images; each with attention."""
+"""ResNet: torchvision's for photographs, the 6n + 2 form for small images; with attention, or deformable."""
 
 import math
 import re
@@ -9,14 +9,13 @@ import keras
 
 from imgrec.errors import InputError
 from imgrec.layers.attention import CBAM, SqueezeExcitation
-from imgrec.layers.conv import conv_bn, conv_bn_relu, max_pool
+from imgrec.layers.conv import activate, batch_norm, conv_bn, conv_bn_relu, max_pool
+from imgrec.layers.deformable import DeformableConv2D
 from imgrec.layers.occlusion import OcclusionAttention
 from imgrec.models.architecture import CENTRED_MEAN, CENTRED_STD, Architecture, Shape
 from imgrec.models.head import check_flag, logits_out, pixels_in
+from imgrec.models.small_stem import wants_small_stem
 from imgrec.registry import lookup
-
-SMALL = 64
-"""Up to this many pixels a side, `small_stem="auto"` spares the early strides."""
 
 Block = Callable[..., Any]
 
@@ -29,8 +28,8 @@ ATTENTION: dict[str, Callable[[Any, str], Any]] = {
 """What stands at the end of a residual branch, before the addition; "occlusion" stands between stages."""
 HEADS = 4
 """Heads of the occlusion-aware attention, or as many of them as divide the channels."""
-PLACES = 256
-"""Largest map that the occlusion-aware attention compares place by place with itself: 16×16."""
+POSITIONS = 256
+"""Largest map that the occlusion-aware attention compares position by position with itself: 16×16."""
 
 
 def _resnet(
@@ -41,6 +40,7 @@ def _resnet(
     block: Block,
     depths: Sequence[int],
     attention: str = "none",
+    deformable: str = "none",
     small_stem: bool | str = "auto",
     dropout: float = 0.0,
 ) -> keras.Model:
@@ -48,17 +48,16 @@ def _resnet(
 
     `small_stem=True` makes the stem a 3×3 convolution at stride 1 without pooling, for small images;
     "auto" does so up to 64 px. Strides of a bottleneck stand in its 3×3 convolution ("v1.5").
+    `deformable` names a stage, such as "stage4", whose 3×3 convolutions read where offsets point.
     """
-    small = min(shape[:2]) <= SMALL if small_stem == "auto" else check_flag(small_stem, "small_stem")
-    if not small:
-        row.require_size(shape, 2 * row.min_size, " with small_stem=false")
+    small = wants_small_stem(row, shape, small_stem)
     image, x = pixels_in(row, shape)
     if small:
         x = conv_bn_relu(x, 64, 3, block="stem", name="stem")
     else:
         x = conv_bn_relu(x, 64, 7, 2, block="stem")
         x = max_pool(x, 3, 2, padding=1, name="stem")
-    x = _stages(x, block, depths, 64, attention)
+    x = _stages(x, block, depths, 64, attention, deformable)
     x = keras.layers.GlobalAveragePooling2D(name="features")(x)
     return keras.Model(image, logits_out(x, num_classes, dropout), name=row.name)
 
@@ -70,6 +69,7 @@ def _resnet_small(
     *,
     depths: Sequence[int],
     attention: str = "none",
+    deformable: str = "none",
     width: int = 16,
     stem_pool: bool = False,
     dropout: float = 0.0,
@@ -77,7 +77,7 @@ def _resnet_small(
     """Build a ResNet for small images: 3×3 stem, three stages of `width`, 2 and 4 times as many channels.
 
     `stem_pool=True` halves the image after the stem, which makes each block four times cheaper and
-    lets the network be twice as wide at the same cost.
+    lets the network be twice as wide at the same cost. `deformable` names a stage, such as "stage3".
     """
     if isinstance(width, bool) or not isinstance(width, int) or width < 1:
         raise InputError(f"width={width!r}: expected a positive whole number of channels, such as 16")
@@ -88,14 +88,16 @@ def _resnet_small(
         x = max_pool(conv_bn_relu(x, width, 3, block="stem"), 2, 2, name="stem")
     else:
         x = conv_bn_relu(x, width, 3, block="stem", name="stem")
-    x = _stages(x, basic, depths, width, attention)
+    x = _stages(x, basic, depths, width, attention, deformable)
     x = keras.layers.GlobalAveragePooling2D(name="features")(x)
     return keras.Model(image, logits_out(x, num_classes, dropout), name=row.name)
 
 
-def _stages(x: Any, block: Block, depths: Sequence[int], width: int, attention: str) -> Any:
+def _stages(x: Any, block: Block, depths: Sequence[int], width: int, attention: str, deformable: str) -> Any:
     """Stack the stages: each but the first halves the map, each has twice the channels of the last."""
     attend = lookup(ATTENTION, attention, "attention")
+    stages = {"none": 0, **{f"stage{stage}": stage for stage in range(1, len(depths) + 1)}}
+    bent = lookup(stages, str(deformable), "stage to make deformable")
     hidden_ahead = attention == "occlusion"
     for stage, depth in enumerate(depths, start=1):
         for index in range(1, depth + 1):
@@ -103,34 +105,46 @@ def _stages(x: Any, block: Block, depths: Sequence[int], width: int, attention: 
             # The last block's ReLU is the stage's endpoint.
             end = f"stage{stage}" if index == depth else f"stage{stage}_block{index}_relu"
             name = f"stage{stage}_block{index}"
-            x = block(x, width * 2 ** (stage - 1), stride, attend, name=name, end=end)
-        if hidden_ahead and (x.shape[1] * x.shape[2] <= PLACES or stage == len(depths)):
+            three = _bent if stage == bent else _straight
+            x = block(x, width * 2 ** (stage - 1), stride, attend, three, name=name, end=end)
+        if hidden_ahead and (x.shape[1] * x.shape[2] <= POSITIONS or stage == len(depths)):
             x, hidden_ahead = _look_past_hidden(x), False
     return x
 
 
 def _look_past_hidden(x: Any) -> Any:
-    """Let the places see each other, hidden ones less; the mask is the layer `occlusion`'s second output.
+    """Let the positions see each other, hidden ones less; the mask is the layer `occlusion`'s second output.
 
     Once, after the first stage whose map is small enough for attention, which is stage 3 (14×14) of a
     224 px photograph: the earlier, the sharper the mask's outline, the less of what hides has been
-    mixed into the visible places around it, and the more layers are left to use what attention brought.
+    mixed into the visible positions around it, and the more layers are left to use what attention brought.
     """
     x, _ = OcclusionAttention(math.gcd(HEADS, x.shape[-1]), name="occlusion")(x)
     return x
 
 
-def basic(x: Any, filters: int, stride: int, attend: Block, *, name: str, end: str) -> Any:
+def _straight(x: Any, filters: int, stride: int, block: str, index: int) -> Any:
+    """3×3 convolution, normalised."""
+    return conv_bn(x, filters, 3, stride, block=block, index=index)
+
+
+def _bent(x: Any, filters: int, stride: int, block: str, index: int) -> Any:
+    """The same, deformable: Zhu et al., "Deformable ConvNets v2", 2019 (arXiv 1811.11168)."""
+    x = DeformableConv2D(filters, 3, stride, name=f"{block}_conv{index}")(x)
+    return batch_norm(x, f"{block}_bn{index}")
+
+
+def basic(x: Any, filters: int, stride: int, attend: Block, three: Block, *, name: str, end: str) -> Any:
     """Two 3×3 convolutions and a shortcut."""
-    y = conv_bn_relu(x, filters, 3, stride, block=name, index=1)
-    y = conv_bn(y, filters, 3, block=name, index=2)
+    y = activate(three(x, filters, stride, name, 1), "relu", f"{name}_relu1")
+    y = three(y, filters, 1, name, 2)
     return _add(x, attend(y, name), stride, name, end)
 
 
-def bottleneck(x: Any, filters: int, stride: int, attend: Block, *, name: str, end: str) -> Any:
+def bottleneck(x: Any, filters: int, stride: int, attend: Block, three: Block, *, name: str, end: str) -> Any:
     """1×1 down, 3×3, 1×1 up to four times `filters`, and a shortcut."""
     y = conv_bn_relu(x, filters, 1, block=name, index=1)
-    y = conv_bn_relu(y, filters, 3, stride, block=name, index=2)
+    y = activate(three(y, filters, stride, name, 2), "relu", f"{name}_relu2")
     y = conv_bn(y, 4 * filters, 1, block=name, index=3)
     return _add(x, attend(y, name), stride, name, end)
 
@@ -161,7 +175,7 @@ def _reference_names(layer: str) -> tuple[str, ...]:
     if layer.startswith("occlusion"):
         return (layer.replace("/", "."),)  # ours alone: no reference has it
     stage, block, rest = re.fullmatch(r"stage(\d+)_block(\d+)_(.+)", layer).groups()  # type: ignore[union-attr]
-    return (f"layer{stage}.{int(block) - 1}.{_SUBLAYERS.get(rest, rest)}",)
+    return (f"layer{stage}.{int(block) - 1}.{_SUBLAYERS.get(rest, rest.replace('/', '.'))}",)
 
 
 _PAPER = "He et al., Deep Residual Learning, 2016 (arXiv 1512.03385)"

@@ -2,15 +2,19 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras
 
-from imgrec.layers.conv import conv, max_pool
+from imgrec.layers.conv import Style, conv, max_pool
 from imgrec.layers.pooling import PooledScores
 from imgrec.models.architecture import Architecture, Shape
 from imgrec.models.head import check_rate, pixels_in
 from imgrec.models.small_stem import wants_small_stem
+
+STYLE = Style(initializer=keras.initializers.HeUniform, use_bias=True)
+UNPADDED = replace(STYLE, padding=0)
 
 
 def _squeezenet(
@@ -39,7 +43,7 @@ def _squeezenet(
     if small:
         x = _conv_relu(x, filters, 3, name="stem_conv", relu="stem")
     else:
-        x = _conv_relu(x, filters, kernel, 2, padding=0, name="stem_conv", relu="stem_relu")
+        x = _conv_relu(x, filters, kernel, 2, name="stem_conv", relu="stem_relu", style=UNPADDED)
         x = max_pool(x, 3, 2, ceil=True, name="stem")
     index = 2  # the paper's fire2 follows conv1
     for stage, widths in enumerate(fires, start=1):
@@ -65,10 +69,9 @@ def _fire(x: Any, squeeze: int, name: str, end: str) -> Any:
 
 
 def _conv_relu(
-    x: Any, filters: int, kernel: int, stride: int = 1, *, name: str, relu: str = "", **options: Any
+    x: Any, filters: int, kernel: int, stride: int = 1, *, name: str, relu: str = "", style: Style = STYLE
 ) -> Any:
-    initializer = keras.initializers.HeUniform
-    x = conv(x, filters, kernel, stride, name=name, use_bias=True, initializer=initializer, **options)
+    x = conv(x, filters, kernel, stride, name=name, style=style)
     return keras.layers.ReLU(name=relu or f"{name}_relu")(x)
 
 

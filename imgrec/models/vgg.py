@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from imgrec.layers.conv import activate, conv, conv_bn_relu, max_pool
+from imgrec.layers.conv import BIASED, activate, conv, conv_bn, max_pool
 from imgrec.layers.pooling import adaptive_average_pool
 from imgrec.models.architecture import Architecture, Shape
 from imgrec.models.head import check_rate, logits_out, pixels_in
@@ -57,8 +57,10 @@ def _vgg(
 def _conv_relu(x: Any, filters: int, batch_norm: bool, *, block: str, index: int, name: str) -> Any:
     """Convolve with a bias, which torchvision keeps where a normalisation follows."""
     if batch_norm:
-        return conv_bn_relu(x, filters, 3, block=block, index=index, name=name, use_bias=True)
-    return activate(conv(x, filters, 3, name=f"{block}_conv{index}", use_bias=True), "relu", name)
+        x = conv_bn(x, filters, 3, block=block, index=index, style=BIASED)
+    else:
+        x = conv(x, filters, 3, name=f"{block}_conv{index}", style=BIASED)
+    return activate(x, "relu", name)
 
 
 def _dense_relu(x: Any, *, name: str, relu: str) -> Any:

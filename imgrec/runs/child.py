@@ -135,6 +135,18 @@ def difference(old: dict[str, Any], new: dict[str, Any]) -> str:
     )
 
 
+def for_one_training(config: Config) -> None:
+    """Refuse settings that make sense for a single training only.
+
+    Raises:
+        InputError: one of them is set.
+    """
+    run = config.run
+    flags = {"preview": run.preview, "lr-find": run.lr_find, "resume": run.resume, "restart": run.restart}
+    for flag in (name for name, value in flags.items() if value):
+        raise InputError(f"--{flag} is for one training: use it with pipelines.train")
+
+
 def _follow(parent: int) -> None:
     """End this process, as by SIGTERM, once its parent is another one: the parent has died."""
     while os.getppid() == parent:
@@ -152,15 +164,3 @@ def main(argv: Sequence[str]) -> None:
 
 if __name__ == "__main__":
     main(sys.argv[1:])
-
-
-def for_one_training(config: Config) -> None:
-    """Refuse settings that make sense for a single training only.
-
-    Raises:
-        InputError: one of them is set.
-    """
-    run = config.run
-    flags = {"preview": run.preview, "lr-find": run.lr_find, "resume": run.resume, "restart": run.restart}
-    for flag in (name for name, value in flags.items() if value):
-        raise InputError(f"--{flag} is for one training: use it with pipelines.train")

@@ -3,31 +3,29 @@
 from dataclasses import replace
 from pathlib import Path
 
-from imgrec.runs.session import Job
+from imgrec.learning.session import Session
 
 STEPS = 100
 """Batches that the sweep takes, one a rate."""
 
 
-def lr_find(job: Job, out: Path) -> int:
+def lr_find(session: Session, out: Path) -> int:
     """Write `OUT.lr_find.png`, print the rate it suggests, return 0; the weights are as before."""
     from matplotlib.figure import Figure
 
     from imgrec.files import write_file
-    from imgrec.runs.objective import phases
+    from imgrec.learning import methods
     from imgrec.training.lr_find import sweep
 
-    optim, phase = job.config.optim, phases(job)[0]
+    optim = session.config.optim
+    phase = methods.choose(session.config).phases(session, optim.epochs)[0]
     found = sweep(
-        job.model,
-        phase.part or job.model,
-        phase.batches(0),
-        optim=replace(optim, batch_size=job.batch_size),
-        loss=job.objective.loss,
-        steps=min(STEPS, phase.until * job.steps_per_epoch),
-        layer_decay=job.config.transfer.layer_decay,
-        frozen_up_to=phase.frozen,
-        strategy=job.strategy,
+        session.model,
+        phase,
+        optim=replace(optim, batch_size=session.batch_size),
+        loss=session.goal.loss,
+        steps=min(STEPS, phase.until * session.steps_per_epoch),
+        strategy=session.strategy,
     )
     figure = Figure(figsize=(6, 4), dpi=150, layout="constrained")
     axes = figure.add_subplot()

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-from imgrec.config import Config, options_of
+from imgrec.config import Config
 from imgrec.data import adapt
 from imgrec.data.preprocess import Preprocess
-from imgrec.data.sources.load import Source
+from imgrec.data.sources.dataset import Source
+from imgrec.spec import Spec
+from imgrec.tasks.task import Task
 
 SMALL = 64
 """Images up to this many pixels a side keep their size and get a small-image network."""
@@ -22,7 +24,7 @@ class Plan:
     """Arguments of `build_model`, as run.json records them: name, input_shape, num_classes, options."""
 
 
-def make_plan(config: Config, source: Source) -> Plan:
+def make_plan(config: Config, source: Source, task: Task) -> Plan:
     """Choose model, image size, colour and crop for `source`, where `config` leaves them open.
 
     Raises:
@@ -34,13 +36,14 @@ def make_plan(config: Config, source: Source) -> Plan:
     from imgrec.models import info
 
     own = source.side
-    name = config.model.model
+    asked = Spec.named(config.model.model, "--model")
+    name = asked.name
     if name == "auto":
         name = "resnet20" if max(own, config.data.image_size) <= SMALL else "resnet18"
         if config.transfer.weights == "imagenet":
             name = "efficientnet_lite0"
     default = info(name).image_size
-    transfer.check(config, name)
+    transfer.frozen_until(config.transfer.freeze, name)
     # Learned weights expect things as large as they were in the images that they learned from.
     keep = own <= SMALL and config.transfer.weights == "none"
     size = config.data.image_size or (own if keep else default)
@@ -54,7 +57,7 @@ def make_plan(config: Config, source: Source) -> Plan:
     if cache and not config.transfer.unfreeze_at:
         crop, parts = "none", False  # the head sees features of whole images, all the time
     decided = config.replace(
-        model=name,
+        model=str(Spec(name, (), asked.options)),
         image_size=size,
         colour=colour,
         crop=crop,
@@ -70,12 +73,11 @@ def make_plan(config: Config, source: Source) -> Plan:
         crop_fraction=0.875 if config.data.resize == "crop" and parts else 1.0,
         max_pixels=config.data.max_pixels,
         adapt=decided.data.adapt,
-        labels="several" if source.several else "one",
     )
     model = {
         "name": name,
         "input_shape": [size, size, 1 if colour == "grey" else 3],
-        "num_classes": len(source.classes),
-        "options": options_of(config.model.model_options),
+        "num_classes": task.outputs,
+        "options": dict(asked.options),
     }
     return Plan(decided, preprocess, model)

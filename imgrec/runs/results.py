@@ -1,14 +1,17 @@
 """What a training leaves in its run folder, and the last lines it prints."""
 
+import csv
+import io
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from imgrec import bundle, files
-from imgrec.runs.exporting import Exported
-from imgrec.runs.session import Job
+from imgrec import bundle, files, runtime, tasks
+from imgrec.learning.session import Session
+from imgrec.runs.exporting import Exported, export
+from imgrec.runs.session import alone
 from imgrec.training.fit import Fitted
 
 
@@ -16,148 +19,123 @@ from imgrec.training.fit import Fitted
 class Result:
     """The trained model's own answers on the test split."""
 
-    logits: np.ndarray
-    """float32 `[N, num_classes]`, in the order of the split."""
-    metrics: dict[str, Any]
+    outputs: np.ndarray
+    """float32 `[N, outputs]`, in the order of the split."""
+    figures: dict[str, Any]
     adaptation: dict[str, Any] | None = None
     """What the adaptive steps are worth, as `evaluation.adaptation.judge` returns it; None without steps."""
 
 
-def write_inputs(job: Job, folder: Path) -> None:
-    """Write what is known before training: run.json, audit.json, preprocess.json, labels.txt."""
-    from imgrec import runtime
-
-    counts = {name: len(split) for name, split in job.source.splits.items()}
+def write_inputs(session: Session, folder: Path) -> None:
+    """Write what is known before training: run.json, audit.json, preprocess.json, task.json, labels.txt."""
+    source = session.source
+    counts = {name: len(split) for name, split in source.splits.items()}
     record = {
         "format": bundle.FORMAT,
-        "command": job.command,
-        "config": job.config.tree(),
-        "model": job.recorded_model,
-        "machine": job.machine,
+        "command": session.command,
+        "config": session.config.tree(),
+        "model": session.recorded_model,
+        "machine": session.machine,
         "versions": runtime.versions(),
-        "data": {"name": job.source.name, "fingerprint": job.source.fingerprint, "images": counts},
+        "data": {"name": source.name, "fingerprint": source.fingerprint, "images": counts},
     }
     files.write_json(folder / "run.json", record)
-    findings = [finding.record() for finding in job.source.findings]
-    files.write_json(folder / "audit.json", {"policy": job.config.data.policy, "issues": findings})
-    for number in (folder, folder / "exports"):
-        files.write_text(number / "preprocess.json", job.preprocess.to_json())
-        bundle.write_labels(number / "labels.txt", job.source.classes)
+    findings = [finding.record() for finding in source.findings]
+    files.write_json(folder / "audit.json", {"policy": session.config.data.policy, "issues": findings})
+    for part in (folder, folder / "exports"):
+        files.write_text(part / "preprocess.json", session.preprocess.to_json())
+        tasks.write(part, session.task)
 
 
-def evaluate(job: Job, folder: Path) -> Result:
+def finish(session: Session, folder: Path, out: Path, fitted: Fitted) -> int:
+    """Measure the trained model, export and report, put the folder into its place; return the exit code."""
+    session = alone(session)
+    images = len(session.source.test)
+    print(f"\nbest epoch: {fitted.best_epoch}; measuring on {images:,} test images", flush=True)
+    files.write_file(folder / "model.keras", lambda path: session.model.save(path))
+    result = evaluate(session, folder)
+    exported = export(session, folder, result.outputs)
+    write_results(session, folder, fitted, result, exported)
+    bundle.finish(folder, out)
+    return announce(session, out, result, exported)
+
+
+def evaluate(session: Session, folder: Path) -> Result:
     """Answer for every test image, write predictions.csv and return the figures.
 
     Where the preprocessing has adaptive steps, the same model answers again without them. What a fold of a
     cross-validation holds out goes to out_of_fold.csv, with every class's probability.
     """
-    from imgrec.data.pipeline import evaluation_dataset
     from imgrec.evaluation import cross_validation
 
-    test, classes, figures = job.source.test, job.source.classes, _figures(job)
-    data = evaluation_dataset(test, job.preprocess, len(classes), batch_size=job.batch_size)
-    logits = job.model.predict(data, verbose=0)
-    figures.write_predictions(folder / "predictions.csv", test.ids, test.labels, logits, classes)
-    held_out = job.source.held_out
+    source, task = session.source, session.task
+    test, held_out = source.test, source.held_out
+    outputs = session.model.predict(session.evaluation(test), verbose=0)
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(task.table(test.ids, test.labels, outputs))
+    files.write_text(folder / "predictions.csv", text.getvalue())
     if held_out is not None:
-        unseen = evaluation_dataset(held_out, job.preprocess, len(classes), batch_size=job.batch_size)
-        answers = logits if held_out is test else job.model.predict(unseen, verbose=0)
-        cross_validation.write_answers(folder / cross_validation.FILE, held_out, answers, classes)
-    counts = {} if test.several else {"train_counts": job.source.train.counts(len(classes)).tolist()}
-    summary = figures.summarize(logits, test.labels, classes, **counts)
-    return Result(logits, summary, _judge_steps(job, logits))
+        answers = (
+            outputs if held_out is test else session.model.predict(session.evaluation(held_out), verbose=0)
+        )
+        cross_validation.write_answers(folder / cross_validation.FILE, held_out, answers, source.classes)
+    counts = source.train.counts(len(source.classes)).tolist()
+    figures = task.figures(outputs, test.labels, counts)
+    return Result(outputs, figures, _judge_steps(session, outputs))
 
 
-def _figures(job: Job) -> Any:
-    """The module that measures answers about labels of this kind."""
-    from imgrec.metrics import multi_label as label_sets
-    from imgrec.metrics import single_label as metrics
-
-    return label_sets if job.source.several else metrics
-
-
-def _judge_steps(job: Job, logits: np.ndarray) -> dict[str, Any] | None:
+def _judge_steps(session: Session, outputs: np.ndarray) -> dict[str, Any] | None:
     """Compare the answers with the model's own on the same images without adaptive steps."""
-    if not job.preprocess.adapts:
+    if not session.preprocess.adapts:
         return None
-    from imgrec.data.pipeline import evaluation_dataset
-    from imgrec.data.sources.labels import decide, equal
     from imgrec.data.triggered import triggered
     from imgrec.evaluation import adaptation
 
-    test, plain = job.source.test, replace(job.preprocess, adapt="none")
-    data = evaluation_dataset(test, plain, len(job.source.classes), batch_size=job.batch_size)
-    right, right_off = (
-        equal(decide(answers, test.labels), test.labels)
-        for answers in (logits, job.model.predict(data, verbose=0))
-    )
-    judged = adaptation.judge(right, right_off, triggered(test, job.preprocess))
-    return {"line": job.preprocess.adapt, **judged}
+    test, plain = session.source.test, replace(session.preprocess, adapt="none")
+    off = session.model.predict(session.evaluation(test, preprocess=plain), verbose=0)
+    right, right_off = (session.task.right(answers, test.labels) for answers in (outputs, off))
+    judged = adaptation.judge(right, right_off, triggered(test, session.preprocess))
+    return {"line": session.preprocess.adapt, **judged}
 
 
-def write_results(job: Job, folder: Path, fitted: Fitted, result: Result, exported: Exported) -> None:
+def write_results(session: Session, folder: Path, fitted: Fitted, result: Result, exported: Exported) -> None:
     """Write metrics.json and the report."""
-    from imgrec import runtime
     from imgrec.data.loading import load_arrays
-    from imgrec.evaluation.report import Report, write_report
+    from imgrec.evaluation.evaluated import Evaluated
+    from imgrec.evaluation.report import write_report
 
-    test, classes = job.source.test, job.source.classes
-    exports = [asdict(row) for row in exported.rows]
-    best = fitted.history[fitted.best_epoch - 1]
-    scores = {name[4:]: value for name, value in best.items() if name.startswith("val_")}
-    validation = {"epoch": fitted.best_epoch, **scores}
-    files.write_json(
-        folder / "metrics.json",
-        {
-            "test": result.metrics,
-            "validation": validation,
-            "exports": {"images": exported.images, "files": exports, "failures": exported.failures},
-            **({"adaptation": result.adaptation} if result.adaptation else {}),
-        },
-    )
-    mistakes = _figures(job).confident_mistakes(test.ids, test.labels, result.logits, classes)
-    wrong = test.take(np.array([m.index for m in mistakes], int))
-    shown = load_arrays(wrong, job.preprocess) if len(wrong) else ()
-    counts = {name: split.counts(len(classes)).tolist() for name, split in job.source.splits.items()}
-    report = Report(
-        title=f"{job.recorded_model['name']} on {job.source.name}",
-        metrics=result.metrics,
-        history=fitted.history,
-        config=job.config.flat(),
-        exports=exports,
-        mistakes=mistakes,
-        mistake_images=shown,
-        data=counts,
-        totals={name: len(split) for name, split in job.source.splits.items()},
+    source, task = session.source, session.task
+    test, classes = source.test, len(source.classes)
+    mistakes = task.mistakes(test.ids, test.labels, result.outputs)
+    wrong = test.take(np.array([mistake.index for mistake in mistakes], int))
+    evaluated = Evaluated(
+        title=f"{session.recorded_model['name']} on {source.name}",
+        task=task,
+        figures=result.figures,
+        config=session.config.flat(),
+        data={name: split.counts(classes).tolist() for name, split in source.splits.items()},
         versions=runtime.versions(),
+        history=fitted.history,
+        best_epoch=fitted.best_epoch,
+        exports=[asdict(row) for row in exported.rows],
         failures=exported.failures,
         parity_images=exported.images,
+        mistakes=mistakes,
+        mistake_images=load_arrays(wrong, session.preprocess) if len(wrong) else (),
+        totals={name: len(split) for name, split in source.splits.items()},
         adaptation=result.adaptation,
-        facts={"source": job.source.name, "colour": job.source.colour, "fingerprint": job.source.fingerprint},
-        command=job.command,
+        facts={"source": source.name, "colour": source.colour, "fingerprint": source.fingerprint},
+        command=session.command,
     )
-    write_report(folder / "report" / "index.html", report)
+    write_report(folder, evaluated)
 
 
-def headline(metrics: dict[str, Any]) -> str:
-    """The figures of the test split in one line."""
-    images = f"{metrics['images']:,} images"
-    if "accuracy" in metrics:
-        return f"test accuracy {metrics['accuracy']:.4f} on {images}, macro F1 {metrics['f1_macro']:.4f}"
-    means = {"mAP": "mean_average_precision", "F1 micro": "f1_micro", "macro": "f1_macro"}
-    values = [f"{name} {metrics[key]:.4f}" for name, key in means.items() if metrics[key] is not None]
-    return f"test {', '.join(values)}; all labels right on {metrics['exact_match']:.4f} of {images}"
-
-
-def announce(out: Path, result: Result, exported: Exported) -> int:
+def announce(session: Session, out: Path, result: Result, exported: Exported) -> int:
     """Print the export table, any failure, and where everything is; return the exit code."""
     print(f"\n{exported.table}\n")
     for failure in exported.failures:
         print(f"parity gate: {failure}")
-    print(headline(result.metrics))
-    if "by_frequency" in result.metrics:
-        groups = [f"{row['group']} {row['accuracy']:.4f}" for row in result.metrics["by_frequency"]]
-        print(f"balanced accuracy {result.metrics['balanced_accuracy']:.4f}: {', '.join(groups)}")
+    print(session.task.headline(result.figures))
     if result.adaptation:
         print(f"adaptive steps, against off: {result.adaptation['verdict']}")
     print(f"report: {out / 'report' / 'index.html'}")

@@ -9,18 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from imgrec import bundle, files
 from imgrec.config import Config
+from imgrec.config.facts import names_that_may
 from imgrec.errors import InputError
 
 if TYPE_CHECKING:
-    from imgrec.runs.session import Job
+    from imgrec.learning.session import Session
     from imgrec.training.checkpointing.callback import CheckpointPolicy
-
-INDIFFERENT = frozenset(
-    {"data", "download", "out", "resume", "restart", "checkpoint_every", "on_nan", "preview", "tensorboard"}
-    | {"cache", "strategy"}
-)
-"""Settings that may change between two parts of a run. The place of the data is one, its contents are not;
-what is kept in memory changes no pixel, and the next machine may have less of it, and other devices."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +57,7 @@ def find(out: Path, config: Config) -> Unfinished | None:
     return Unfinished(*found) if found else None
 
 
-def take_up(job: "Job", before: Unfinished) -> Path:
+def take_up(session: "Session", before: Unfinished) -> Path:
     """Return the folder of the run that goes on, with a line in its run.json that it did.
 
     Raises:
@@ -71,13 +65,13 @@ def take_up(job: "Job", before: Unfinished) -> Path:
     """
     from imgrec import runtime
 
-    changed = [*_settings_changed(job, before), *_data_changed(job, before)]
+    changed = [*_settings_changed(session, before), *_data_changed(session, before)]
     if changed:
         raise InputError(
             f"{before.folder}: an unfinished run that differs: {'; '.join(changed)}. Ask for the same, name "
             "another --out, or throw it away by --restart"
         )
-    if not job.team.is_chief:
+    if not session.team.is_chief:
         return before.folder
     bundle.claim(before.folder)
     versions = runtime.versions()
@@ -85,36 +79,37 @@ def take_up(job: "Job", before: Unfinished) -> Path:
     moved = [
         f"{name} {old.get(name)} → {versions[name]}" for name in versions if old.get(name) != versions[name]
     ]
-    if before.run["machine"]["devices"] != job.machine["devices"]:
-        moved.append(f"{before.run['machine']['devices']} → {job.machine['devices']}")
+    if before.run["machine"]["devices"] != session.machine["devices"]:
+        moved.append(f"{before.run['machine']['devices']} → {session.machine['devices']}")
     if moved:
         print(f"note: the run began elsewhere ({', '.join(moved)}): it goes on, but not bit for bit")
-    resumed = [*before.run.get("resumed", []), {"versions": versions, "machine": job.machine}]
+    resumed = [*before.run.get("resumed", []), {"versions": versions, "machine": session.machine}]
     files.write_json(before.folder / "run.json", {**before.run, "resumed": resumed})
     return before.folder
 
 
-def checkpoint_policy(job: "Job", folder: Path, stage: str) -> "CheckpointPolicy":
+def checkpoint_policy(session: "Session", folder: Path, stage: str) -> "CheckpointPolicy":
     """Return where and how often a stage of the run, train or qat, is saved."""
     from imgrec.training.checkpointing.callback import CheckpointPolicy
     from imgrec.training.checkpointing.interval import Interval
     from imgrec.training.checkpointing.store import Checkpoints
 
-    kept = json.dumps(_decisive(job.config.flat()), sort_keys=True)
-    facts = {"config": hashlib.sha256(kept.encode()).hexdigest(), "data": job.source.fingerprint}
-    interval = Interval.parse(job.config.run.checkpoint_every)
+    kept = json.dumps(_decisive(session.config.flat()), sort_keys=True)
+    facts = {"config": hashlib.sha256(kept.encode()).hexdigest(), "data": session.source.fingerprint}
+    interval = Interval.parse(session.config.run.checkpoint_every)
     checkpoints = Checkpoints(folder / bundle.CHECKPOINTS / stage, facts)
-    return CheckpointPolicy(checkpoints, interval, job.config.optim.on_nan, job.team)
+    return CheckpointPolicy(checkpoints, interval, session.config.optim.on_nan, session.team)
 
 
 def _decisive(flat: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that must stay, as JSON gives them back."""
-    return json.loads(json.dumps({name: value for name, value in flat.items() if name not in INDIFFERENT}))
+    free = names_that_may(Config(), "resume")
+    return json.loads(json.dumps({name: value for name, value in flat.items() if name not in free}))
 
 
-def _settings_changed(job: "Job", before: Unfinished) -> list[str]:
+def _settings_changed(session: "Session", before: Unfinished) -> list[str]:
     recorded = {name: value for part in before.run["config"].values() for name, value in part.items()}
-    old, new = _decisive(recorded), _decisive(job.config.flat())
+    old, new = _decisive(recorded), _decisive(session.config.flat())
     return [
         f"--{name.replace('_', '-')} was {old.get(name)}, is {new.get(name)}"
         for name in [*new, *(set(old) - set(new))]
@@ -122,11 +117,11 @@ def _settings_changed(job: "Job", before: Unfinished) -> list[str]:
     ]
 
 
-def _data_changed(job: "Job", before: Unfinished) -> list[str]:
+def _data_changed(session: "Session", before: Unfinished) -> list[str]:
     old = before.run["data"]
-    if old["fingerprint"] == job.source.fingerprint:
+    if old["fingerprint"] == session.source.fingerprint:
         return []
-    counts = {name: len(split) for name, split in job.source.splits.items()}
+    counts = {name: len(split) for name, split in session.source.splits.items()}
     text = ", ".join(f"{name} {old['images'].get(name)} → {count}" for name, count in counts.items())
-    prints = f"{old['fingerprint'][:12]} → {job.source.fingerprint[:12]}"
+    prints = f"{old['fingerprint'][:12]} → {session.source.fingerprint[:12]}"
     return [f"the data changed (images: {text}; fingerprint {prints})"]

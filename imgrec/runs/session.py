@@ -1,98 +1,33 @@
-"""From settings to everything a training needs: data, model, devices; and the overview of it."""
+"""From settings to everything a training needs: data, task, model, devices; and the overview of it."""
 
 import dataclasses
 import math
-from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
+import keras
 
-from imgrec.config import Config, LossConfig, TransferConfig
-from imgrec.data.preprocess import Preprocess
-from imgrec.data.sources.load import Source
+from imgrec import runtime
+from imgrec.config import AugmentConfig, Config, LossConfig
+from imgrec.data.cache import Cache
+from imgrec.data.order.sampling import order_of
+from imgrec.data.pipeline import steps_per_epoch
+from imgrec.data.sources.dataset import Source
 from imgrec.errors import InputError
-from imgrec.runs import checks, objective
-from imgrec.runs.objective import Objective
+from imgrec.learning import conflicts, imbalance, methods, transfer
+from imgrec.learning.imbalance import Balance
+from imgrec.learning.method import Method
+from imgrec.learning.session import Session
+from imgrec.runs import checks
 from imgrec.runs.plan import Plan, make_plan
+from imgrec.spec import Spec
+from imgrec.tasks import choose as choose_task
+from imgrec.tasks.task import Task
+from imgrec.training.optim import optimizers
+from imgrec.training.phase import Goal
 from imgrec.workers import Team
 
 
-@dataclass(frozen=True)
-class Job:
-    """A training that is ready to start."""
-
-    config: Config
-    source: Source
-    preprocess: Preprocess
-    recorded_model: dict[str, Any]
-    model: Any
-    strategy: Any
-    batch_size: int
-    steps_per_epoch: int
-    machine: dict[str, str]
-    command: str
-    objective: Objective
-    cache: Any
-    """The decoded images that are kept in memory, an `imgrec.data.cache.Cache`."""
-    team: Team = field(default_factory=Team)
-    """Those who train; more than one under `--strategy multiworker`."""
-    notes: tuple[str, ...] = ()
-    """What the user should hear about, one line each."""
-
-    def training_stream(
-        self,
-        epochs: int,
-        first_epoch: int = 0,
-        visibility: bool = False,
-        views: bool = False,
-        sampling: str = "",
-    ) -> Any:
-        """Batches of `epochs` × `steps_per_epoch` steps, augmented and mixed, as a `Stream`.
-
-        `visibility` and `views` are those of `data.pipeline.training_dataset`; `sampling` by default that of
-        the whole training.
-        """
-        from imgrec.data.pipeline import images_of_step, training_dataset
-        from imgrec.training.phase import Stream
-
-        split, classes, seed = self.source.train, len(self.source.classes), self.config.run.seed
-        kind = sampling or self.objective.balance.sampling
-        first, steps = first_epoch * self.steps_per_epoch, epochs * self.steps_per_epoch
-
-        def batches(done: int) -> Any:
-            return training_dataset(
-                split,
-                self.preprocess,
-                classes,
-                self.config.augment,
-                batch_size=self.batch_size,
-                seed=seed,
-                start_step=first + done,
-                steps=steps - done,
-                visibility=visibility,
-                views=views,
-                sampling=kind,
-                cache=self.cache,
-            )
-
-        def images(step: int) -> list[str]:
-            return images_of_step(split, classes, self.batch_size, seed, kind, first + step)
-
-        return Stream(batches, images)
-
-    def validation_dataset(self) -> Any:
-        """The validation images once, in order, as they are."""
-        from imgrec import runtime
-        from imgrec.data.pipeline import evaluation_dataset
-
-        classes, split = len(self.source.classes), self.source.val
-        even = runtime.even_images(len(split), self.strategy)
-        if even < len(split):
-            split = split.take(np.arange(even))
-        return evaluation_dataset(split, self.preprocess, classes, self.batch_size, self.cache)
-
-
-def prepare(config: Config, command: str, precision: str = "", batch_size: int = 0) -> Job:
+def prepare(config: Config, command: str, precision: str = "", batch_size: int = 0) -> Session:
     """Read and check the data, build the model, print the overview.
 
     A run that goes on has the `command` it began with, and `precision` and `batch_size` stand for those of
@@ -101,49 +36,67 @@ def prepare(config: Config, command: str, precision: str = "", batch_size: int =
     Raises:
         InputError: bad settings or data, or a layer that the asked quantisation does not cover.
     """
-    from imgrec import runtime
-    from imgrec.data.cache import Cache
-    from imgrec.data.order.sampling import order_of
-    from imgrec.data.pipeline import steps_per_epoch
-    from imgrec.training.optim import optimizers
-
     optimizers.check(config.optim)
     checks.check(config)
+    method = methods.choose(config)
+    conflicts.check(config, method)
     strategy, devices = runtime.choose_strategy(config.run.strategy)
     optimizers.check(config.optim, strategy)
     source = _source(config)
     runtime.seed_everything(config.run.seed)
     if config.run.deterministic:
         runtime.use_deterministic_operations()
-    config = objective.for_labels(config, source)
-    aims = objective.decide(config, source)
-    shown = order_of(source.train.labels, len(source.classes), aims.balance.sampling, config.run.seed).size
-    plan = make_plan(config, source)
+    task = choose_task(config.data.task, source.train.kind, source.classes)
+    conflicts.check_task(config, task)
+    goal, balance = decide(config, source, task)
+    shown = order_of(source.train.labels, balance.sampling, config.run.seed).size
+    plan = make_plan(config, source, task)
     chosen = runtime.set_precision(precision or config.run.precision)
-    machine = {"precision": chosen, "devices": devices}
-    model, about_weights = _build(config, plan, strategy)
+    model, about_weights = _build(config, plan, strategy, method)
     wanted = config.optim.batch_size
     if wanted == "auto":
         wanted = batch_size or _measured(model, config, shown, strategy)
     batch_size = runtime.even_batch(wanted, shown, strategy)
-    job = Job(
-        plan.config.replace(batch_size=wanted),
-        source,
-        plan.preprocess,
-        plan.model,
-        model,
-        strategy,
-        batch_size,
-        steps_per_epoch(shown, batch_size),
-        machine,
-        command,
-        aims,
-        Cache(config.data.cache),
-        Team(strategy),
-        (*source.notes, *about_weights, *([aims.balance.note] if aims.balance.note else [])),
+    session = Session(
+        config=plan.config.replace(batch_size=wanted),
+        source=source,
+        preprocess=plan.preprocess,
+        task=task,
+        recorded_model=plan.model,
+        model=model,
+        goal=goal,
+        balance=balance,
+        strategy=strategy,
+        batch_size=batch_size,
+        steps_per_epoch=steps_per_epoch(shown, batch_size),
+        machine={"precision": chosen, "devices": devices},
+        command=command,
+        cache=Cache(config.data.cache),
+        team=Team(strategy),
+        notes=(*source.notes, *about_weights, *([balance.note] if balance.note else [])),
     )
-    _introduce(job)
-    return job
+    _introduce(session)
+    return session
+
+
+def decide(config: Config, source: Source, task: Task) -> tuple[Goal, Balance]:
+    """Return what is minimised, and what is done about classes of unequal size.
+
+    Raises:
+        InputError: an unknown loss, recipe or option, or a loss that is not for this task.
+    """
+    counts = source.train.counts(len(source.classes))
+    if "imbalance" in task.refuses:  # which classes there are more of is no question to such labels
+        balance = Balance("none", tuple(counts.tolist()))
+    else:
+        recipe, asked = (
+            Spec.named(config.loss.imbalance, "--imbalance"),
+            Spec.named(config.loss.loss, "--loss"),
+        )
+        balance = imbalance.choose(recipe.name, recipe.options, counts, source.classes, asked.name)
+    loss = balance.loss(task.loss, config.loss.loss, config.optim.label_smoothing)
+    score = task.score if balance.recipe == "none" else "balanced_accuracy"
+    return Goal(loss, score, lambda: task.metrics(score)), balance
 
 
 def _source(config: Config) -> Source:
@@ -164,20 +117,17 @@ def _source(config: Config) -> Source:
     return source
 
 
-def _introduce(job: Job) -> None:
+def _introduce(session: Session) -> None:
     """Print notes and the overview."""
-    from imgrec import runtime
-
-    for note in job.notes:
+    for note in session.notes:
         print(f"note: {note}")
-    images = len(job.source.val)
-    left_out = images - runtime.even_images(images, job.strategy)
+    left_out = len(session.source.val) - len(session.validation_split())
     if left_out:
         print(f"note: {left_out} validation images are left out, so that they split evenly over the devices")
-    print(overview(job), flush=True)
+    print(overview(session), flush=True)
 
 
-def _measured(model: Any, config: Config, images: int, strategy: Any) -> int:
+def _measured(model: keras.Model, config: Config, images: int, strategy: Any) -> int:
     """Choose the batch size, and say by what."""
     from imgrec.training import batch_size
 
@@ -191,23 +141,21 @@ def _measured(model: Any, config: Config, images: int, strategy: Any) -> int:
     return chosen
 
 
-def alone(job: Job) -> Job:
-    """Return the job as its chief goes on with it after training: on one host, with a model of its own.
+def alone(session: Session) -> Session:
+    """Return the session as its chief goes on with it after training: on one host, with a model of its own.
 
     Answers of a model under a strategy of several hosts need all of them.
     """
-    if job.team.size == 1:
-        return job
-    import keras
-
-    model = keras.models.clone_model(job.model)
-    model.set_weights(job.model.get_weights())
-    return dataclasses.replace(job, model=model, strategy=None, team=Team())
+    if session.team.size == 1:
+        return session
+    model = keras.models.clone_model(session.model)
+    model.set_weights(session.model.get_weights())
+    return dataclasses.replace(session, model=model, strategy=None, team=Team())
 
 
-def _build(config: Config, plan: Plan, strategy: Any) -> tuple[Any, tuple[str, ...]]:
+def _build(config: Config, plan: Plan, strategy: Any, method: Method) -> tuple[keras.Model, tuple[str, ...]]:
     """Build the planned model with the weights it starts from; return it and what to say about them."""
-    from imgrec import runtime
+    from imgrec.compression import qat
     from imgrec.models import build_model
 
     recorded = plan.model
@@ -218,54 +166,63 @@ def _build(config: Config, plan: Plan, strategy: Any) -> tuple[Any, tuple[str, .
             num_classes=recorded["num_classes"],
             **recorded["options"],
         )
-    if config.quantize.quantize == "qat":
-        from imgrec.compression import qat
-
+    # Now rather than after the training: names what is not covered, or missing.
+    if config.quantize.quantize != "none":
         qat.check(model)
-    if config.optim.mask_loss:
-        from imgrec.layers.occlusion import mask_of
-
-        mask_of(model)  # now rather than at the start of training: names what is missing
+    method.check(config, model)
     if config.transfer.weights == "none":
         return model, ()
-    from imgrec.learning import transfer
-
     return model, (transfer.load_weights(model, config.transfer.weights), *transfer.notes(config))
 
 
-def overview(job: Job) -> str:
+def overview(session: Session) -> str:
     """What is about to happen, on one screen: data, model and settings."""
-    from imgrec.learning import transfer
-    from imgrec.training.optim import optimizers
-
-    config, source = job.config, job.source
-    optim, augment, height = config.optim, config.augment, job.preprocess.size[0]
+    config, source = session.config, session.source
+    optim, height = config.optim, session.preprocess.size[0]
     names = ", ".join([*source.classes[:6], *(["…"] if len(source.classes) > 6 else [])])
-    parameters = sum(math.prod(v.shape) for v in job.model.trainable_variables)
-    mixing = [f"{k} α={v:g}" for k, v in (("Mixup", augment.mixup), ("CutMix", augment.cutmix)) if v]
-    erasing = [f"erasing {augment.erasing:g}"] if augment.erasing else []
-    flags = [f"crop: {augment.crop}", *(["flip"] if augment.flip else [])]
-    changes = [*([augment.augment] if augment.augment else flags), *erasing, *mixing]
-    options = " ".join(config.model.model_options)
+    parameters = sum(math.prod(v.shape) for v in session.model.trainable_variables)
     counts = f"{len(source.train):,} train, {len(source.val):,} validation, {len(source.test):,} test"
     rows = {
         "data": f"{source.name}: {counts} images",
         "classes": f"{len(source.classes)}: {names}",
-        "input": f"{height} × {height} {job.preprocess.colour}, resize: {job.preprocess.resize}",
-        **({"adaptation": job.preprocess.adapt} if job.preprocess.adapts else {}),
-        "model": f"{job.recorded_model['name']} {options}".strip() + f", {parameters:,} trainable parameters",
-        **({"transfer": transfer.summary(config)} if config.transfer != TransferConfig() else {}),
-        **({"loss": objective.summary(config, job.objective)} if config.loss != LossConfig() else {}),
-        "training": f"{optim.epochs} epochs × {job.steps_per_epoch} steps of {job.batch_size} images",
+        "input": f"{height} × {height} {session.preprocess.colour}, resize: {session.preprocess.resize}",
+        **({"adaptation": session.preprocess.adapt} if session.preprocess.adapts else {}),
+        "model": f"{config.model.model}, {parameters:,} trainable parameters",
+        **({"transfer": transfer.summary(config)} if config.transfer.weights != "none" else {}),
+        **({"learning": _learning(session)} if config.loss != LossConfig() else {}),
+        "training": f"{optim.epochs} epochs × {session.steps_per_epoch} steps of {session.batch_size} images",
         "optimiser": optimizers.summary(optim),
-        "augmentation": ", ".join(changes),
-        "precision": job.machine["precision"],
-        "devices": job.machine["devices"],
+        "augmentation": _augmentation(config.augment),
+        "precision": session.machine["precision"],
+        "devices": session.machine["devices"],
         "export": f"TFLite: {' + '.join(_files(config.quantize.quantize))}",
         "seed": str(config.run.seed),
         "result": f"{config.run.out} (while running: {config.run.out}.unfinished)",
     }
     return "\n".join(f"{name:>13}  {text}" for name, text in rows.items()) + "\n"
+
+
+def _learning(session: Session) -> str:
+    """The task, the losses and the recipe in one line."""
+    settings, balance = session.config.loss, session.balance
+    loss = "its own loss" if settings.loss == "auto" else settings.loss
+    parts = [f"{session.task.name}: {loss}"]
+    parts += [settings.method] if settings.method != "auto" else []
+    if settings.embedding_loss != "none":
+        parts.append(f"{settings.embedding_weight:g} × {settings.embedding_loss}")
+    if settings.augmix_consistency:
+        parts.append(f"{settings.augmix_consistency:g} × AugMix consistency")
+    if balance.recipe != "none":
+        values = "".join(f" {name}={value:g}" for name, value in balance.options.items())
+        parts.append(f"imbalance: {balance.recipe}{values}")
+    return ", ".join(parts)
+
+
+def _augmentation(augment: AugmentConfig) -> str:
+    mixing = [f"{k} α={v:g}" for k, v in (("Mixup", augment.mixup), ("CutMix", augment.cutmix)) if v]
+    erasing = [f"erasing {augment.erasing:g}"] if augment.erasing else []
+    flags = [f"crop: {augment.crop}", *(["flip"] if augment.flip else [])]
+    return ", ".join([*([augment.augment] if augment.augment else flags), *erasing, *mixing])
 
 
 def _files(quantize: str) -> list[str]:

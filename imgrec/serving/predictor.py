@@ -3,7 +3,7 @@
 A `.tflite` is run by LiteRT: neither TensorFlow nor Keras is imported for it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,11 +108,16 @@ class Predictor:
         """
         return self.task.scores(self._outputs_of(list(paths), batch_size))
 
+    def answers(self, paths: Sequence[Path | str], top: int = 5) -> Iterator[dict[str, Any]]:
+        """Give `task.decode` of each image file, with its name as `image`; raises as `predict_files`."""
+        for start in range(0, len(paths), BATCH):
+            files = list(paths[start : start + BATCH])
+            answers = self.task.decode(self._outputs_of(files, BATCH), top)
+            yield from ({"image": str(file), **answer} for file, answer in zip(files, answers, strict=True))
+
     def answer_files(self, paths: Iterable[Path | str], top: int = 5) -> list[dict[str, Any]]:
-        """Return `task.decode` of image files, each with the file's name as `image`; as `predict_files`."""
-        files = list(paths)
-        answers = self.task.decode(self._outputs_of(files, BATCH), top)
-        return [{"image": str(file), **answer} for file, answer in zip(files, answers, strict=True)]
+        """Return the `answers` of image files, in the order given."""
+        return list(self.answers(list(paths), top))
 
     def _outputs_of(self, files: list[Path | str], batch_size: int) -> NDArray[np.float32]:
         parts = [np.empty((0, self.task.outputs), np.float32)]

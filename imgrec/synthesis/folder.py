@@ -16,9 +16,9 @@ from imgrec.files import write_file, write_json
 
 if TYPE_CHECKING:
     from imgrec.data.preprocess import Preprocess
-    from imgrec.data.sources.load import Source
+    from imgrec.data.sources.dataset import Source
     from imgrec.synthesis.gan import Trained
-    from pipelines.synthesize import Arguments
+    from imgrec.synthesis.plan import Plan
 
 FORMAT = "imgrec synthesis 1"
 _TRUE, _MADE = 2, 6
@@ -51,29 +51,19 @@ def _staging(out: Path) -> Path:
     return out.absolute().with_name(out.name + ".unfinished")
 
 
-def write(
-    arguments: "Arguments",
-    source: "Source",
-    learned_from: str,
-    preprocess: "Preprocess",
-    trained: "Trained",
-    made: Mapping[int, np.ndarray],
-    command: str,
-) -> None:
+def write(plan: "Plan", trained: "Trained", made: Mapping[int, np.ndarray], command: str) -> None:
     """Write the folder beside its place and rename it: class folders, synthesis.json and sheet.png.
 
     Args:
-        arguments: the settings.
-        source: what was learned from, its training split.
-        learned_from: fingerprint of the set before any long tail was cut, by which train knows its splits.
-        preprocess: what made pixels of it.
+        plan: what was settled before.
         trained: what was learned.
         made: uint8 `[N, H, W, C]` by class number.
         command: the command line.
     """
     from imgrec import runtime
 
-    staging, out = _staging(arguments.out), arguments.out.absolute()
+    settings, source = plan.settings, plan.source
+    staging, out = _staging(settings.out), settings.out.absolute()
     if staging.exists():
         shutil.rmtree(staging)
     staging.mkdir(parents=True)
@@ -82,8 +72,8 @@ def write(
     record: dict[str, Any] = {
         "format": FORMAT,
         "command": command,
-        "source": {"name": source.name, "fingerprint": learned_from, "images": images_of},
-        "settings": asdict(arguments) | asdict(arguments.settings) | {"out": str(arguments.out)},
+        "source": {"name": source.name, "fingerprint": plan.learned_from, "images": images_of},
+        "settings": asdict(settings) | asdict(settings.pair) | {"out": str(settings.out)},
         "versions": runtime.versions(),
         "seconds": trained.seconds,
         "losses": trained.losses,
@@ -94,7 +84,7 @@ def write(
     rows: list[tuple[str, np.ndarray, np.ndarray]] = []
     for label, images in made.items():
         name = source.classes[label]
-        true = _true_images(source, preprocess, label)
+        true = _true_images(source, plan.preprocess, label)
         _write_images(staging / folder_name(name), images)
         record["made"][name] = {
             "folder": folder_name(name),

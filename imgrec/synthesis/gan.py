@@ -13,11 +13,11 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from imgrec import runtime
 from imgrec.config import AugmentConfig
-from imgrec.data.order.sampling import order_of
-from imgrec.data.pipeline import training_dataset
+from imgrec.data.pipeline import Feed, training_dataset
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources.dataset import Split
 from imgrec.errors import InputError
@@ -87,18 +87,16 @@ def _batches(
     split: Split, preprocess: Preprocess, num_classes: int, settings: Settings
 ) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """What either player is given, step by step; the noise is a function of (seed, step)."""
-    size = order_of(split.labels, num_classes, settings.sampling, settings.seed).size
-    count = min(settings.batch_size, size)
-    images = training_dataset(
-        split,
+    feed = Feed(
         preprocess,
-        num_classes,
+        lambda labels: tf.one_hot(labels, num_classes),
         AugmentConfig(crop="none", flip=settings.flip),
-        count,
+        settings.batch_size,
         settings.seed,
-        steps=settings.steps,
-        sampling=settings.sampling,
+        settings.sampling,
     )
+    count = min(settings.batch_size, feed.order(split.labels).size)
+    images = training_dataset(split, feed, steps=settings.steps)
     for step, (real, targets) in enumerate(images):
         draw = np.random.default_rng([settings.seed, step])
         noise = draw.standard_normal((2, count, settings.noise), np.float32)

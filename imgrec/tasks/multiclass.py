@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from imgrec.data.sources.labels import LabelKind
 from imgrec.metrics.answers import Mistake, softmax
 from imgrec.metrics.wording import percent
-from imgrec.tasks.ranking import ranked, ranked_lines
+from imgrec.tasks.ranking import ranked, ranked_lines, title_of
 from imgrec.tasks.task import Outputs, Task, Tile
 
 if TYPE_CHECKING:
@@ -46,6 +46,10 @@ class Multiclass(Task):
 
         balanced = [BalancedAccuracy(self.outputs)] if score == "balanced_accuracy" else []
         return [keras.metrics.CategoricalAccuracy(name="accuracy"), *balanced]
+
+    def caption(self, target: NDArray[np.floating]) -> str:
+        """Return `cat`, or `cat 0.7 + dog 0.3` of a mixed image."""
+        return title_of(target, self.classes)
 
     def scores(self, outputs: Outputs) -> NDArray[np.float32]:
         """Return probabilities, float32 `[N, C]`, that sum to 1."""

@@ -11,7 +11,7 @@ from imgrec.data.sources.labels import LabelKind
 from imgrec.errors import InputError
 from imgrec.metrics.answers import Mistake, sigmoid
 from imgrec.metrics.wording import percent
-from imgrec.tasks.ranking import ranked, ranked_lines
+from imgrec.tasks.ranking import ranked, ranked_lines, title_of
 from imgrec.tasks.task import Outputs, Task, Tile
 
 if TYPE_CHECKING:
@@ -59,6 +59,10 @@ class Multilabel(Task):
         from imgrec.metrics.epoch import ExactMatch, MicroF1
 
         return [ExactMatch(), MicroF1()]
+
+    def caption(self, target: NDArray[np.floating]) -> str:
+        """Return `cat`, or `cat 0.7 + dog 0.3` of a mixed image."""
+        return title_of(target, self.classes)
 
     def scores(self, outputs: Outputs) -> NDArray[np.float32]:
         """Return the probability of each label by itself, float32 `[N, C]`."""

@@ -25,3 +25,11 @@ def ranked_lines(answer: Mapping[str, Any]) -> list[str]:
         bar = "█" * round(BAR * share)
         lines.append(f"  {entry['label']:<{width}}  {100 * share:5.1f} %  {bar}".rstrip())
     return lines
+
+
+def title_of(target: np.ndarray, classes: Sequence[str]) -> str:
+    """Return what an image shows: `cat`, or `cat 0.7 + dog 0.3` of a mixed one; target float32 `[C]`."""
+    shown = [k for k in np.argsort(-target, kind="stable") if target[k] >= 0.005]
+    if len(shown) == 1:
+        return classes[shown[0]]
+    return " + ".join(f"{classes[k]} {target[k]:.2g}" for k in shown)

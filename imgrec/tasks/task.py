@@ -70,6 +70,10 @@ class Task(ABC):
     def metrics(self, score: str) -> "list[keras.metrics.Metric]":
         """Return what an epoch's line shows beside the loss; one of them is named `score`."""
 
+    def caption(self, target: NDArray[np.floating]) -> str:
+        """Return in words what an image of a batch shows; `target` is float32 `[outputs]`, mixed or not."""
+        return ", ".join(f"{name} {value:.3g}" for name, value in zip(self.classes, target, strict=True))
+
     # Of answers, in NumPy.
 
     @abstractmethod

@@ -46,9 +46,7 @@ def find(model: keras.Model, optim: OptimConfig, images: int, strategy: Any = No
     devices = 1 if strategy is None else strategy.num_replicas_in_sync
     size, trials, peaks = SMALLEST * devices, [], [_peak()]
     with runtime.scope(strategy):
-        plain = replace(
-            optim, schedule="constant", schedule_options=(), warmup_epochs=0.0, accumulate=1, ema=0.0
-        )
+        plain = replace(optim, schedule="constant", warmup_epochs=0.0, accumulate=1, ema=0.0)
         model.compile(
             build_optimizer(model, plain, 1),
             keras.losses.CategoricalCrossentropy(from_logits=True),

@@ -21,8 +21,9 @@ class Progress(keras.callbacks.Callback):
     On a terminal the line rewrites itself; elsewhere only the epochs' lines are printed.
     """
 
-    def __init__(self, epochs: int, steps: int, batch_size: int) -> None:
+    def __init__(self, epochs: int, steps: int, batch_size: int, score: str = "accuracy") -> None:
         super().__init__()
+        self.score = score
         self.epochs, self.steps, self.batch_size = epochs, steps, batch_size
         self.live = sys.stdout.isatty()
         self.images_per_second = self.seconds = 0.0
@@ -81,6 +82,8 @@ class Progress(keras.callbacks.Callback):
             parts.append(f"step {step}/{self.steps}")
         names = {"loss": "loss", "accuracy": "acc", "val_loss": "val_loss", "val_accuracy": "val_acc"}
         names |= {"val_balanced_accuracy": "balanced", "f1": "F1", "val_f1": "val_F1"}
+        if f"val_{self.score}" not in names:
+            names |= {self.score: self.score, f"val_{self.score}": f"val_{self.score}"}
         parts += [f"{short} {logs[name]:.4f}" for name, short in names.items() if name in logs]
         parts += [f"{self.images_per_second:,.0f} img/s", f"{int(left) // 60}:{int(left) % 60:02d} left"]
         return "  ".join(parts)

@@ -11,8 +11,6 @@ import keras
 from imgrec import runtime
 from imgrec.config import OptimConfig
 from imgrec.errors import InputError
-from imgrec.losses import build_loss
-from imgrec.metrics.epoch import BalancedAccuracy, ExactMatch, MicroF1
 from imgrec.training.callbacks import BestWeights, HistoryWriter, Progress
 from imgrec.training.checkpointing.callback import CheckpointCallback, CheckpointPolicy, StepCounter
 from imgrec.training.checkpointing.interruption import Interruption
@@ -26,6 +24,7 @@ from imgrec.training.optim.optimizers import build_optimizer, go_to_step
 from imgrec.training.optim.plateau import plateau
 from imgrec.training.optim.regularize import regularized
 from imgrec.training.optim.sam import sharpness_aware
+from imgrec.training.phase import Goal as Goal
 from imgrec.training.phase import Phase as Phase  # those who train find all of it here
 from imgrec.training.phase import Stream as Stream
 from imgrec.training.phase import schedule_end
@@ -67,53 +66,58 @@ def fit(
     return fit_phases(model, phases, optim=optim, steps_per_epoch=steps_per_epoch, **options)
 
 
+@dataclass(frozen=True)
+class Recording:
+    """What is kept of a training while it goes on."""
+
+    history_path: Path | None = None
+    """history.csv, a row an epoch; None writes none."""
+    callbacks: Sequence[keras.callbacks.Callback] = ()
+    """Who else is called."""
+    policy: CheckpointPolicy | None = None
+    """Where and how often the training is saved; None: never."""
+
+
 def fit_phases(
     model: keras.Model,
     phases: Sequence[Phase],
     *,
     optim: OptimConfig,
     steps_per_epoch: int,
-    layer_decay: float = 1.0,
-    loss: keras.losses.Loss | None = None,
-    score: str = "accuracy",
+    goal: Goal | None = None,
     strategy: Any = None,
-    history_path: Path | None = None,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
-    policy: CheckpointPolicy | None = None,
+    recording: Recording | None = None,
 ) -> Fitted:
     """As `fit`, in phases: one history, and one optimiser and schedule up to where a phase restarts them.
 
     Every other phase begins at the schedule's step of its first epoch, also where `optim.patience` ended the
-    one before early. `layer_decay` is that of `build_optimizer`. `loss` takes soft targets and logits; the
-    default is cross-entropy with `optim.label_smoothing`. The best epoch is that of the highest `score`,
-    which the history holds: accuracy; balanced_accuracy, the mean of the classes' recalls; or, of images
-    with several labels, f1.
+    one before early. `goal` says what is minimised and what the best epoch is highest in; by default
+    cross-entropy of classes with `optim.label_smoothing`, and accuracy.
 
-    With `policy` the training is saved and goes on from the newest whole checkpoint where there is one, as if
-    it had not stopped; SIGTERM and SIGINT save before the process ends.
+    With `recording.policy` the training is saved and goes on from the newest whole checkpoint where there is
+    one, as if it had not stopped; SIGTERM and SIGINT save before the process ends.
 
     Raises:
-        InputError: the loss or a weight is no number any more, or no checkpoint can be used.
+        InputError: the loss or a weight became NaN or infinite, or no checkpoint can be used.
     """
+    goal, recording = goal or Goal.accuracy(optim.label_smoothing), recording or Recording()
     stateful = StatefulCallbacks(
-        HistoryWriter(history_path),
-        BestWeights(optim.patience, model, f"val_{score}"),
-        Progress(optim.epochs, steps_per_epoch, int(optim.batch_size)),
+        HistoryWriter(recording.history_path),
+        BestWeights(optim.patience, model, f"val_{goal.score}"),
+        Progress(optim.epochs, steps_per_epoch, int(optim.batch_size), goal.score),
         NaNGuard(),
-        tuple(callback for callback in callbacks if isinstance(callback, Stateful)),
+        tuple(callback for callback in recording.callbacks if isinstance(callback, Stateful)),
     )
     course = _Course(
         model=model,
         phases=phases,
         optim=optim,
         steps=steps_per_epoch,
-        layer_decay=layer_decay,
-        loss=loss or build_loss("cross_entropy", optim.label_smoothing),
-        score=score,
+        goal=goal,
         strategy=strategy,
-        callbacks=(*callbacks,),
+        callbacks=(*recording.callbacks,),
         stateful=stateful,
-        policy=policy,
+        policy=recording.policy,
     )
     course.run()
     stateful.best.restore()
@@ -128,9 +132,7 @@ class _Course:
     phases: Sequence[Phase]
     optim: OptimConfig
     steps: int
-    layer_decay: float
-    loss: keras.losses.Loss
-    score: str
+    goal: Goal
     strategy: Any
     callbacks: tuple[keras.callbacks.Callback, ...]
     stateful: StatefulCallbacks
@@ -180,7 +182,7 @@ class _Course:
         rate = self.optim.learning_rate * rollbacks.rate
         settings = dataclasses.replace(self.optim, epochs=epochs, learning_rate=rate)
         with runtime.scope(self.strategy):
-            optimizer = build_optimizer(self.model, settings, self.steps, self.layer_decay)
+            optimizer = build_optimizer(self.model, settings, self.steps)
             if keras.config.dtype_policy().name == "mixed_float16":
                 optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
             # Over all variables: those that are frozen now find their slots when they are not any more.
@@ -270,9 +272,9 @@ class _Course:
     ) -> list[keras.metrics.Metric]:
         """Compile what is fitted; return its metrics: what an epoch's line shows beside the loss."""
         with runtime.scope(self.strategy):
-            metrics = _metrics(self.model, self.score)
+            metrics = self.goal.metrics()
             part.compile(
-                optimizer=optimizer, loss=self.loss, metrics=metrics, jit_compile=runtime.wants_jit()
+                optimizer=optimizer, loss=self.goal.loss, metrics=metrics, jit_compile=runtime.wants_jit()
             )
         return metrics
 
@@ -291,13 +293,3 @@ class _Course:
         judged = part.evaluate(phase.validation, return_dict=True, verbose=0, callbacks=everyone)
         everyone.on_epoch_end(epoch, {**logs, **{f"val_{name}": value for name, value in judged.items()}})
         everyone.on_train_end()
-
-
-def _metrics(model: keras.Model, score: str) -> list[keras.metrics.Metric]:
-    """What an epoch's line shows beside the loss; one of them is the score."""
-    if score == "f1":
-        return [ExactMatch(), MicroF1()]
-    accuracy = keras.metrics.CategoricalAccuracy(name="accuracy")
-    return (
-        [accuracy, BalancedAccuracy(model.output_shape[-1])] if score == "balanced_accuracy" else [accuracy]
-    )

@@ -15,6 +15,7 @@ from imgrec.training.freezing import frozen
 from imgrec.training.optim.optimizers import build_optimizer
 from imgrec.training.optim.regularize import regularized
 from imgrec.training.optim.sam import sharpness_aware
+from imgrec.training.phase import Phase
 
 LEAST, MOST = 1e-6, 10.0
 """The rates that the sweep begins and ends with."""
@@ -77,29 +78,23 @@ class _Recorder(keras.callbacks.Callback):
 
 def sweep(
     model: keras.Model,
-    part: keras.Model,
-    batches: Any,
+    phase: Phase,
     *,
     optim: OptimConfig,
     loss: keras.losses.Loss,
     steps: int = 100,
-    layer_decay: float = 1.0,
-    frozen_up_to: str = "",
     strategy: Any = None,
 ) -> Sweep:
-    """Train `part` on one batch a rate, the rates rising by equal factors; put all weights back.
+    """Train as `phase` does, on one batch a rate, the rates rising by equal factors; put all weights back.
 
     Smith, "Cyclical learning rates", 2015 (arXiv 1506.01186), section 3.3, with exponential steps.
 
     Args:
         model: the whole one.
-        part: what is fitted of it.
-        batches: `tf.data.Dataset` of at least `steps` training batches.
+        phase: what is fitted of it, what is frozen, and at least `steps` training batches.
         optim: the optimiser and what goes with it; the schedule is the sweep's.
         loss: on soft targets and logits.
         steps: `FEWEST` or more.
-        layer_decay: as in `build_optimizer`.
-        frozen_up_to: endpoint up to which nothing learns; empty: everything does.
         strategy: that the model was built under, or None.
 
     Raises:
@@ -108,18 +103,18 @@ def sweep(
     if steps < FEWEST:
         raise InputError(f"--lr-find: {steps} training batches, expected {FEWEST}: lower --batch-size")
     kept = [(v, np.array(keras.ops.convert_to_numpy(v))) for v in model.variables]
-    recorder = _Recorder()
+    recorder, part = _Recorder(), phase.part or model
     rates = LEAST * (MOST / LEAST) ** (np.arange(steps) / (steps - 1))
     try:
-        with frozen(model, frozen_up_to), regularized(part, optim), sharpness_aware(part, optim):
+        with frozen(model, phase.frozen), regularized(part, optim), sharpness_aware(part, optim):
             with runtime.scope(strategy):
                 part.compile(
-                    optimizer=_rising(model, optim, steps, layer_decay),
+                    optimizer=_rising(model, optim, steps),
                     loss=loss,
                     jit_compile=runtime.wants_jit(),
                 )
             part.fit(
-                batches.take(steps),
+                phase.batches(0).take(steps),
                 epochs=1,
                 steps_per_epoch=steps,
                 shuffle=False,
@@ -134,11 +129,9 @@ def sweep(
     return Sweep(rates[: len(recorder.losses)], np.array(recorder.losses))
 
 
-def _rising(
-    model: keras.Model, optim: OptimConfig, steps: int, layer_decay: float
-) -> keras.optimizers.Optimizer:
-    plain = replace(optim, schedule="constant", schedule_options=(), warmup_epochs=0.0, accumulate=1, ema=0.0)
-    optimizer = build_optimizer(model, plain, steps, layer_decay)
+def _rising(model: keras.Model, optim: OptimConfig, steps: int) -> keras.optimizers.Optimizer:
+    plain = replace(optim, schedule="constant", warmup_epochs=0.0, accumulate=1, ema=0.0)
+    optimizer = build_optimizer(model, plain, steps)
     optimizer.learning_rate = keras.optimizers.schedules.ExponentialDecay(LEAST, steps - 1, MOST / LEAST)
     if keras.config.dtype_policy().name == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)

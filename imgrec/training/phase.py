@@ -21,6 +21,24 @@ class Stream:
 
 
 @dataclass(frozen=True)
+class Goal:
+    """What a training makes small, and by what its best epoch is chosen."""
+
+    loss: keras.losses.Loss
+    """On soft targets and the model's outputs."""
+    score: str
+    """The metric that the best epoch is highest in."""
+    metrics: Callable[[], list[keras.metrics.Metric]]
+    """→ what an epoch's line shows beside the loss, made anew for each phase; one is named `score`."""
+
+    @classmethod
+    def accuracy(cls, label_smoothing: float = 0.0) -> "Goal":
+        """Return cross-entropy of classes, and the share of images that are recognised."""
+        loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=label_smoothing)
+        return cls(loss, "accuracy", lambda: [keras.metrics.CategoricalAccuracy(name="accuracy")])
+
+
+@dataclass(frozen=True)
 class Phase:
     """Some epochs of a training, in which other layers learn, or from other inputs, than in the next."""
 

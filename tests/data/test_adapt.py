@@ -229,9 +229,11 @@ def test_the_line_and_its_mistakes():
     assert adapt.canonical(adapt.canonical("auto")) == adapt.canonical("auto")
     for line, message in (
         ("dehase", "unknown adaptive step 'dehase': did you mean dehaze"),
-        ("lowlight,dehaze", "expected name or name"),
-        ("lowlight|", "expected name or name"),
-        ("lowlight(dark)", "expected name or name"),
+        ("lowlight,dehaze", "cannot be read at ',dehaze'"),
+        ("lowlight|", "cannot be read at its end"),
+        ("lowlight(1, 2)", "expected name or name"),
+        ("lowlight(level=1)", "expected name or name"),
+        ("lowlight(dark)", "threshold 'dark' of lowlight, expected a level of 0 to 255"),
         ("lowlight(300)", "expected a level of 0 to 255"),
         ("lowlight(1.2.3)", "expected a level of 0 to 255"),
         ("standardize(3)", "takes no threshold"),

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pictures import encode, picture
+from targets import feed, one_hot
 
 from imgrec.config import AugmentConfig
 from imgrec.data.augment.compose import compose
@@ -70,21 +71,23 @@ def test_training_evaluation_and_serving_see_equal_pixels(split, resize, colour)
     seen = []
     recording(seen, process).predict_files(split.paths)
     assert np.array_equal(np.concatenate(seen), expected)
-    natural = training_order(order_of(split.labels, 2, "natural", 3), 8, steps=4)
+    natural = training_order(order_of(split.labels, "natural", 3), 8, steps=4)
     order = np.concatenate([batch["index"].numpy() for batch in natural])
     for cache in (Cache("none"), Cache("memory")):
-        batches = [x.numpy() for x, _ in evaluation_dataset(split, process, 2, batch_size=7, cache=cache)]
+        batches = [
+            x.numpy() for x, _ in evaluation_dataset(split, process, one_hot(2), batch_size=7, cache=cache)
+        ]
         assert np.array_equal(np.concatenate(batches), expected.astype(np.float32))
         augment = AugmentConfig(crop="none", flip=False)
-        dataset = training_dataset(split, process, 2, augment, 8, 3, steps=4, cache=cache)
+        dataset = training_dataset(split, feed(process, 2, augment, 8, 3, cache=cache), steps=4)
         assert np.array_equal(np.concatenate([b[0] for b in dataset]), expected[order].astype(np.float32))
 
 
 def test_a_random_crop_is_one_of_the_adapted_whole_picture(split):
     augment = AugmentConfig(crop="random_resized", flip=False)
-    batch = next(iter(training_dataset(split, PROCESS, 2, augment, 8, 3, steps=1)))[0].numpy()
+    batch = next(iter(training_dataset(split, feed(PROCESS, 2, augment, 8, 3), steps=1)))[0].numpy()
     crop = compose("resized_crop", PROCESS.size, 3)
-    order = order_of(split.labels, 2, "natural", 3)
+    order = order_of(split.labels, "natural", 3)
     for place, index in enumerate(next(iter(training_order(order, 8, steps=1)))["index"].numpy()):
         whole = PROCESS.whole_of_bytes(Path(split.paths[index]).read_bytes())
         assert np.array_equal(crop(whole, 0, int(index)), batch[place])
@@ -99,7 +102,7 @@ def test_arrays_of_the_right_size_are_adapted_too():
     result = load_arrays(split, PROCESS)
     assert np.array_equal(result, np.stack([PROCESS.on_array(image) for image in images]))
     assert np.array_equal(result[:3], good) and result[3:].mean() > 2 * dark.mean()
-    (batch, _), *_ = evaluation_dataset(split, PROCESS, 2, batch_size=6)
+    (batch, _), *_ = evaluation_dataset(split, PROCESS, one_hot(2), batch_size=6)
     assert np.array_equal(batch, result.astype(np.float32))
     assert triggered(split, PROCESS) == [()] * 3 + [("lowlight",)] * 3
 

@@ -3,11 +3,14 @@ import pytest
 import tensorflow as tf
 from pictures import picture
 
-from imgrec.data.augment.batch import crop_for, flip_left_right, pad_and_crop, random_erasing
+from imgrec.config import AugmentConfig
+from imgrec.data.augment.batch import flip_left_right, pad_and_crop, random_erasing
 from imgrec.data.augment.compose import FIRST_STREAM, LONGEST
+from imgrec.data.augment.engine import crop_for, engines
 from imgrec.data.order import randomness
 from imgrec.data.order.draws import Draws
 from imgrec.data.order.randomness import ERASE, FLIP, permuted, uniform
+from imgrec.data.preprocess import Preprocess
 
 MASK = 2**64 - 1
 
@@ -195,6 +198,35 @@ def test_erasing_covers_the_share_it_is_given():
 def test_auto_crop_goes_by_size():
     assert crop_for("auto", (28, 28)) == "pad" and crop_for("auto", (224, 224)) == "random_resized"
     assert crop_for("none", (28, 28)) == "none"
+
+
+@pytest.mark.parametrize(
+    ("settings", "side", "line", "batches"),
+    [
+        ({}, 28, [], ["crop", "flip"]),
+        ({"erasing": 0.5}, 28, [], ["crop", "flip", "erase"]),
+        ({"crop": "random_resized", "erasing": 0.5}, 28, ["resized_crop", "flip"], ["erase"]),
+        ({"augment": "rotate(9)", "erasing": 0.5}, 28, ["rotate"], ["erase"]),
+        ({"crop": "none"}, 224, [], ["flip"]),  # as a head on cached features is shown its images
+        ({"erasing": 0.5}, 224, ["resized_crop", "flip", "erasing"], []),
+        ({"crop": "pad", "flip": False, "erasing": 0.5}, 224, ["crop", "erasing"], []),
+        ({"augment": "rotate(9)", "erasing": 0.5}, 224, ["rotate", "erasing"], []),
+        ({"crop": "none", "flip": False}, 224, [], []),
+    ],
+)
+def test_one_function_says_which_engine_runs(settings, side, line, batches):
+    augmenter, operations = engines(AugmentConfig(**settings), Preprocess((side, side)), seed=0)
+    assert [step.name for step in (augmenter.steps if augmenter else ())] == line
+    assert [operation.__name__ for operation in operations] == batches
+
+
+def test_what_is_hidden_is_told_by_batches_at_any_size():
+    augmenter, operations = engines(AugmentConfig(erasing=0.5, erasing_area=0.3), Preprocess((224, 224)), 0)
+    assert augmenter.steps[-1].arguments == {"p": 0.5, "area": (0.02, 0.3)} and not operations
+    (erase,) = engines(AugmentConfig(erasing=0.5), Preprocess((224, 224)), 0, visibility=True)[1]
+    assert erase.__name__ == "erase"
+    padded = engines(AugmentConfig(crop="pad"), Preprocess((100, 200)), 0)[0]
+    assert padded.steps[0].arguments["pad"] == 12
 
 
 def test_streams_are_distinct():

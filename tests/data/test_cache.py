@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from pictures import write_classes
+from targets import feed, one_hot
 
 from imgrec.config import AugmentConfig, DataConfig
 from imgrec.data import cache as caching
@@ -30,7 +31,7 @@ def split(tmp_path_factory):
 
 
 def drawn(split, augment, cache, steps=12):
-    dataset = training_dataset(split, PREPROCESS, 3, augment, 8, 0, steps=steps, cache=cache)
+    dataset = training_dataset(split, feed(PREPROCESS, 3, augment, 8, 0, cache=cache), steps=steps)
     return [part.numpy() for batch in dataset for part in batch]
 
 
@@ -80,7 +81,7 @@ def test_memory_that_cannot_hold_the_pictures_is_refused(split):
     with pytest.raises(InputError, match=r"--cache memory: 42 training images need 0\.0 MB, and .* use --"):
         drawn(split, WAYS["line"], Cache("memory", available=1000), 1)
     # Validation is not worth stopping for.
-    batches = evaluation_dataset(split, PREPROCESS, 3, 8, Cache("memory", available=1000))
+    batches = evaluation_dataset(split, PREPROCESS, one_hot(3), 8, Cache("memory", available=1000))
     assert sum(len(images) for images, _ in batches) == len(split)
 
 
@@ -88,7 +89,7 @@ def test_arrays_that_are_as_wanted_are_never_kept_twice(capsys):
     images = np.arange(6 * 16 * 16 * 3, dtype=np.uint8).reshape(6, 16, 16, 3)
     split = Split(tuple("abcdef"), np.arange(6, dtype=np.int32) % 3, images=images)
     cache = Cache("memory", available=0)
-    (pixels, _), *_ = evaluation_dataset(split, PREPROCESS, 3, 6, cache)
+    (pixels, _), *_ = evaluation_dataset(split, PREPROCESS, one_hot(3), 6, cache)
     assert np.array_equal(pixels, images)
     assert [len(part) for part in drawn(split, WAYS["line"], cache, 1)] == [6, 6]
     assert not capsys.readouterr().out

@@ -8,7 +8,7 @@ from PIL import Image
 from imgrec.config import DataConfig
 from imgrec.data.sources.csv_file import list_csv
 from imgrec.data.sources.dataset import Split
-from imgrec.data.sources.labels import decide, equal, targets, worded
+from imgrec.data.sources.labels import worded
 from imgrec.data.sources.load import load_source
 from imgrec.data.sources.long_tail import long_tailed
 from imgrec.data.sources.splits import divide
@@ -38,7 +38,7 @@ def load(file, seed=0, **settings):
 def test_one_label_a_row_is_ordinary_classification(write):
     rows = [f"photos/{n}.png,{('dog', 'cat')[n % 2]}" for n in range(30)]
     source = load(write("path,label\n" + "\n".join(rows)))
-    assert source.classes == ("cat", "dog") and not source.several
+    assert source.classes == ("cat", "dog") and source.train.kind == "class"
     assert [s.counts(2).tolist() for s in source.splits.values()] == [[10, 10], [3, 3], [2, 2]]
     for split in source.splits.values():
         assert split.labels.dtype == np.int32
@@ -60,7 +60,7 @@ def test_several_labels_a_cell_become_multi_hot(write):
     cells = ["b|a", "a", "", "c | b", "c|c"]
     rows = [f"{n:02d}.png,{cells[n % 5]},{('train', 'val', 'test')[n // 5]}" for n in range(15)]
     source = load(write("path,labels,split\n" + "\n".join(rows)))
-    assert source.several and source.classes == ("a", "b", "c")
+    assert source.train.kind == "classes" and source.classes == ("a", "b", "c")
     for split in source.splits.values():
         assert split.labels.dtype == np.float32
         assert split.labels.tolist() == [[1, 1, 0], [1, 0, 0], [0, 0, 0], [0, 1, 1], [0, 0, 1]]
@@ -72,7 +72,7 @@ def test_several_labels_a_cell_become_multi_hot(write):
 def test_a_column_of_0_and_1_a_class(write):
     rows = [f"{n:02d}.png,{n % 2},{int(n % 3 == 0)}" for n in range(24)]
     source = load(write("path,striped,dotted\n" + "\n".join(rows)))
-    assert source.classes == ("striped", "dotted") and source.several
+    assert source.classes == ("striped", "dotted") and source.train.kind == "classes"
     for split in source.splits.values():
         numbers = np.array([int(name[:2]) for name in split.ids])
         assert np.array_equal(split.labels, np.stack([numbers % 2, numbers % 3 == 0], axis=1))
@@ -83,7 +83,7 @@ def test_a_label_missing_from_a_small_split_is_noted(write):
     source = load(write("path,labels,split\n" + "\n".join(rows)))
     assert "no image of b in the val split" in source.notes
     assert "no image of a in the test split" in source.notes
-    with pytest.raises(InputError, match="expected one label an image"):
+    with pytest.raises(InputError, match="expected one class an image"):
         long_tailed(source, 10, 0)
 
 
@@ -176,12 +176,7 @@ def test_copies_with_several_labels_stay_together():
         divide(split.take(np.arange(2)), tuple("abcdefg"), (0.2, 0.1), 0)
 
 
-def test_what_labels_are():
-    one, several = np.array([2, 0], np.int32), np.array([[0, 1, 1], [0, 0, 0]], np.float32)
-    logits = np.array([[1.0, 2.0, 3.0], [-1.0, -2.0, -3.0]], np.float32)
-    assert decide(logits, one).tolist() == [2, 0]
-    assert decide(logits, several).tolist() == [[True, True, True], [False, False, False]]
-    assert equal(decide(logits, one), one).tolist() == [True, True]
-    assert equal(decide(logits, several), several).tolist() == [False, True]
-    assert targets(one, 3).tolist() == [[0, 0, 1], [1, 0, 0]] and targets(several, 3) is not several
-    assert worded(one, "abc") == ("c", "a") and worded(several, "abc") == ("b|c", "")
+def test_labels_in_words():
+    one, marks = np.array([2, 0], np.int32), np.array([[0, 1, 1], [0, 0, 0]], np.float32)
+    assert worded(one, "abc") == ("c", "a") and worded(marks, "abc") == ("b|c", "")
+    assert worded(np.array([1.5, -2], np.float32), ("angle",)) == ("1.5", "-2")

@@ -5,12 +5,14 @@ import struct
 import cv2
 import numpy as np
 import pytest
+from defects import chunk
 from pictures import encode, picture
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from tiffs import tiff_of, with_value
 
 from imgrec.data.decode import decode
-from imgrec.data.header import read_header
+from imgrec.data.header import ImageFault, read_header
 from imgrec.errors import InputError
 
 LIMIT = 1_000_000
@@ -100,6 +102,28 @@ def test_an_animation_s_first_picture_keeps_its_transparency():
     both = clear[:-1] + control + second
     assert read_header(both).traits == ("alpha", "animated")
     assert np.array_equal(decode(both, LIMIT), decode(clear, LIMIT))
+
+
+def test_a_png_may_hold_long_texts_and_exif_data_behind_its_pixels():
+    info = PngInfo()
+    info.add_text("Comment", "x" * 2_000_000, zip=True)
+    data = encode(Image.fromarray(picture()), "PNG", pnginfo=info)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = data[:-12] + chunk(b"eXIf", exif.tobytes()[6:]) + data[-12:]
+    assert np.array_equal(decode(data, LIMIT), picture())
+    assert np.array_equal(decode(turned, LIMIT), np.rot90(picture(), -1))
+
+
+def test_pillow_s_own_cap_on_pixels_is_ours_to_name():
+    """A header of libwebp's largest side, and a GIF whose image reaches far out of its screen."""
+    webp, gif = encode(picture(), "WEBP"), encode(picture(), "GIF")
+    with pytest.raises(ImageFault, match="scale it down") as large:
+        decode(webp[:26] + b"\xff\x3f\xff\x3f" + webp[30:], LIMIT)
+    at = gif.index(b"\x2c\0\0\0\0")
+    with pytest.raises(ImageFault, match="replace it") as outside:
+        decode(gif[: at + 1] + b"\xff" * 8 + gif[at + 9 :], LIMIT)
+    assert (large.value.code, outside.value.code) == ("too_large", "damaged")
 
 
 def test_what_a_gif_leaves_free_of_its_screen_has_the_screen_s_colour():

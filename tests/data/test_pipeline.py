@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from pictures import picture, write_classes
+from targets import feed, one_hot
 
 from imgrec.config import AugmentConfig, DataConfig
 from imgrec.data import pipeline
@@ -40,8 +41,10 @@ def files(tmp_path_factory):
 def batches(
     split, augment, steps, start_step=0, seed=0, size=(12, 12), classes=5, batch_size=8, cache="none"
 ):
-    place = {"steps": steps, "start_step": start_step, "cache": Cache(cache)}
-    dataset = training_dataset(split, Preprocess(size), classes, augment, batch_size, seed, **place)
+    place = {"steps": steps, "start_step": start_step}
+    dataset = training_dataset(
+        split, feed(Preprocess(size), classes, augment, batch_size, seed, cache=Cache(cache)), **place
+    )
     return [(images.numpy(), targets.numpy()) for images, targets in dataset]
 
 
@@ -118,7 +121,7 @@ LINE = "crop(pad=2)|flip|rotate(20)|jitter|randaugment(2, 9)|erasing"
 def test_a_line_is_applied_to_each_image_by_its_epoch_and_number(split):
     augment = AugmentConfig(augment=LINE, crop="random_resized")  # the line is instead of the flags
     augmenter = compose(LINE, (12, 12), 3)
-    order = training_order(order_of(split.labels, 5, "natural", 3), 8, steps=14)
+    order = training_order(order_of(split.labels, "natural", 3), 8, steps=14)
     for (images, targets), place in zip(batches(split, augment, 14, seed=3), order, strict=True):
         index, epoch = place["index"].numpy(), place["epoch"].numpy()
         expected = [augmenter(split.images[i], e, i) for e, i in zip(epoch, index, strict=True)]
@@ -148,7 +151,7 @@ def test_the_flags_for_a_random_resized_crop_are_a_line(split):
         assert equal(by_flags, batches(split, AugmentConfig(augment=line), 3))
 
 
-def test_several_labels_go_with_their_pictures(split):
+def test_multi_hot_labels_go_with_their_images(split):
     several = np.eye(5, dtype=np.float32)[split.labels] + np.eye(5, dtype=np.float32)[(split.labels + 2) % 5]
     tagged = Split(split.ids, several, images=split.images)
     for line in ("", "flip(0)"):
@@ -161,18 +164,20 @@ def test_several_labels_go_with_their_pictures(split):
 
 def test_erasing_by_its_flag_follows_a_line_and_tells_where(split):
     augment = AugmentConfig(augment="flip(0)", erasing=1.0)
-    dataset = training_dataset(split, Preprocess((12, 12)), 5, augment, 8, 0, steps=1, visibility=True)
+    dataset = training_dataset(
+        split, feed(Preprocess((12, 12)), 5, augment, 8, 0, needs=frozenset({"visibility"})), steps=1
+    )
     ((images, (_, visible)),) = dataset
     kept = visible.numpy()[..., 0] == 1
-    index = next(iter(training_order(order_of(split.labels, 5, "natural", 0), 8, steps=1)))["index"].numpy()
+    index = next(iter(training_order(order_of(split.labels, "natural", 0), 8, steps=1)))["index"].numpy()
     assert np.array_equal(images.numpy()[kept], split.images[index][kept]) and not kept.all()
 
 
 def test_evaluation_shows_all_once_in_order(split, files):
-    dataset = evaluation_dataset(split, Preprocess((12, 12)), 5, batch_size=16)
+    dataset = evaluation_dataset(split, Preprocess((12, 12)), one_hot(5), batch_size=16)
     images, targets = (np.concatenate(part) for part in zip(*[(x, y) for x, y in dataset], strict=True))
     assert np.array_equal(images, split.images) and np.array_equal(targets.argmax(1), split.labels)
-    sizes = [len(x) for x, _ in evaluation_dataset(files, Preprocess((10, 10)), 3, batch_size=16)]
+    sizes = [len(x) for x, _ in evaluation_dataset(files, Preprocess((10, 10)), one_hot(3), batch_size=16)]
     assert sizes == [16, 16, 10] and sum(sizes) == len(files)
 
 
@@ -191,4 +196,4 @@ def test_a_file_that_breaks_after_the_check_is_named(tmp_path):
     broken.write_bytes(b"?")
     split = Split(("broken.png",), np.zeros(1, np.int32), paths=(str(broken),))
     with pytest.raises(Exception, match=r"broken\.png"):
-        list(evaluation_dataset(split, Preprocess((8, 8)), 2, 1))
+        list(evaluation_dataset(split, Preprocess((8, 8)), one_hot(2), 1))

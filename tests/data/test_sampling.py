@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from targets import feed
 
 from imgrec.config import AugmentConfig
 from imgrec.data.order.sampling import SAMPLINGS, order_of
@@ -27,7 +28,7 @@ SHARES = {
 
 def shown(sampling: str, epochs: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Turn and image at every position of the first epochs, `[epochs, size]` each."""
-    order = order_of(LABELS, 3, sampling, seed)
+    order = order_of(LABELS, sampling, seed)
     epoch, spot = np.divmod(np.arange(epochs * order.size), order.size)
     found = order.index_at(tf.constant(epoch), tf.constant(spot))
     return tuple(found[key].numpy().reshape(epochs, -1) for key in ("epoch", "index"))
@@ -48,7 +49,7 @@ def test_shares_that_do_not_come_out_even_still_fill_the_epoch() -> None:
     labels = np.repeat(np.arange(3), [50, 3, 1]).astype(np.int32)
     for sampling, expected in (("balanced", [18, 18, 18]), ("sqrt", [39, 10, 5])):
         # √50 : √3 : 1 of 54 is 38.98, 9.55, 5.51: largest remainders first.
-        order = order_of(labels, 3, sampling, 0)
+        order = order_of(labels, sampling, 0)
         found = order.index_at(tf.zeros(order.size, tf.int64), tf.range(order.size, dtype=tf.int64))
         assert np.bincount(labels[found["index"].numpy()]).tolist() == expected
 
@@ -80,7 +81,7 @@ def test_the_order_is_the_seed_s_and_differs_between_epochs(sampling: str) -> No
 @pytest.mark.parametrize("sampling", SHARES)
 def test_a_single_position_is_that_of_the_batch(sampling: str) -> None:
     turn, index = shown(sampling, 2)
-    order = order_of(LABELS, 3, sampling, 0)
+    order = order_of(LABELS, sampling, 0)
     found = order.index_at(tf.constant(1, tf.int64), tf.constant(5, tf.int64))
     assert (int(found["epoch"]), int(found["index"])) == (turn[1, 5], index[1, 5])
 
@@ -94,7 +95,7 @@ def test_any_step_can_be_gone_on_from(sampling: str, crop: Any) -> None:
     def batches(steps: int, start_step: int) -> list[tuple[np.ndarray, np.ndarray]]:
         place: dict[str, int] = {"steps": steps, "start_step": start_step}
         data = training_dataset(
-            split, Preprocess((8, 8), "grey"), 3, augment, 16, 0, sampling=sampling, **place
+            split, feed(Preprocess((8, 8), "grey"), 3, augment, 16, 0, sampling=sampling), **place
         )
         return [(x.numpy(), y.numpy()) for x, y in data]
 
@@ -108,7 +109,9 @@ def test_an_image_shown_often_is_changed_each_time() -> None:
     images = np.random.default_rng(1).integers(0, 256, (84, 12, 12, 1), np.uint8)
     split = Split(tuple(map(str, range(84))), LABELS, images=images)
     augment = AugmentConfig(crop="pad", crop_share=0.5)
-    data = training_dataset(split, Preprocess((12, 12), "grey"), 3, augment, 64, 0, steps=3, sampling="over")
+    data = training_dataset(
+        split, feed(Preprocess((12, 12), "grey"), 3, augment, 64, 0, sampling="over"), steps=3
+    )
     rare = [image.tobytes() for x, y in data for image in x.numpy()[y.numpy()[:, 2] == 1]]
     assert len(rare) == 64 and len(set(rare)) > 50
 
@@ -116,8 +119,10 @@ def test_an_image_shown_often_is_changed_each_time() -> None:
 @pytest.mark.parametrize("sampling", ["balanced", "over"])
 def test_features_come_in_the_order_of_the_pictures(sampling: str) -> None:
     features = Features(np.arange(84, dtype=np.float32).reshape(1, 84, 1), LABELS)
-    data = features.training_dataset(3, 16, seed=2, steps=20, start_step=3, sampling=sampling)
-    order = order_of(LABELS, 3, sampling, 2)
+    data = features.training_dataset(
+        feed(Preprocess((8, 8)), 3, AugmentConfig(), 16, 2, sampling=sampling), steps=20, start_step=3
+    )
+    order = order_of(LABELS, sampling, 2)
     expected = training_order(order, 16, steps=20, start_step=3)
     for (values, targets), place in zip(data, expected, strict=True):
         np.testing.assert_array_equal(values[:, 0], place["index"])
@@ -129,13 +134,8 @@ def test_an_epoch_smaller_than_a_batch_is_one_batch() -> None:
     split = Split(tuple(map(str, range(84))), LABELS, images=images)
     data = training_dataset(
         split,
-        Preprocess((8, 8), "grey"),
-        3,
-        AugmentConfig(crop="none", flip=False),
-        32,
-        0,
+        feed(Preprocess((8, 8), "grey"), 3, AugmentConfig(crop="none", flip=False), 32, 0, sampling="under"),
         steps=3,
-        sampling="under",
     )
     assert steps_per_epoch(12, 12) == 1
     assert [y.numpy().sum(axis=0).tolist() for _, y in data] == [[4, 4, 4]] * 3
@@ -145,11 +145,11 @@ def test_an_epoch_smaller_than_a_batch_is_one_batch() -> None:
     ("labels", "sampling", "message"),
     [
         (LABELS, "ballanced", "unknown sampling 'ballanced': did you mean balanced?"),
-        (LABELS % 2, "over", "sampling 'over': class 2 has no training image"),
-        (np.eye(3), "sqrt", "sampling 'sqrt' needs one class an image"),
+        (LABELS // 2 * 2, "over", "sampling 'over': class 1 has no training image"),
+        (np.eye(3), "sqrt", "sampling 'sqrt': expected one class an image"),
     ],
 )
 def test_what_cannot_be_sampled_is_named(labels: np.ndarray, sampling: str, message: str) -> None:
     with pytest.raises(InputError) as caught:
-        order_of(labels, 3, sampling, 0)
+        order_of(labels, sampling, 0)
     assert message in str(caught.value)

@@ -4,7 +4,8 @@ import numpy as np
 from pictures import picture
 from PIL import Image
 
-from imgrec.data.augment.sheet import contact_sheet, title_of
+from imgrec.data.augment.sheet import contact_sheet
+from imgrec.tasks.ranking import title_of
 
 
 def test_the_sheet_shows_every_picture_under_its_title():

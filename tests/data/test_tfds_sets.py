@@ -133,7 +133,7 @@ def test_photographs_are_the_bytes_that_were_stored(root: Path) -> None:
 
 def test_lists_of_labels_are_several(root: Path) -> None:
     source = load(f"tfds:made_tags:{root}")
-    assert source.several and source.classes == KINDS
+    assert source.train.kind == "classes" and source.classes == KINDS
     for path, row in zip(source.test.paths or (), source.test.labels, strict=True):
         number = decode(Path(path).read_bytes(), 10_000).shape[0] - 20
         assert row.tolist() == [[0, 0], [1, 0], [0, 1], [1, 1]][number % 4]

@@ -10,7 +10,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score
 from imgrec.data.sources.dataset import Split
 from imgrec.errors import InputError
 from imgrec.evaluation import cross_validation as folds
-from imgrec.metrics.single_label import softmax
+from imgrec.metrics.answers import softmax
 
 CLASSES = ("id", "a, b", "Ärmel")
 

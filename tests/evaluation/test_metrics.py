@@ -1,4 +1,3 @@
-import csv
 import json
 import math
 
@@ -8,6 +7,7 @@ from sklearn.metrics import f1_score, log_loss, top_k_accuracy_score
 
 from imgrec.errors import InputError
 from imgrec.metrics import single_label as metrics
+from imgrec.metrics.answers import softmax, wilson_interval
 
 CLASSES = ["ant", "bee", "cat", "dog", "elk", "fox", "gnu"]
 
@@ -105,7 +105,7 @@ def test_wilson_interval_is_the_published_one() -> None:
     # Newcombe, Statistics in Medicine 17 (1998), table I: 81 of 263, 15 of 148, 0 of 20, 1 of 29.
     for successes, trials, low, high in ((81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605),
                                          (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)):  # fmt: skip
-        assert metrics.wilson_interval(successes, trials) == pytest.approx([low, high], abs=5e-5)
+        assert wilson_interval(successes, trials) == pytest.approx([low, high], abs=5e-5)
 
 
 def test_of_equal_logits_the_first_class_wins_everywhere() -> None:
@@ -160,23 +160,20 @@ def test_confident_mistakes_are_the_surest_first(answers: tuple[np.ndarray, np.n
     assert len(metrics.confident_mistakes(ids, labels, logits, CLASSES, count=5)) == 5
 
 
-def test_predictions_file(tmp_path, answers: tuple[np.ndarray, np.ndarray]) -> None:
+def test_predictions_are_a_row_an_image(answers: tuple[np.ndarray, np.ndarray]) -> None:
     logits, labels = answers
     ids = ['a "quoted", name.png', "zwei\nZeilen.png", "caf\udce9.png", *(f"{i}" for i in range(397))]
-    path = tmp_path / "predictions.csv"
-    metrics.write_predictions(path, ids, labels, logits, CLASSES)
-    with open(path, newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
+    head, *lines = metrics.predictions(ids, labels, logits, CLASSES)
+    rows = [dict(zip(head, line, strict=True)) for line in lines]
     assert [row["id"] for row in rows[:3]] == [ids[0], ids[1], r"caf\udce9.png"]
     assert len(rows) == 400
-    assert sum(int(row["correct"]) for row in rows) == (logits.argmax(1) == labels).sum()
-    best = metrics.softmax(logits).max(1)
+    assert sum(row["correct"] for row in rows) == (logits.argmax(1) == labels).sum()
+    best = softmax(logits).max(1)
     np.testing.assert_allclose([float(row["probability"]) for row in rows], best, atol=1e-6)
-    assert [path] == list(tmp_path.iterdir())
+    assert [row["label"] for row in rows] == [CLASSES[label] for label in labels]
 
 
-def test_predictions_of_other_ids_are_refused(tmp_path, answers: tuple[np.ndarray, np.ndarray]) -> None:
+def test_predictions_of_other_ids_are_refused(answers: tuple[np.ndarray, np.ndarray]) -> None:
     logits, labels = answers
     with pytest.raises(InputError, match="2 ids for 400 labels"):
-        metrics.write_predictions(tmp_path / "p.csv", ["a", "b"], labels, logits, CLASSES)
-    assert not list(tmp_path.iterdir())
+        metrics.predictions(["a", "b"], labels, logits, CLASSES)

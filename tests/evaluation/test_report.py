@@ -1,18 +1,27 @@
 import base64
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import cv2
+import jinja2
 import markupsafe
 import numpy as np
 import pytest
 
 from imgrec.config import Config
 from imgrec.evaluation import figures
-from imgrec.evaluation.page import number, percent
-from imgrec.evaluation.report import Report, write_report
-from imgrec.metrics import single_label as metrics
+from imgrec.evaluation.evaluated import Evaluated
+from imgrec.evaluation.evaluations import EVALUATIONS
+from imgrec.evaluation.report import write_report
+from imgrec.evaluation.section import Section
+from imgrec.metrics.answers import Mistake
+from imgrec.metrics.wording import number, percent
+from imgrec.tasks.multiclass import Multiclass
+from imgrec.tasks.multilabel import Multilabel
+from imgrec.tasks.task import Task
 
 EVIL = "<script>alert(\"x\")</script> & 'co'"
 
@@ -40,83 +49,101 @@ class Outline(HTMLParser):
         self.open.pop()
 
 
-def made(
-    path: Path,
-    classes: list[str],
-    exports: bool = True,
-    perfect: bool = False,
-    train_counts: list[int] | None = None,
-) -> str:
+HISTORY = [
+    {"epoch": "1", "loss": "2.0", "accuracy": "0.3", "val_loss": "1.9", "val_accuracy": "0.35", "note": EVIL},
+    {"epoch": "2", "loss": "1.5", "accuracy": "0.5", "val_loss": "", "val_accuracy": "0.45", "note": ""},
+]
+FILES = [
+    {"name": "float32", "accuracy": 0.9115, "agreement": 1.0, "kilobytes": 312.4, "passed": True},
+    {"name": "ptq_int8", "accuracy": 0.8, "agreement": 0.9, "kilobytes": 97.0, "passed": False},
+    {"name": "qat_int8", "accuracy": 0.8, "agreement": 0.9, "kilobytes": 97.0},
+]
+
+
+_GROUP = {"images": 6, "accuracy": 0.6, "accuracy_off": 0.5}
+ADAPTATION = {
+    "line": "lowlight(110)",
+    "verdict": "No difference.",
+    "p_value": 0.3,
+    "all": _GROUP,
+    "triggered": _GROUP,
+    "steps": [{"name": "lowlight", **_GROUP}],
+}
+
+
+def evaluated(task: Task, perfect: bool = False, counts: list[int] | None = None, **more: Any) -> Evaluated:
+    """Six images a class, answered by chance and a little better, or all right."""
     rng = np.random.default_rng(3)
-    labels = np.repeat(np.arange(len(classes)), 6)
-    logits = rng.normal(0, 1, (len(labels), len(classes))).astype(np.float32)
+    size = len(task.classes)
+    labels = np.repeat(np.arange(size), 6)
+    logits = rng.normal(0, 1, (len(labels), size)).astype(np.float32)
     logits[np.arange(len(labels)), labels] += 100 if perfect else 1
+    if task.labels == "classes":
+        labels = np.eye(size, dtype=np.float32)[labels]
     ids = [f"{EVIL if i == 0 else i}.png" for i in range(len(labels))]
-    mistakes = metrics.confident_mistakes(ids, labels, logits, classes)
-    history = [
-        {
-            "epoch": "1",
-            "loss": "2.0",
-            "accuracy": "0.3",
-            "val_loss": "1.9",
-            "val_accuracy": "0.35",
-            "note": EVIL,
-        },
-        {"epoch": "2", "loss": "1.5", "accuracy": "0.5", "val_loss": "", "val_accuracy": "0.45", "note": ""},
-    ]
-    rows = [
-        {"name": "float32", "accuracy": 0.9115, "agreement": 1.0, "kilobytes": 312.4, "passed": True},
-        {"name": "ptq_int8", "accuracy": 0.8, "agreement": 0.9, "kilobytes": 97.0, "passed": False},
-        {"name": "qat_int8", "accuracy": 0.8, "agreement": 0.9, "kilobytes": 97.0},
-    ]
-    report = Report(
-        title=EVIL,
-        metrics=metrics.summarize(logits, labels, classes, train_counts=train_counts),
-        history=history if exports else [],
-        config=Config().replace(out=f"runs/{EVIL}", model="resnet20").flat(),
-        exports=rows if exports else [],
-        mistakes=mistakes,
-        mistake_images=[rng.integers(0, 255, (28, 28, 1), np.uint8) for _ in mistakes],
-        data={"train": [60] * len(classes), "test": [6] * len(classes)},
-        versions={"keras": "3.15.1"},
-        failures=["qat_int8: agreement 0.9 < 0.98"] if exports else [],
-        parity_images=18,
-        facts={"source": EVIL},
-    )
-    write_report(path, report)
-    return path.read_text(encoding="utf-8")
+    mistakes = task.mistakes(ids, labels, logits)
+    given: dict[str, Any] = {
+        "title": EVIL,
+        "figures": task.figures(logits, labels, counts),
+        "history": HISTORY,
+        "best_epoch": 1,
+        "config": Config().replace(out=f"runs/{EVIL}", model="resnet20").flat(),
+        "exports": FILES,
+        "mistakes": mistakes,
+        "mistake_images": [rng.integers(0, 255, (28, 28, 1), np.uint8) for _ in mistakes],
+        "data": {"train": [60] * size, "test": [6] * size},
+        "versions": {"keras": "3.15.1"},
+        "failures": ["qat_int8: agreement 0.9 < 0.98"],
+        "parity_images": 18,
+        "facts": {"source": EVIL},
+    }
+    return Evaluated(task=task, **{**given, **more})
+
+
+def page(folder: Path, given: Evaluated) -> str:
+    write_report(folder, given)
+    return (folder / "report" / "index.html").read_text(encoding="utf-8")
+
+
+def made(folder: Path, classes: list[str], **more: Any) -> str:
+    return page(folder, evaluated(Multiclass(tuple(classes)), **more))
+
+
+def outline(text: str) -> Outline:
+    found = Outline()
+    found.feed(text)
+    assert found.open == []
+    return found
 
 
 @pytest.mark.parametrize("count", [2, 10, 60])
 def test_report_is_one_sound_file_without_requests(tmp_path: Path, count: int) -> None:
-    text = made(tmp_path / "report" / "index.html", [EVIL, *(f"class {i}" for i in range(1, count))])
-    outline = Outline()
-    outline.feed(text)
-    assert outline.open == []
-    tags = {tag for tag, _ in outline.seen}
+    text = made(tmp_path, [EVIL, *(f"class {i}" for i in range(1, count))])
+    seen = outline(text).seen
+    tags = {tag for tag, _ in seen}
     assert not tags & {"script", "link", "iframe", "object"}
-    for tag, attributes in outline.seen:
+    for tag, attributes in seen:
         for name in ("src", "href", "xlink:href"):
             assert (attributes.get(name) or "#").startswith(("#", "data:image/")), (tag, attributes)
         if tag == "img":
             assert attributes["alt"]
     assert "http" not in re.sub(r"data:image/\w+;base64,[\w+/=]+", "", text)
     assert "@import" not in text and not re.search(r"url\((?!#)", text)
-    ids = [attributes["id"] for _, attributes in outline.seen if "id" in attributes]
+    ids = [attributes["id"] for _, attributes in seen if "id" in attributes]
     assert len(ids) == len(set(ids))
-    anchors = {a["href"][1:] for tag, a in outline.seen if tag == "a"}
+    anchors = {a["href"][1:] for tag, a in seen if tag == "a"}
     assert anchors <= set(ids)
     assert [p.name for p in (tmp_path / "report").iterdir()] == ["index.html"]
 
 
 def test_users_text_is_escaped(tmp_path: Path) -> None:
-    text = made(tmp_path / "r.html", [EVIL, "b", "c"])
+    text = made(tmp_path, [EVIL, "b", "c"])
     assert EVIL not in text
     assert text.count(str(markupsafe.escape(EVIL))) > 5
 
 
 def test_report_says_what_the_figures_are_of(tmp_path: Path) -> None:
-    text = " ".join(made(tmp_path / "r.html", ["a", "b", "c"]).split())  # no-break spaces too
+    text = " ".join(made(tmp_path, ["a", "b", "c"]).split())  # no-break spaces too
     assert "18 test images in 3 classes" in text
     assert "resnet20 recognises" in text
     assert "ptq_int8 failed the parity gate" in text and "✗ failed" in text
@@ -128,23 +155,108 @@ def test_report_says_what_the_figures_are_of(tmp_path: Path) -> None:
 
 
 def test_head_and_tail_are_told_apart_where_the_training_was_uneven(tmp_path: Path) -> None:
-    text = " ".join(
-        made(tmp_path / "r.html", [EVIL, "b", "c"], perfect=True, train_counts=[99, 30, 3]).split()
-    )
+    text = " ".join(made(tmp_path, [EVIL, "b", "c"], perfect=True, counts=[99, 30, 3]).split())
     assert "Balanced accuracy" in text and "By how many training images there were" in text
     assert "<td>99 to 99</td><td>100.0 %</td><td>6</td>" in text and EVIL not in text
-    even = made(tmp_path / "e.html", ["a", "b", "c"], train_counts=[5, 5, 5])
+    even = made(tmp_path, ["a", "b", "c"], counts=[5, 5, 5])
     assert "Balanced accuracy" not in even and "By how many training" not in even
 
 
 def test_report_without_training_exports_or_mistakes(tmp_path: Path) -> None:
-    text = made(tmp_path / "r.html", ["a", "b"], exports=False, perfect=True)
+    text = made(tmp_path, ["a", "b"], perfect=True, history=[], best_epoch=None, exports=[], failures=[])
     assert 'id="training"' not in text and 'id="exports"' not in text and "#exports" not in text
     assert "every one of the 12 images was recognised" in text
+    assert list(json.loads((tmp_path / "metrics.json").read_text())) == ["test"]
 
 
 def test_equal_input_gives_equal_bytes(tmp_path: Path) -> None:
-    assert made(tmp_path / "1.html", ["a", "b"]) == made(tmp_path / "2.html", ["a", "b"])
+    assert made(tmp_path / "1", ["a", "b"]) == made(tmp_path / "2", ["a", "b"])
+
+
+def test_metrics_json_has_the_share_of_every_section(tmp_path: Path) -> None:
+    given = evaluated(Multiclass(("a", "b", "c")), adaptation=ADAPTATION)
+    write_report(tmp_path, given)
+    held = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
+    assert held == {
+        "test": given.figures,
+        "validation": {"epoch": 1, "loss": "1.9", "accuracy": "0.35"},
+        "adaptation": ADAPTATION,
+        "exports": {"images": 18, "files": FILES, "failures": ["qat_int8: agreement 0.9 < 0.98"]},
+    }
+
+
+def test_sections_stand_in_the_order_of_the_table(tmp_path: Path) -> None:
+    text = made(tmp_path, ["a", "b"], adaptation=ADAPTATION)
+    names = list(EVALUATIONS)
+    assert re.findall(r'<section id="(\w+)"', text) == names[1:] and names[0] == "headline"
+    assert re.findall(r'<a href="#(\w+)">', text[: text.index("</nav>")]) == names[1:]
+    assert "prepared with <code>lowlight(110)</code>" in text and "<td>60.00" in text
+
+
+def test_a_registered_evaluation_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def mine(given: Evaluated) -> Section:
+        data = {"images": given.figures["images"], "name": EVIL}
+        return Section(EVIL, "<p>{{ images | number }} {{ name }}</p>", data, {"mine": 5})
+
+    monkeypatch.setitem(EVALUATIONS, "mine", mine)
+    text = made(tmp_path, ["a", "b"])
+    outline(text)
+    assert '<section id="mine">' in text and f"<p>12 {markupsafe.escape(EVIL)}</p>" in text
+    assert f'<a href="#mine">{markupsafe.escape(EVIL)}</a>' in text and EVIL not in text
+    assert json.loads((tmp_path / "metrics.json").read_text())["mine"] == 5
+
+    monkeypatch.setitem(EVALUATIONS, "mine", lambda given: Section("Mine", "<p>{{ imagse }}</p>"))
+    with pytest.raises(jinja2.UndefinedError, match="imagse"):
+        made(tmp_path, ["a", "b"])
+    monkeypatch.setitem(EVALUATIONS, "mine", lambda given: Section("Mine", "<p>", json={"test": 1}))
+    with pytest.raises(ValueError, match="mine writes test into"):
+        made(tmp_path, ["a", "b"])
+    monkeypatch.setitem(EVALUATIONS, "mine", lambda given: None)
+    assert "mine" not in made(tmp_path, ["a", "b"])
+
+
+def test_multi_label_answers_have_average_precision_and_no_confusion(tmp_path: Path) -> None:
+    given = evaluated(Multilabel((EVIL, "b", "c")))
+    text = " ".join(page(tmp_path, given).split())
+    outline(text)
+    assert "resnet20 has every label right on" in text and "18 test images, which have 1 of 3 labels" in text
+    assert '<th scope="col">Average precision</th>' in text and "A label is given where" in text
+    mean = percent(given.figures["mean_average_precision"]).replace("\N{NO-BREAK SPACE}", " ")
+    assert f"<td>{mean}</td>" in text
+    assert "onfusion" not in text and "calibration error" not in text and EVIL not in text
+
+
+class Value(Multiclass):
+    """A number an image, of which nothing is known by class."""
+
+    labels = "value"
+    score = "loss"
+
+    def figures(self, outputs: np.ndarray, labels: np.ndarray, train_counts: Any = None) -> dict[str, Any]:
+        return {"images": len(labels), "mean_error": 1.5}
+
+    def mistakes(self, ids: Any, labels: np.ndarray, outputs: np.ndarray, count: int = 24) -> list[Mistake]:
+        return [Mistake(0, "0.png", "45 degrees", "90 degrees", None, None)]
+
+    def lede(self, figures: Any) -> tuple[str, str, str]:
+        return "is off by", "1.5", "degrees"
+
+    def tiles(self, figures: Any) -> list[tuple[str, str, str]]:
+        return [("Mean error", "1.5", "degrees")]
+
+    def share_right(self, figures: Any) -> float:
+        return 0.5
+
+
+def test_a_task_about_values_has_no_section_of_classes(tmp_path: Path) -> None:
+    given = evaluated(Value(("angle",)), data={"train": [60], "test": [6]}, config={})
+    text = " ".join(page(tmp_path, given).split())
+    outline(text)
+    assert 'id="classes"' not in text and "#classes" not in text and "onfusion" not in text
+    assert "The model is off by <strong>1.5</strong> degrees" in text and ">Mean error<" in text
+    assert "<b>90 degrees</b></p>" in text and "<p>is 45 degrees</p>" in text and "1 of 3 mistakes" in text
+    assert '<th scope="row">All</th><td>60</td><td>6</td>' in text and "Wilson" not in text
+    assert json.loads((tmp_path / "metrics.json").read_text())["test"] == {"images": 6, "mean_error": 1.5}
 
 
 def decoded(uri: str) -> np.ndarray:

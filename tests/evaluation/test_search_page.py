@@ -5,7 +5,7 @@ from typing import Any
 
 from test_report import EVIL, Outline
 
-from imgrec.evaluation.search_page import write_page
+from imgrec.evaluation.search_page import Results, write_page
 
 
 def trial(number: int, value: float | None, state: str = "complete", **params: Any) -> dict[str, Any]:
@@ -19,10 +19,11 @@ def trial(number: int, value: float | None, state: str = "complete", **params: A
 def made(path: Path, best: int, importance: dict[str, float]) -> tuple[str, Outline]:
     trials = [trial(0, 0.85), trial(1, None, "pruned"), trial(2, 0.875, augment=EVIL), trial(3, None, "fail")]
     trials.append(trial(4, None, "again", learning_rate=None))
-    write_page(
-        path, title=EVIL, monitor="accuracy", space={"learning_rate": "0.01 … 1, log", "augment": EVIL},
+    results = Results(
+        title=EVIL, monitor="accuracy", space={"learning_rate": "0.01 … 1, log", "augment": EVIL},
         trials=trials, best=best, importance=importance, recipe=f"augment: {EVIL}\n", command=EVIL,
     )  # fmt: skip
+    write_page(path, results)
     text = path.read_text(encoding="utf-8")
     outline = Outline()
     outline.feed(text)

@@ -29,40 +29,35 @@ def between(image: Array, y: float, x: float) -> Array:
     return value
 
 
-def slow(
-    images: Array, offsets: Array, mask: Array, kernel: Array, stride: int, padding: int, dilation: int
-) -> Array:
+def slow(images: Array, offsets: Array, mask: Array, kernel: Array, stride: int, padding: int) -> Array:
     """The definition, in torchvision's order: offsets y, x of point 0, of point 1 …; points row by row."""
     rows, columns, _, filters = kernel.shape
     result = np.zeros((*offsets.shape[:3], filters))
     for b, i, j in np.ndindex(*offsets.shape[:3]):
         for k in range(rows * columns):
             row, column = divmod(k, columns)
-            y = i * stride - padding + row * dilation + offsets[b, i, j, 2 * k]
-            x = j * stride - padding + column * dilation + offsets[b, i, j, 2 * k + 1]
+            y = i * stride - padding + row + offsets[b, i, j, 2 * k]
+            x = j * stride - padding + column + offsets[b, i, j, 2 * k + 1]
             result[b, i, j] += mask[b, i, j, k] * between(images[b], y, x) @ kernel[row, column]
     return result
 
 
 @pytest.mark.parametrize(
-    ("side", "stride", "padding", "dilation"),
-    [((3, 3), 1, 1, 1), ((3, 3), 2, 1, 1), ((3, 3), 1, 2, 2), ((2, 3), 1, 0, 1), ((1, 1), 2, 0, 1)],
+    ("side", "stride", "padding"),
+    [((3, 3), 1, 1), ((3, 3), 2, 1), ((3, 3), 1, 2), ((2, 3), 1, 0), ((1, 1), 2, 0)],
 )
-def test_equals_the_definition(side: tuple[int, int], stride: int, padding: int, dilation: int) -> None:
+def test_equals_the_definition(side: tuple[int, int], stride: int, padding: int) -> None:
     draw = np.random.default_rng(0)
     images = draw.normal(size=(2, 7, 6, 3))
-    sides = [
-        (n + 2 * padding - dilation * (k - 1) - 1) // stride + 1
-        for n, k in zip(images.shape[1:3], side, strict=True)
-    ]
+    sides = [(n + 2 * padding - k) // stride + 1 for n, k in zip(images.shape[1:3], side, strict=True)]
     points = side[0] * side[1]
     offsets = draw.normal(size=(2, *sides, 2 * points)) * 3
     offsets[0, 0] = draw.integers(-9, 9, offsets[0, 0].shape)  # whole pixels, many far outside
     mask = draw.uniform(size=(2, *sides, points))
     kernel = draw.normal(size=(*side, 3, 4))
     arguments = [a.astype(np.float32) for a in (images, offsets, mask, kernel)]
-    y = deformable_convolution(*map(tf.constant, arguments), stride, padding, dilation).numpy()
-    expected = slow(images, offsets, mask, kernel, stride, padding, dilation)
+    y = deformable_convolution(*map(tf.constant, arguments), stride, padding).numpy()
+    expected = slow(images, offsets, mask, kernel, stride, padding)
     np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-4)
 
 
@@ -73,19 +68,19 @@ def layer_and_input(**options: Any) -> tuple[DeformableConv2D, Array]:
 
 
 @pytest.mark.parametrize("modulated", [True, False])
-@pytest.mark.parametrize(("stride", "dilation"), [(1, 1), (2, 1), (1, 2), (2, 2)])
-def test_starts_as_an_ordinary_convolution(stride: int, dilation: int, modulated: bool) -> None:
-    layer, x = layer_and_input(stride=stride, dilation=dilation, modulated=modulated)
-    padded = np.pad(x, ((0, 0), (dilation, dilation), (dilation, dilation), (0, 0)))
-    plain = tf.nn.convolution(padded, layer.kernel.value, 1, "VALID", dilations=dilation).numpy()
-    plain = plain[:, ::stride, ::stride]
+@pytest.mark.parametrize(("kernel_size", "stride"), [(3, 1), (3, 2), (5, 2)])
+def test_starts_as_an_ordinary_convolution(kernel_size: int, stride: int, modulated: bool) -> None:
+    layer, x = layer_and_input(kernel_size=kernel_size, stride=stride, modulated=modulated)
+    border = (kernel_size // 2, kernel_size // 2)
+    padded = np.pad(x, ((0, 0), border, border, (0, 0)))
+    plain = tf.nn.convolution(padded, layer.kernel.value, stride, "VALID").numpy()
     y = layer(x).numpy()
     assert y.shape == layer.compute_output_shape(x.shape) == plain.shape
     np.testing.assert_allclose(y, plain * (0.5 if modulated else 1), rtol=1e-4, atol=1e-5)
 
 
-def test_shifted_offsets_read_the_shifted_picture() -> None:
-    layer, x = layer_and_input(modulated=False, use_bias=False)
+def test_shifted_offsets_read_the_shifted_image() -> None:
+    layer, x = layer_and_input(modulated=False)
     before = layer(x).numpy()
     # One pixel up and two to the left, for every point.
     layer.guide.bias.assign(np.tile([-1.0, -2.0], 9))
@@ -109,7 +104,7 @@ def test_gradients_equal_finite_differences() -> None:
     values = [tf.constant(a, tf.float32) for a in (image, offsets, mask, kernel)]
     with tf.GradientTape() as tape:
         tape.watch(values)
-        loss = tf.reduce_sum(deformable_convolution(*values, 1, 1, 1) ** 2)
+        loss = tf.reduce_sum(deformable_convolution(*values, 1, 1) ** 2)
     gradients = tape.gradient(loss, values)
     arrays = [image, offsets, mask, kernel]
     for which, gradient in enumerate(gradients):
@@ -118,7 +113,7 @@ def test_gradients_equal_finite_differences() -> None:
         for step in (1e-5, -1e-5):
             changed = [a.copy() for a in arrays]
             changed[which][place] += step
-            ends.append((slow(*changed, 1, 1, 1) ** 2).sum())
+            ends.append((slow(*changed, 1, 1) ** 2).sum())
         np.testing.assert_allclose(gradient.numpy()[place], (ends[0] - ends[1]) / 2e-5, rtol=1e-3, atol=1e-3)
 
 
@@ -130,17 +125,16 @@ def test_every_weight_learns_from_the_first_step() -> None:
     gradients = tape.gradient(loss, [weight.value for weight in weights])
     assert {weight.path for weight in weights} == {
         "deformable/kernel",
-        "deformable/bias",
         "deformable/guide/kernel",
         "deformable/guide/bias",
     }
     assert all(np.any(gradient.numpy()) for gradient in gradients)
-    assert np.any(gradients[2].numpy()[..., :18]) and np.any(gradients[2].numpy()[..., 18:])
+    assert np.any(gradients[1].numpy()[..., :18]) and np.any(gradients[1].numpy()[..., 18:])
 
 
 def test_saves_and_keeps_its_precision(tmp_path: Any) -> None:
     image = keras.Input((8, 8, 3), name="image")
-    model = keras.Model(image, DeformableConv2D(2, stride=2, dilation=2, name="deformable")(image))
+    model = keras.Model(image, DeformableConv2D(2, stride=2, name="deformable")(image))
     x = np.random.default_rng(3).normal(size=(2, 8, 8, 3)).astype(np.float32)
     model.layers[1].guide.kernel.assign(np.random.default_rng(4).normal(size=(3, 3, 3, 27)) * 0.1)
     y = model(x).numpy()
@@ -152,16 +146,12 @@ def test_saves_and_keeps_its_precision(tmp_path: Any) -> None:
     half.set_weights(model.get_weights())
     z = half(x)
     assert z.dtype == tf.bfloat16
-    # bfloat16 at both ends, 2⁻⁸ each; the places themselves are computed in float32.
+    # bfloat16 at both ends, 2⁻⁸ each; the positions themselves are computed in float32.
     np.testing.assert_allclose(tf.cast(z, tf.float32).numpy(), y, atol=0.03 * np.abs(y).max())
 
 
 def test_refusals() -> None:
-    with pytest.raises(
-        InputError, match=r"got a 4×9 map, expected known sides of at least 5 for a window of 5"
-    ):
-        DeformableConv2D(2, padding=0, dilation=2).build((None, 4, 9, 3))
-    with pytest.raises(InputError, match="got a None×9 map"):
+    with pytest.raises(InputError, match="got a None×9 map, expected known sides"):
         DeformableConv2D(2).build((None, None, 9, 3))
     image = keras.Input((8, 8, 3), name="image")
     model = keras.Model(image, DeformableConv2D(2, name="bent")(image))

@@ -1,5 +1,7 @@
 """Depthwise-separable blocks and channel shuffling against plain NumPy."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -8,7 +10,8 @@ from imgrec.compression.graph import expand
 from imgrec.compression.lower import lower
 from imgrec.errors import InputError
 from imgrec.layers.attention import SqueezeExcitation
-from imgrec.layers.separable import inverted_residual, separable_bn
+from imgrec.layers.conv import Style
+from imgrec.layers.separable import RELU6, inverted_residual, separable_bn
 from imgrec.layers.shuffle import ChannelShuffle, ChannelSlice
 
 Array = np.ndarray
@@ -50,7 +53,7 @@ def relu6(x: Array) -> Array:
 @pytest.mark.parametrize(("size", "kernel", "stride"), [(7, 3, 1), (8, 3, 2), (9, 5, 2)])
 def test_separable_convolution(size: int, kernel: int, stride: int) -> None:
     image = keras.Input((size, size, 3))
-    y = separable_bn(image, 5, kernel, stride, block="block", epsilon=0.1)
+    y = separable_bn(image, 5, kernel, stride, block="block", style=replace(RELU6, epsilon=0.1))
     model = randomised(keras.Model(image, y))
     x = np.random.default_rng(1).normal(size=(2, size, size, 3)).astype(np.float32)
     expected = depthwise(x, model, "block_depthwise", kernel, stride)
@@ -63,7 +66,7 @@ def test_separable_convolution(size: int, kernel: int, stride: int) -> None:
 @pytest.mark.parametrize(("filters", "stride", "expanded"), [(4, 1, 12), (6, 1, 12), (4, 2, 12), (4, 1, 4)])
 def test_inverted_residual(filters: int, stride: int, expanded: int) -> None:
     image = keras.Input((6, 6, 4))
-    y = inverted_residual(image, filters, 3, stride, expanded=expanded, block="block", end="stage1")
+    y = inverted_residual(image, (expanded, filters), 3, stride, block="block", end="stage1")
     model = randomised(keras.Model(image, y))
     x = np.random.default_rng(1).normal(size=(2, 6, 6, 4)).astype(np.float32)
     expected = x
@@ -82,9 +85,8 @@ def test_inverted_residual(filters: int, stride: int, expanded: int) -> None:
 
 def test_attention_stands_before_the_projection() -> None:
     image = keras.Input((6, 6, 4))
-    y = inverted_residual(
-        image, 4, expanded=8, block="b", attend=lambda x, name: SqueezeExcitation(hidden=2, name=name)(x)
-    )
+    style = Style("relu6", attend=lambda x, name: SqueezeExcitation(hidden=2, name=name)(x))
+    y = inverted_residual(image, (8, 4), block="b", style=style)
     names = [layer.name for layer in keras.Model(image, y).layers]
     assert names[-4:] == ["b_se", "b_project_conv", "b_project_bn", "b_add"]
 

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from targets import feed, one_hot
 
 from imgrec import runtime
 from imgrec.config import AugmentConfig, OptimConfig
@@ -100,7 +101,7 @@ def test_none_says_where_something_could_be_done() -> None:
             "unknown option of --imbalance logit 'tua': did you mean tau?",
         ),
         ("sqrt", {"tau": 1}, "cross_entropy", "--imbalance sqrt takes no options, got 'tau'"),
-        ("auto", {"tau": 1}, "cross_entropy", "--imbalance-options tau: --imbalance auto takes none"),
+        ("auto", {"tau": 1}, "cross_entropy", "--imbalance auto takes no options, got 'tau'"),
         ("effective", {"beta": 1.0}, "cross_entropy", "beta=1.0: expected a number from 0 to 1"),
         (
             "focal",
@@ -142,17 +143,12 @@ def trained(recipe: str) -> tuple[list[float], list[dict[str, float]], list[np.n
     def training(epochs: int, first: int, sampling: str = "") -> Any:
         return training_dataset(
             split,
-            preprocess,
-            2,
-            still,
-            60,
-            0,
+            feed(preprocess, 2, still, 60, 0, sampling=sampling or chosen.sampling),
             start_step=first * steps,
             steps=epochs * steps,
-            sampling=sampling or chosen.sampling,
         )
 
-    validation = evaluation_dataset(blurred([100, 100], 1), preprocess, 2, 50)
+    validation = evaluation_dataset(blurred([100, 100], 1), preprocess, one_hot(2), 50)
     phases = chosen.stages(10, lambda until: [Phase(training(until, 0), validation, until)], training)
     keep = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: seen.append(model.get_layer("features").get_weights()[0].copy())

@@ -6,16 +6,16 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from safetensors.numpy import save_file
+from sessions import session_of
 
 from imgrec import runtime
 from imgrec.config import Config
-from imgrec.data.pipeline import evaluation_dataset, steps_per_epoch, training_dataset
+from imgrec.config.facts import check_bounds
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources.load import Source, load_source
 from imgrec.errors import InputError
-from imgrec.learning import features, transfer
+from imgrec.learning import conflicts, features, methods, transfer
 from imgrec.models import build_model
 from imgrec.models.weights import reference_names
 from imgrec.training.fit import Fitted, fit_phases
@@ -69,23 +69,12 @@ def train(source: Source, **changes: Any) -> tuple[keras.Model, list[np.ndarray]
     config = config.replace(cache_features=str(transfer.wants_cache(config)).lower())
     model = pretrained()
     before = model.get_weights()
-    batch = config.optim.batch_size
-    steps = steps_per_epoch(len(source.train), batch)
-
-    def training(epochs: int, first_epoch: int) -> tf.data.Dataset:
-        place = {"start_step": first_epoch * steps, "steps": epochs * steps}
-        return training_dataset(source.train, PREPROCESS, 2, config.augment, batch, seed=0, **place)
-
-    def validation() -> tf.data.Dataset:
-        return evaluation_dataset(source.val, PREPROCESS, 2, batch)
-
-    batches = transfer.Batches(training, validation, batch)
+    session = session_of(config, source, PREPROCESS, model)
     fitted = fit_phases(
         model,
-        transfer.phases(model, config, source, PREPROCESS, batches),
+        transfer.Transfer().phases(session, config.optim.epochs),
         optim=config.optim,
-        steps_per_epoch=steps,
-        layer_decay=config.transfer.layer_decay,
+        steps_per_epoch=session.steps_per_epoch,
     )
     return model, before, fitted
 
@@ -215,14 +204,17 @@ def test_what_caching_rules_out_is_said() -> None:
         ({"weights": "none"}, "would keep random weights as they are"),
         ({"freeze": "stage9"}, "did you mean stage"),
         ({"freeze": "none", "unfreeze_at": 2}, "nothing is frozen"),
-        ({"unfreeze_at": 4}, "expected 0 (never) to 3, of 4 epochs"),
-        ({"layer_decay": 1.5}, "--layer-decay 1.5: expected more than 0, and 1 at most"),
+        ({"unfreeze_at": 4}, "--unfreeze-at 4: expected 0 (never), or fewer than --epochs 4"),
+        ({"layer_decay": 1.5}, "--layer-decay 1.5: expected more than 0 and 1 at most"),
         ({"freeze": "stage1", "cache_features": "true"}, "name --freeze backbone"),
     ],
 )
 def test_contradictions_are_named(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError) as error:
-        transfer.check(Config().replace(**{**SETTINGS, **settings}), "resnet8")
+        config = Config().replace(**{**SETTINGS, **settings})
+        check_bounds(config)
+        conflicts.check(config, methods.choose(config))
+        transfer.frozen_until(config.transfer.freeze, "resnet8")
     assert message in str(error.value)
 
 

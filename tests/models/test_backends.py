@@ -19,6 +19,7 @@ QUICK: list[tuple[str, dict[str, Any]]] = [("lenet5", {}), ("resnet8", {"attenti
 FAMILIES: list[tuple[str, dict[str, Any]]] = [
     ("resnet8", {"attention": "cbam", "width": 8}),
     ("resnet8", {"attention": "occlusion", "width": 8}),
+    ("resnet8", {"deformable": "stage3", "width": 8}),
     ("vit_small_image", {}),
     ("mobilenet_v2", {}),
     ("mobilenet_v3_small", {}),

@@ -18,7 +18,9 @@ OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("resnet8", {"attention": "se", "width": 8, "dropout": 0.1}),
     ("resnet8", {"attention": "cbam", "stem_pool": True}),
     ("resnet8", {"attention": "occlusion", "width": 8}),
+    ("resnet8", {"deformable": "stage3", "width": 8}),
     ("resnet18", {"attention": "cbam", "small_stem": False}),
+    ("resnet50", {"deformable": "stage4"}),
     ("resnet50", {"attention": "cbam", "dropout": 0.2}),
     ("vit_small_image", {"gelu": "tanh", "dropout": 0.1}),
 ]

@@ -9,8 +9,10 @@ import pytest
 from families import smallest_of_each_family
 from published import GMACS, NO_PUBLISHED_MACS, PARAMETERS
 
+from imgrec.compression import qat
 from imgrec.compression.cost import count_macs, parts
 from imgrec.errors import InputError
+from imgrec.layers.deformable import DeformableConv2D
 from imgrec.models import MODELS, alexnet, build_model, info, list_models
 
 WITH_ATTENTION = [
@@ -95,6 +97,13 @@ def test_resnet_spares_early_strides_up_to_64_pixels(size: int, small: bool) -> 
         ("resnet20", (32, 32, 3), {"widht": 8}, r"unknown option of resnet20 'widht': did you mean width\?"),
         ("resnet20", (32, 32, 3), {"depths": (1, 1, 1)}, r"unknown option of resnet20 'depths'"),
         ("resnet20", (32, 32, 3), {"attention": "sa"}, r"unknown attention 'sa'.*cbam, none, occlusion, se"),
+        (
+            "resnet20",
+            (32, 32, 3),
+            {"deformable": "stage4"},
+            r"unknown stage to make deformable 'stage4': did you mean .*known: none, stage1, stage2, stage3",
+        ),
+        ("resnet50", (32, 32, 3), {"deformable": 4}, r"deformable '4': .*known: none, stage1, .*stage4"),
         ("resnet20", (32, 32, 3), {"width": 0}, r"width=0: expected a positive"),
         ("resnet20", (32, 32, 3), {"stem_pool": "yes"}, r"stem_pool='yes': expected true or false"),
         ("resnet20", (32, 32, 3), {"dropout": 1.5}, r"dropout=1.5: expected a share"),
@@ -125,11 +134,39 @@ def test_refuses_too_few_classes(classes: Any) -> None:
 
 def test_facts() -> None:
     row = info("resnet20")
-    assert row.options == {"attention": "none", "width": 16, "stem_pool": False, "dropout": 0.0}
+    assert row.options == {
+        "attention": "none",
+        "deformable": "none",
+        "width": 16,
+        "stem_pool": False,
+        "dropout": 0.0,
+    }
     assert row.endpoints == ("stem", "stage1", "stage2", "stage3", "features", "logits")
     assert (row.image_size, row.min_size) == (32, 8)
     assert info("resnet50").mean == pytest.approx(255 * np.array([0.485, 0.456, 0.406]))
     assert info("resnet50").std == pytest.approx(255 * np.array([0.229, 0.224, 0.225]))
+
+
+def test_a_deformable_stage_starts_as_a_plain_one() -> None:
+    """Offsets of zero and weights of a half: twice the kernel gives the plain network's answer."""
+    pixels = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
+    plain = build_model("resnet14", (32, 32, 3), 5)
+    bent = build_model("resnet14", (32, 32, 3), 5, deformable="stage2")
+    guides = 0
+    for ours in bent.layers:
+        theirs = plain.get_layer(ours.name)
+        if isinstance(ours, DeformableConv2D):
+            ours.kernel.assign(2 * theirs.kernel)
+            guides += sum(int(np.prod(weight.shape)) for weight in ours.guide.trainable_weights)
+        else:
+            ours.set_weights(theirs.get_weights())
+    np.testing.assert_allclose(bent(pixels).numpy(), plain(pixels).numpy(), rtol=1e-3, atol=1e-4)
+    # 27 numbers of 3×3 windows and a bias each: of 16 channels once, of 32 three times.
+    assert guides == 27 * (9 * 16 + 1) + 3 * 27 * (9 * 32 + 1) == trainable(bent) - trainable(plain)
+    # At 16×16 positions, once more what that many weights multiply.
+    assert count_macs(bent) - count_macs(plain) == 256 * 27 * 9 * (16 + 3 * 32)
+    with pytest.raises(InputError, match=r"stage2_block1_conv1 \(DeformableConv2D\).*or --quantize none"):
+        qat.check(bent)
 
 
 def test_parts_add_up_to_the_whole() -> None:

@@ -35,7 +35,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.savez(folder / "stripes.npz", images=images, labels=labels)
     out = folder / "run"
     words = ["--data", f"npz:{folder / 'stripes.npz'}", "--out", str(out), "--adapt", "lowlight(110)|dehaze"]
-    words += ["--model", "resnet8", "--model-options", "width=8", "--epochs", "5", "--batch-size", "32"]
+    words += ["--model", "resnet8(width=8)", "--epochs", "5", "--batch-size", "32"]
     words += ["--learning-rate", "0.05", "--warmup-epochs", "0.5", "--no-tensorboard", "--quantize", "none"]
     # Not what the processor is faster in: the file answers exactly as the model.
     assert train.main([*words, "--crop", "none", "--precision", "float32"]) == 0

@@ -19,7 +19,7 @@ from imgrec.runs.checks import check
         ({"augment": "crop(pad=4)|flip", "crop": "pad"}, "--crop pad: --augment says it all"),
         ({"cutmix_share": 1.2}, "--cutmix-share 1.2: expected a share from 0 to 1"),
         ({"mix_epochs": -1}, "--mix-epochs"),
-        ({"preview": -1}, "--preview -1: expected 1 to 1000 images"),
+        ({"preview": -1}, "--preview -1: expected 0 or more and 1000 at most"),
         ({"preview": 100_000}, "--preview 100000"),
     ],
 )

@@ -43,6 +43,38 @@ def test_a_wrong_flag_is_one_line(words: list[str], message: str) -> None:
     assert "│" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            [
+                "--model",
+                "resnet20",
+                "--epochs",
+                "3",
+                "--model-options",
+                "attention=cbam",
+                "width=8",
+                "--no-flip",
+            ],
+            '--model-options attention=cbam width=8: write --model "resnet20(attention=cbam, width=8)"',
+        ),
+        (["--model-options=attention=cbam"], '--model-options attention=cbam: write --model "lenet5(attent'),
+        (["--schedule-options", "at=[3]", "--schedule=step"], 'write --schedule "step(at=[3])"'),
+        (["--loss_options", "gamma=2", "--loss", "focal"], 'write --loss "focal(gamma=2)"'),
+        (
+            ["--embedding-loss", "triplet", "--embedding-options", "mining=semi_hard"],
+            'write --embedding-loss "triplet(mining=semi_hard)"',
+        ),
+        (["--imbalance", "decoupled", "--imbalance-options", "share=.4"], '"decoupled(share=0.4)"'),
+    ],
+)
+def test_flags_of_earlier_versions_are_refused_with_the_new_ones(words: list[str], message: str) -> None:
+    with pytest.raises(InputError) as error:
+        parse(Config, words, default=Config().replace(model="lenet5"))
+    assert message in str(error.value)
+
+
 def test_an_unknown_recipe_names_the_known() -> None:
     with pytest.raises(InputError, match="unknown recipe 'sampel': did you mean sample"):
         read_recipe("sampel")

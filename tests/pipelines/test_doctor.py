@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from imgrec.runs import probes
+from imgrec.runs.doctor import advice_on, faults_of
 from pipelines import doctor
 
 SOUND: dict[str, Any] = {
@@ -74,7 +75,7 @@ def test_what_is_wrong_comes_with_what_mends_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     facts = changed(**changes)
-    for found, expected in ((doctor.faults_of(facts), faults), (doctor.advice_on(facts), advice)):
+    for found, expected in ((faults_of(facts), faults), (advice_on(facts), advice)):
         assert len(found) == len(expected)
         for line, words in zip(found, expected, strict=True):
             assert words in line

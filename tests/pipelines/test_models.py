@@ -41,8 +41,8 @@ def test_the_table_has_a_line_for_every_model(capsys: pytest.CaptureFixture[str]
 
 def test_describe_prints_endpoints_and_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "net.png"
-    words = ["describe", "resnet8", "--image-size", "28", "--classes", "7", "--out", str(out)]
-    assert models.main([*words, "--model-options", "attention=se"]) == 0
+    words = ["describe", "resnet8(attention=se)", "--image-size", "28", "--classes", "7", "--out", str(out)]
+    assert models.main(words) == 0
     text = capsys.readouterr().out
     assert "28 × 28 × 16" in text and "7 × 7 × 64" in text and text.splitlines()[-1] == f"image: {out}"
     picture = cv2.imread(str(out))
@@ -65,7 +65,8 @@ def test_describe_as_json_adds_up(capsys: pytest.CaptureFixture[str]) -> None:
         (["describe", "resnet9"], "resnet"),
         (["describe", "resnet8", "--out", "net.txt"], "ends in .png"),
         (["describe", "resnet8", "--out", "/nowhere/net.png"], "does not exist"),
-        (["describe", "resnet8", "--model-options", "depth=3"], "option of resnet8"),
+        (["describe", "resnet8(depth=3)"], "option of resnet8"),
+        (["describe", "resnet8", "--model-options", "width=3"], r'write describe "resnet8\(width=3\)"'),
     ],
 )
 def test_refusals(words: list[str], message: str) -> None:

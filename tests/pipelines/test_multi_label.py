@@ -10,6 +10,9 @@ import pytest
 
 from imgrec import bundle
 from imgrec.artefact import Artefact, Promise
+from imgrec.config import AugmentConfig
+from imgrec.data.pipeline import Feed
+from imgrec.data.preprocess import Preprocess
 from imgrec.errors import InputError
 from imgrec.export import parity
 from imgrec.learning.features import Features
@@ -145,7 +148,9 @@ def test_cached_features_keep_their_label_sets() -> None:
     labels = (draw.random((10, 3)) < 0.5).astype(np.float32)
     rows = np.repeat(np.arange(10, dtype=np.float32)[:, None], 4, axis=1)
     features = Features(rows[None], labels)
-    for data in (features.evaluation_dataset(3, 4), features.training_dataset(3, 5, seed=1, steps=2)):
+    targets = Multilabel(("a", "b", "c")).targets
+    feed = Feed(Preprocess((8, 8)), targets, AugmentConfig(), 5, 1)
+    for data in (features.evaluation_dataset(targets, 4), features.training_dataset(feed, steps=2)):
         pairs = [(x[:, 0].astype(int), y) for x, y in data.as_numpy_iterator()]
         assert sorted(np.concatenate([x for x, _ in pairs])) == list(range(10))
         assert all(np.array_equal(y, labels[x]) for x, y in pairs)

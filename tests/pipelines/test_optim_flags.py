@@ -11,7 +11,7 @@ from imgrec.errors import InputError
 from imgrec.serving.predictor import Predictor
 from pipelines import train
 
-SMALL = ["--model", "resnet8", "--model-options", "width=8", "--batch-size", "20", "--quantize", "none"]
+SMALL = ["--model", "resnet8(width=8)", "--batch-size", "20", "--quantize", "none"]
 SMALL += ["--crop", "none", "--no-flip"]
 
 
@@ -31,12 +31,12 @@ def bars(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_training_with_all_of_it(bars: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "run"
     words = ["--data", f"npz:{bars}", "--out", str(out), *SMALL, "--epochs", "4", "--learning-rate", "0.01"]
-    words += ["--optimizer", "muon", "--schedule", "restarts", "--schedule-options", "shrink=0.5"]
+    words += ["--optimizer", "muon", "--schedule", "restarts(shrink=0.5)"]
     words += ["--accumulate", "2", "--ema", "0.7", "--clip-norm", "5", "--l2", "1e-4", "--monitor-every", "4"]
     assert train.main(words) == 0
     printed = capsys.readouterr().out
     line = (
-        "muon, peak rate 0.01, restarts shrink=0.5 after 1 epochs of warm-up, decay 0.0005, label smoothing"
+        "muon, peak rate 0.01, restarts(shrink=0.5) after 1 epochs of warm-up, decay 0.0005, label smoothing"
     )
     assert f"{line} 0.1, L2 0.0001, gradients clipped to 5, EMA 0.7, an update every 2 steps" in printed
     rows = list(csv.DictReader((out / "history.csv").read_text().splitlines()))
@@ -71,7 +71,7 @@ def test_flags_that_cannot_be_meant_end_before_data_is_read(tmp_path: Path) -> N
     for flags, message in (
         (["--schedule", "cosin"], "did you mean cosine"),
         (["--swa-epochs", "2", "--patience", "1"], "--swa-epochs averages the last epochs"),
-        (["--monitor-every", "-1"], "--monitor-every -1: expected a number of steps"),
+        (["--monitor-every", "-1"], "--monitor-every -1: expected 0 or more"),
     ):
         with pytest.raises(InputError, match=message):
             train.main(["--data", "nowhere", "--out", str(tmp_path / "run"), *flags])

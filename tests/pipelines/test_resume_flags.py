@@ -21,9 +21,7 @@ from pipelines import train
 
 WORDS = [
     "--model",
-    "resnet8",
-    "--model-options",
-    "width=4",
+    "resnet8(width=4)",
     "--epochs",
     "3",
     "--batch-size",

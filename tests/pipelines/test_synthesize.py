@@ -14,6 +14,7 @@ from imgrec.data.sources.long_tail import long_tailed
 from imgrec.errors import InputError
 from imgrec.synthesis import folder as made
 from imgrec.synthesis import gan
+from imgrec.synthesis.settings import SynthesisSettings
 from pipelines import synthesize
 
 
@@ -59,7 +60,7 @@ def test_pictures_of_a_rare_class_become_training_images(
 @pytest.mark.slow
 def test_compiled_trainings_repeat_themselves(data: str) -> None:
     train = load_source(DataConfig(data=data), 5).train
-    settings = synthesize.Arguments(steps=20, batch_size=8, seed=5).settings
+    settings = SynthesisSettings(steps=20, batch_size=8, seed=5).pair
     first, again = (gan.train(train, Preprocess((16, 16)), 3, settings).generator for _ in range(2))
     assert np.array_equal(gan.images(first, 2, 7, 5), gan.images(again, 2, 7, 5))
 

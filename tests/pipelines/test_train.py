@@ -20,7 +20,7 @@ from imgrec.runtimes import Runtime, open_runtime
 from imgrec.serving.predictor import Predictor
 from pipelines import train
 
-SMALL = ["--model", "resnet8", "--model-options", "width=8", "--epochs", "6", "--batch-size", "32"]
+SMALL = ["--model", "resnet8(width=8)", "--epochs", "6", "--batch-size", "32"]
 SMALL += ["--learning-rate", "0.05", "--warmup-epochs", "0.5", "--qat-epochs", "1", "--no-tensorboard"]
 # Not what the processor is faster in: the files answer exactly as the model, not within bfloat16's rounding.
 SMALL += ["--precision", "float32"]
@@ -162,8 +162,8 @@ def test_a_run_s_weights_start_another(
         (["--freeze", "backbone"], "would keep random weights"),
         (["--weights", "absent.safetensors"], "absent.safetensors"),
         (["--model", "resnet2O"], "unknown model 'resnet2O': did you mean resnet20"),
-        (["--model-options", "attentoin=se"], "did you mean attention"),
-        (["--model-options", "attention=sse"], "did you mean se"),
+        (["--model", "auto(attentoin=se)"], "did you mean attention"),
+        (["--model", "auto(attention=sse)"], "did you mean se"),
         (["--epochs", "0"], "--epochs 0: expected more than 0"),
         (["--label-smoothing", "2"], "expected a share from 0 to 1"),
         (["--data", "absent-folder"], "absent-folder"),
@@ -180,20 +180,11 @@ def test_bad_input_is_named_and_leaves_nothing(tmp_path: Path, words: list[str],
     assert not list(tmp_path.iterdir())
 
 
-def test_a_layer_without_int8_form_stops_before_training(
-    tmp_path: Path, npz: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from imgrec import models
-
-    def odd(name: str, input_shape: tuple[int, ...], num_classes: int, **options: object) -> keras.Model:
-        image = keras.Input(input_shape, name="image")
-        x = keras.layers.GaussianNoise(0.1, name="hiss")(keras.layers.Flatten()(image))
-        x = keras.layers.UnitNormalization(name="unit")(x)
-        return keras.Model(image, keras.layers.Dense(num_classes, name="logits")(x))
-
-    monkeypatch.setattr(models, "build_model", odd)
-    with pytest.raises(InputError, match="unit"):
-        train.main(["--data", f"npz:{npz}", "--model", "resnet8", "--out", str(tmp_path / "run")])
+@pytest.mark.parametrize("quantize", ["ptq", "qat"])
+def test_a_layer_without_int8_form_stops_before_training(tmp_path: Path, npz: Path, quantize: str) -> None:
+    words = ["--data", f"npz:{npz}", "--model", "resnet8", "--model-options", "deformable=stage3"]
+    with pytest.raises(InputError, match=r"stage3_block1_conv1 \(DeformableConv2D\).*or --quantize none"):
+        train.main([*words, "--quantize", quantize, "--out", str(tmp_path / "run")])
     assert not list(tmp_path.iterdir())
 
 
@@ -217,10 +208,10 @@ def test_a_folder_that_is_not_ours_is_kept(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("model", "options"),
-    [("alexnet", []), ("resnet50", ["--model-options", "attention=cbam"]), ("vit_ti_16", [])],
+    "model",
+    ["alexnet", "resnet50(attention=cbam)", "vit_ti_16"],
 )
-def test_a_large_model_trains_a_step_and_becomes_int8(tmp_path: Path, model: str, options: list[str]) -> None:
+def test_a_large_model_trains_a_step_and_becomes_int8(tmp_path: Path, model: str) -> None:
     """From a folder of colour JPEGs to int8 files at 224 px; a model of one step may fail the gate."""
     draw = np.random.default_rng(0)
     for number in range(40):
@@ -230,7 +221,7 @@ def test_a_large_model_trains_a_step_and_becomes_int8(tmp_path: Path, model: str
         path.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(path), picture)
     out = tmp_path / "run"
-    words = ["--data", str(tmp_path / "data"), "--out", str(out), "--model", model, *options, "--epochs", "1"]
+    words = ["--data", str(tmp_path / "data"), "--out", str(out), "--model", model, "--epochs", "1"]
     words += ["--batch-size", "28", "--qat-epochs", "1", "--learning-rate", "0.001", "--no-tensorboard"]
     words += ["--calibration-images", "8"]
     assert train.main(words) in (0, 1)

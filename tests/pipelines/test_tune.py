@@ -33,7 +33,10 @@ def test_a_space_is_read_by_the_settings_types() -> None:
             "label_smoothing": {"low": 0, "high": 1},
             "flip": [True, False],
             "model": ["resnet8", "resnet20"],
-            "model_options": {"width": [16, 32], "depth": {"low": 1, "high": 3}, "attention": ["none", "se"]},
+            "model.width": [16, 32],
+            "model.depth": {"low": 1, "high": 3},
+            "model.attention": ["none", "se"],
+            "loss": ["cross_entropy", "focal( gamma=2 )"],
         }
     )
     assert space.entries == {
@@ -42,21 +45,25 @@ def test_a_space_is_read_by_the_settings_types() -> None:
         "label_smoothing": Range(0.0, 1.0),
         "flip": OneOf((True, False)),
         "model": OneOf(("resnet8", "resnet20")),
-        "model_options.width": OneOf((16, 32)),
-        "model_options.depth": Range(1, 3),
-        "model_options.attention": OneOf(("none", "se")),
+        "model.width": OneOf((16, 32)),
+        "model.depth": Range(1, 3),
+        "model.attention": OneOf(("none", "se")),
+        "loss": OneOf(("cross_entropy", "focal(gamma=2)")),
     }
     assert isinstance(space.entries["label_smoothing"].distribution(), optuna.distributions.FloatDistribution)
     assert isinstance(space.entries["batch_size"].distribution(), optuna.distributions.IntDistribution)
-    config = Config().replace(model_options=["width=16", "stem_pool=true", "depth=2", "attention=se"])
-    changed = space.apply(
-        config, {"model_options.width": 32, "model_options.attention": "none", "flip": False}
-    )
-    assert set(changed.model.model_options) == {"stem_pool=true", "depth=2", "width=32", "attention=none"}
+    config = Config().replace(model="resnet8(width=16, depth=2, attention=se)")
+    changed = space.apply(config, {"model.width": 32, "model.attention": "none", "flip": False})
+    assert changed.model.model == "resnet8(width=32, depth=2, attention=none)"
     assert not changed.augment.flip and changed.optim == config.optim
-    begun = config.replace(model="resnet20", batch_size=48)
-    assert space.values(begun)["model_options.depth"] == 2
-    assert space.apply(begun, space.values(begun)).optim == begun.optim
+    begun = config.replace(batch_size=48, loss="focal(gamma=2)")
+    values = space.values(begun)
+    assert (values["model"], values["model.depth"], values["loss"]) == ("resnet8", 2, "focal(gamma=2)")
+    assert space.apply(begun, values) == begun
+    other = space.apply(
+        begun, {"model.width": 32, "model.depth": 1, "model.attention": "se", "model": "resnet20"}
+    )
+    assert other.model.model == "resnet20(width=32, depth=1, attention=se)"
 
 
 @pytest.mark.parametrize(
@@ -71,7 +78,10 @@ def test_a_space_is_read_by_the_settings_types() -> None:
         ({"flip": {"low": 0, "high": 1}}, "flip: has no range; expected a list"),
         ({"optimizer": ["sgd", "sdg"]}, "setting 'optimizer': got 'sdg', expected one of sgd, adamw"),
         ({"optimizer": ["sgd"]}, "expected two values or more"),
-        ({"model_options": ["width=16", "width=32"]}, "model_options: expected options"),
+        ({"model_options": {"width": [16, 32]}}, "model_options: write model.width: [16, 32]"),
+        ({"loss-options": {"gamma": {"low": 1, "high": 2}}}, 'write loss.gamma: {"low": 1, "high": 2}'),
+        ({"epochs.width": [1, 2]}, "epochs.width: epochs is no name with options"),
+        ({"loss": ["focal(", "cross_entropy"]}, "loss 'focal(': cannot be read at its end"),
         ({"seed": [1, 2]}, "seed is not searched over"),
     ],
 )
@@ -85,8 +95,8 @@ def test_the_first_setting_must_lie_in_the_space() -> None:
     space = parse_space({"learning_rate": {"low": 0.001, "high": 0.01}})
     with pytest.raises(InputError, match=r"0.001 … 0.01 does not hold 0.1.*such as --learning-rate 0.001"):
         space.values(Config())
-    with pytest.raises(InputError, match=r"name the option there too, such as --model-options width=16"):
-        parse_space({"model_options": {"width": [16, 32]}}).values(Config())
+    with pytest.raises(InputError, match=r'name the option there too, such as --model "auto\(width=16\)"'):
+        parse_space({"model.width": [16, 32]}).values(Config())
     assert not Range(16, 64, step=16).holds(40) and Range(16, 64, step=16).holds(48)
     assert not Range(0.0, 1.0).holds(True) and not OneOf((0, 1)).holds(True)
     for config in (

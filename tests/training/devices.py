@@ -2,12 +2,13 @@
 
     python -m tests.training.devices FOLDER NAME DEVICES STRATEGY [PAUSE]
 
-trains on FOLDER/data.npz to FOLDER/NAME, over DEVICES logical CPUs, by `pipelines.train.run`, on the backend
+trains on FOLDER/data.npz to FOLDER/NAME, over DEVICES logical CPUs, by `runs.training.train`, on the backend
 that KERAS_BACKEND names. Each process
 writes what it had at the end of training, weights and the figures after every step, to FOLDER/NAME.INDEX.npz,
 INDEX being this worker's. After each step it prints `step N` and sleeps PAUSE seconds.
 """
 
+import dataclasses
 import os
 import sys
 import time
@@ -21,7 +22,6 @@ import tensorflow as tf
 from imgrec.config import Config
 from imgrec.training import fit
 from imgrec.workers import Team
-from pipelines import train
 from pipelines.cli import guarded
 
 EPOCHS, STEPS, BATCH, SIDE = 2, 6, 20, 12
@@ -67,14 +67,15 @@ def main() -> int:
     steps = Steps(float(pause[0]) if pause else 0.0)
     original = fit.fit_phases
 
-    def noted(model: Any, *args: Any, callbacks: Any = (), **options: Any) -> Any:
-        fitted = original(model, *args, callbacks=(*callbacks, steps), **options)
+    def noted(model: Any, *args: Any, recording: Any, **options: Any) -> Any:
+        recording = dataclasses.replace(recording, callbacks=(*recording.callbacks, steps))
+        fitted = original(model, *args, recording=recording, **options)
         weights = {f"w{number:03d}": value for number, value in enumerate(model.get_weights())}
         index = Team(options["strategy"]).index
         np.savez(Path(folder) / f"{name}.{index}.npz", losses=steps.losses, **weights)
         return fitted
 
-    fit.fit_phases = noted
+    fit.fit_phases = noted  # before `runs.fitting` takes it
     settings = Config().replace(
         data=f"npz:{folder}/data.npz",
         out=f"{folder}/{name}",
@@ -91,7 +92,9 @@ def main() -> int:
         checkpoint_every="2",
         strategy=strategy,
     )
-    return train.run(settings)
+    from imgrec.runs.training import train
+
+    return train(settings)
 
 
 if __name__ == "__main__":

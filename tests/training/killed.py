@@ -6,7 +6,7 @@ before its first operation, so a child is a process like any other, but for the 
     python -m tests.training.killed FOLDER EPOCHS KILLS TERMS SEED [SETTING=VALUE …]
 
 trains once as a whole, once with KILLS times SIGKILL, once with TERMS times SIGTERM, and writes
-FOLDER/outcome.json. Every child runs `pipelines.train.run` on the same settings until the training is done,
+FOLDER/outcome.json. Every child runs `runs.training.train` on the same settings until the training is done,
 and notes in FOLDER/NAME.log what it trains on, from within the step: `ids …` as the model sees the batch,
 `done PHASE EPOCH STEP` after it. What came of it stays as FOLDER/NAME.unfinished.
 """
@@ -33,11 +33,11 @@ from imgrec.layers.normalization import BatchNormalization
 from imgrec.layers.stochastic_depth import StochasticDepth
 from imgrec.learning import imbalance as imbalance
 from imgrec.learning import transfer as transfer
-from imgrec.runs import results as outcome
+from imgrec.runs import results
+from imgrec.runs.training import train
 from imgrec.training import fit
 from imgrec.training.checkpointing import callback as saver
 from imgrec.training.checkpointing import store as checkpoint
-from pipelines import train
 
 IMAGES, SIDE, BATCH = 120, 8, 6
 PAUSE = 0.02
@@ -115,9 +115,9 @@ def trainer(folder: Path, name: str, data: Path, in_save: int) -> None:
     def over(*arguments: Any) -> None:
         raise Done
 
-    outcome.evaluate = over
+    results.evaluate = over
     config = Config().replace(**SETTINGS, data=f"npz:{data}", out=str(folder / name))
-    train.run(config)
+    train(config)
 
 
 def die_in_save(count: int) -> None:

@@ -11,7 +11,7 @@ from imgrec import runtime
 from imgrec.config import Config, OptimConfig
 from imgrec.layers.normalization import BatchNormalization
 from imgrec.training.batch_statistics import normalizations
-from imgrec.training.fit import Phase, fit_phases
+from imgrec.training.fit import Phase, Recording, fit_phases
 from imgrec.training.optim.averaging import Averaging, averaging, reserve
 from imgrec.training.optim.optimizers import build_optimizer
 
@@ -59,7 +59,12 @@ def train(settings: OptimConfig, frozen: str = "", strategy: Any = None) -> tupl
     trail = Trail(model)
     phases = [Phase(DATA.repeat(2), DATA, 2, frozen=frozen), Phase(DATA.repeat(1), DATA, EPOCHS)]
     fitted = fit_phases(
-        model, phases, optim=settings, steps_per_epoch=STEPS, callbacks=[trail], strategy=strategy
+        model,
+        phases,
+        optim=settings,
+        steps_per_epoch=STEPS,
+        recording=Recording(callbacks=[trail]),
+        strategy=strategy,
     )
     return model, trail, fitted
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from sklearn.metrics import balanced_accuracy_score
+from targets import feed, one_hot
 
 from imgrec import runtime
 from imgrec.config import AugmentConfig, OptimConfig
@@ -44,9 +45,9 @@ def test_features_gather_by_class_and_the_validation_loss_is_the_logits(name: st
     model = build_model("resnet8", (16, 16, 1), 2, width=8)
     part = EmbeddingSupervised(model, build_embedding_loss(name), 0.5)
     train = training_dataset(
-        stripes(64, 0), PREPROCESS, 2, AugmentConfig(crop="none", flip=False), 16, 0, steps=16
+        stripes(64, 0), feed(PREPROCESS, 2, AugmentConfig(crop="none", flip=False), 16, 0), steps=16
     )
-    validation = evaluation_dataset(stripes(32, 1), PREPROCESS, 2, 16)
+    validation = evaluation_dataset(stripes(32, 1), PREPROCESS, one_hot(2), 16)
     before = spread(model, stripes(32, 1))
     fitted = fit_phases(model, [Phase(train, validation, 4, part=part)], optim=OPTIM, steps_per_epoch=4)
     assert spread(model, stripes(32, 1)) > before + 0.1

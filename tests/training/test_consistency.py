@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from scipy.special import softmax
 from scipy.stats import entropy
+from targets import feed, one_hot
 
 from imgrec import runtime
 from imgrec.config import AugmentConfig, OptimConfig
@@ -57,7 +58,10 @@ def test_the_views_are_made_of_what_other_augmentation_gives_and_repeat() -> Non
 
     def batches(views: bool, seed: int = 3, start: int = 0) -> list[np.ndarray]:
         data = training_dataset(
-            split, PREPROCESS, 2, flips, 8, seed, steps=6 - start, start_step=start, views=views
+            split,
+            feed(PREPROCESS, 2, flips, 8, seed, needs=frozenset({"views"} if views else ())),
+            steps=6 - start,
+            start_step=start,
         )
         return [images.numpy() for images, _ in data]
 
@@ -67,7 +71,7 @@ def test_the_views_are_made_of_what_other_augmentation_gives_and_repeat() -> Non
     assert all(map(np.array_equal, views[4:], batches(True, start=4)))
     assert not np.array_equal(views[0][:, 1], views[0][:, 2])
 
-    place = next(iter(training_order(order_of(split.labels, 2, "natural", 3), 8, steps=1)))
+    place = next(iter(training_order(order_of(split.labels, "natural", 3), 8, steps=1)))
     for spot, (epoch, index) in enumerate(zip(place["epoch"].numpy(), place["index"].numpy(), strict=True)):
         picture = View.of(plain[0][spot].astype(np.uint8), 0)
         for view in (1, 2):
@@ -98,8 +102,10 @@ def trained(weight: float) -> Consistent:
     optim = OptimConfig(epochs=3, batch_size=16, learning_rate=0.03, warmup_epochs=0.5, label_smoothing=0.0)
     runtime.seed_everything(0)
     part = Consistent(build_model("resnet8", (16, 16, 1), 2, width=8), weight)
-    data = training_dataset(stripes(64, 0), PREPROCESS, 2, PLAIN, 16, 0, steps=12, views=True)
-    phase = Phase(data, evaluation_dataset(stripes(32, 1), PREPROCESS, 2, 16), 3, part=part)
+    data = training_dataset(
+        stripes(64, 0), feed(PREPROCESS, 2, PLAIN, 16, 0, needs=frozenset({"views"})), steps=12
+    )
+    phase = Phase(data, evaluation_dataset(stripes(32, 1), PREPROCESS, one_hot(2), 16), 3, part=part)
     fitted = fit_phases(part.recogniser, [phase], optim=optim, steps_per_epoch=4)
     assert fitted.history[fitted.best_epoch - 1]["val_accuracy"] > 0.9
     return part
@@ -111,7 +117,9 @@ def test_a_training_with_it_learns() -> None:
 
 @pytest.mark.slow
 def test_answers_for_views_agree_more_after_it() -> None:
-    views = training_dataset(stripes(32, 1), PREPROCESS, 2, PLAIN, 32, 9, steps=1, views=True)
+    views = training_dataset(
+        stripes(32, 1), feed(PREPROCESS, 2, PLAIN, 32, 9, needs=frozenset({"views"})), steps=1
+    )
     ((shown, _),) = views
     without, with_it = (float(jensen_shannon(trained(weight)(shown))) for weight in (0.0, 12.0))
     assert with_it < without

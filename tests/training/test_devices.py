@@ -16,7 +16,7 @@ from devices import EPOCHS, STEPS, write_data
 from imgrec import runtime, workers
 from imgrec.config import Config
 from imgrec.errors import InputError
-from imgrec.runs.checks import check
+from imgrec.learning import conflicts, methods
 from imgrec.workers import Team
 
 ROOT = Path(__file__).parents[2]
@@ -198,7 +198,8 @@ def test_hosts_must_be_named(monkeypatch: pytest.MonkeyPatch, text: str | None, 
 )
 def test_what_one_host_does_alone_is_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        check(Config().replace(strategy="multiworker", **values))
+        config = Config().replace(strategy="multiworker", **values)
+        conflicts.check(config, methods.choose(config))
 
 
 class _Devices:

@@ -15,7 +15,7 @@ from imgrec.config import OptimConfig
 from imgrec.errors import InputError
 from imgrec.models import build_model
 from imgrec.training.callbacks import BestWeights
-from imgrec.training.fit import Fitted, fit
+from imgrec.training.fit import Fitted, Recording, fit
 
 OPTIM = OptimConfig(epochs=3, batch_size=16, learning_rate=0.02, warmup_epochs=0.5, label_smoothing=0.0)
 
@@ -41,7 +41,7 @@ def train(optim: OptimConfig = OPTIM, **options: Any) -> tuple[keras.Model, Fitt
 
 
 def test_it_learns_and_writes_its_history(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    model, fitted = train(dataclasses.replace(OPTIM, epochs=6), history_path=tmp_path / "history.csv")
+    model, fitted = train(dataclasses.replace(OPTIM, epochs=6), recording=Recording(tmp_path / "history.csv"))
     rows = list(csv.DictReader((tmp_path / "history.csv").read_text().splitlines()))
     assert [int(float(row["epoch"])) for row in rows] == [1, 2, 3, 4, 5, 6]
     assert fitted.history[-1]["loss"] < 0.5 * fitted.history[0]["loss"]

@@ -13,7 +13,7 @@ import tensorflow as tf
 from imgrec.config import OptimConfig
 from imgrec.data.waiting import Stopwatch
 from imgrec.training import input_wait
-from imgrec.training.fit import fit
+from imgrec.training.fit import Recording, fit
 from imgrec.training.input_wait import InputWait
 
 OPTIM = OptimConfig(epochs=2, batch_size=4, learning_rate=0.01, warmup_epochs=0)
@@ -109,7 +109,7 @@ def test_a_training_that_waits_says_so_in_its_history(
     path = tmp_path / "history.csv"
     # A step of this model takes a millisecond; 100 times as much leaves room for a busy machine.
     data = batches(2 * STEPS, 0.1), batches(1, 0.0)
-    fitted = fit(model, *data, optim=OPTIM, steps_per_epoch=STEPS, history_path=path)
+    fitted = fit(model, *data, optim=OPTIM, steps_per_epoch=STEPS, recording=Recording(path))
     shares = [float(row["input_wait"]) for row in csv.DictReader(path.read_text().splitlines())]
     assert shares == [row["input_wait"] for row in fitted.history]
     assert all(0.2 <= share <= 1.0 for share in shares)

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from targets import feed, one_hot
 
 from imgrec import runtime
 from imgrec.config import AugmentConfig, OptimConfig
@@ -41,8 +42,10 @@ def test_the_mask_learns_what_erasing_hid_and_the_logits_learn_too() -> None:
     split, preprocess = stripes(64), Preprocess(size=(16, 16), colour="grey")
     augment = AugmentConfig(crop="none", flip=False, erasing=0.8)
     optim = OptimConfig(epochs=6, batch_size=16, learning_rate=0.05, warmup_epochs=0.5, label_smoothing=0.0)
-    train = training_dataset(split, preprocess, 2, augment, 16, seed=0, steps=24, visibility=True)
-    validation = evaluation_dataset(split, preprocess, 2, 16)
+    train = training_dataset(
+        split, feed(preprocess, 2, augment, 16, seed=0, needs=frozenset({"visibility"})), steps=24
+    )
+    validation = evaluation_dataset(split, preprocess, one_hot(2), 16)
     model = build_model("resnet8", (16, 16, 1), 2, attention="occlusion")
     part = MaskSupervised(model, 1.0)
     fitted = fit_phases(model, [Phase(train, validation, 6, part=part)], optim=optim, steps_per_epoch=4)

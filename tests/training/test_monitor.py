@@ -11,9 +11,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from imgrec.config import Config, OptimConfig
 from imgrec.errors import InputError
-from imgrec.training.fit import fit
+from imgrec.training.fit import Recording, fit
 from imgrec.training.lr_find import LEAST, MOST, Sweep, sweep
 from imgrec.training.monitor import Monitor, log_images, memory
+from imgrec.training.phase import Phase
 
 X = np.random.default_rng(0).normal(0, 1, (24, 4)).astype("float32")
 Y = np.eye(3, dtype="float32")[np.arange(24) % 3]
@@ -39,7 +40,12 @@ def watched(
     groups = {name: model.get_layer(name).trainable_variables for name in ("features", "logits")}
     monitor = Monitor(groups, every, 8, accumulate=optim.accumulate, log=log)
     return fit(
-        model, data.repeat(optim.epochs), data, optim=optim, steps_per_epoch=3, callbacks=[monitor]
+        model,
+        data.repeat(optim.epochs),
+        data,
+        optim=optim,
+        steps_per_epoch=3,
+        recording=Recording(callbacks=[monitor]),
     ).history
 
 
@@ -137,7 +143,7 @@ class HalfSquare(keras.losses.Loss):
 @pytest.mark.parametrize("slope", [1.0, 100.0])
 def test_a_sweep_follows_gradient_descent_and_stops_where_it_diverges(slope: float) -> None:
     model, data = linear(slope)
-    found = sweep(model, model, data, optim=settings(), loss=HalfSquare(), steps=100)
+    found = sweep(model, Phase(data, data, 1), optim=settings(), loss=HalfSquare(), steps=100)
     np.testing.assert_allclose(found.rates, np.geomspace(LEAST, MOST, 100)[: len(found.rates)], rtol=1e-9)
     w, mean, smoothed = 1.0, 0.0, []
     for number, rate in enumerate(found.rates, start=1):
@@ -154,6 +160,6 @@ def test_a_sweep_follows_gradient_descent_and_stops_where_it_diverges(slope: flo
 def test_what_a_sweep_cannot_answer() -> None:
     model, data = linear(1.0)
     with pytest.raises(InputError, match="4 training batches, expected 10: lower --batch-size"):
-        sweep(model, model, data, optim=settings(), loss=HalfSquare(), steps=4)
+        sweep(model, Phase(data, data, 1), optim=settings(), loss=HalfSquare(), steps=4)
     with pytest.raises(InputError, match=r"the loss fell at no rate from 1e-06 to 1e\+01"):
         _ = Sweep(np.geomspace(LEAST, MOST, 20), np.linspace(1, 2, 20)).suggested

@@ -51,7 +51,7 @@ def test_the_first_update_with_layer_decay_is_the_one_by_hand(optimizer: str, ji
     model = build_model("resnet8", input_shape=(16, 16, 1), num_classes=3)
     settings = {"optimizer": optimizer, "learning_rate": rate, "weight_decay": decay, "warmup_epochs": 0.0}
     optim = Config().replace(**settings).optim
-    built = build_optimizer(model, optim, steps_per_epoch=1_000_000, layer_decay=0.5)
+    built = build_optimizer(model, dataclasses.replace(optim, layer_decay=0.5), steps_per_epoch=1_000_000)
     before = {v.path: v.numpy().copy() for v in model.trainable_variables}
     gradients = [keras.ops.full(v.shape, 0.25) for v in model.trainable_variables]
     apply = tf.function(lambda: built.apply(gradients, model.trainable_variables), jit_compile=jit)
@@ -69,7 +69,7 @@ def test_the_first_update_with_layer_decay_is_the_one_by_hand(optimizer: str, ji
 
 def test_a_scaled_optimizer_is_saved_with_its_factors() -> None:
     model = build_model("resnet8", input_shape=(16, 16, 1), num_classes=3)
-    built = build_optimizer(model, OptimConfig(), steps_per_epoch=10, layer_decay=0.5)
+    built = build_optimizer(model, OptimConfig(layer_decay=0.5), steps_per_epoch=10)
     again = keras.optimizers.deserialize(keras.optimizers.serialize(built))
     assert type(again) is type(built)
     assert again.factors == built.factors == depth_factors(model, 0.5)
@@ -263,11 +263,11 @@ def test_the_schedule_counts_batches_under_accumulation() -> None:
 @pytest.mark.parametrize(
     ("values", "strategy", "message"),
     [
-        ({"accumulate": 0}, None, "--accumulate 0: expected 1 batch an update, or more"),
+        ({"accumulate": 0}, None, "--accumulate 0: expected 1 or more"),
         ({"accumulate": 2}, object(), "over mirrored devices; use --strategy none, or a larger --batch-size"),
         ({"sam": 0.05}, object(), "--sam 0.05: moves the weights between two gradients"),
-        ({"ema": 1.0}, None, "--ema 1: expected 0 or more and less than 1"),
-        ({"l2": -1.0}, None, "--l2 -1: expected 0 or more"),
+        ({"ema": 1.0}, None, "--ema 1.0: expected 0 or more and less than 1"),
+        ({"l2": -1.0}, None, "--l2 -1.0: expected 0 or more"),
         ({"swa_epochs": 2, "epochs": 1}, None, "--swa-epochs 2: there are only --epochs 1"),
         ({"swa_epochs": 1, "ema": 0.9}, None, "leave out --ema, another average"),
         ({"sam_adaptive": True}, None, "--sam-adaptive: expected a radius too"),

@@ -16,7 +16,7 @@ from imgrec.config import OptimConfig
 from imgrec.training.checkpointing.callback import CheckpointPolicy
 from imgrec.training.checkpointing.interval import Interval
 from imgrec.training.checkpointing.store import Checkpoints
-from imgrec.training.fit import Fitted, Phase, Stream, fit_phases
+from imgrec.training.fit import Fitted, Phase, Recording, Stream, fit_phases
 
 STEPS, BATCH = 5, 4
 OPTIM = OptimConfig(epochs=3, batch_size=BATCH, learning_rate=0.1, warmup_epochs=0, label_smoothing=0.0)
@@ -98,8 +98,9 @@ def train(
     **options: Any,
 ) -> tuple[keras.Model, Fitted]:
     model = model or network()
+    recording = Recording(options.pop("history_path", None), options.pop("callbacks", ()), keeping)
     options = {"optim": replace(OPTIM, epochs=phases[-1].until), **options}
-    return model, fit_phases(model, phases, steps_per_epoch=STEPS, policy=keeping, **options)
+    return model, fit_phases(model, phases, steps_per_epoch=STEPS, recording=recording, **options)
 
 
 def figures(fitted: Fitted) -> list[dict[str, float]]:

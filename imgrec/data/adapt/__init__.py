@@ -5,7 +5,6 @@ statistic does not pass its threshold the image stays as it is, bit for bit. A n
 the threshold: `lowlight(100)`.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +16,7 @@ from imgrec.data.adapt.grain import denoise
 from imgrec.data.adapt.haze import dehaze
 from imgrec.errors import InputError
 from imgrec.registry import lookup
+from imgrec.spec import Spec, parse_line
 
 Mend = Callable[[np.ndarray], np.ndarray]
 """uint8 `[h, w, 1|3]` → the same shape and type."""
@@ -48,7 +48,6 @@ KINDS = {
 }
 AUTO = "lowlight|dehaze"
 """What `auto` stands for: the two whose gain was measured."""
-_STEP = re.compile(r"\s*(\w+)\s*(?:\(\s*([0-9.]+)\s*\))?\s*")
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,8 @@ def parse(line: str) -> tuple[Step, ...]:
     """
     if line.strip() in ("", "none"):
         return ()
-    steps = tuple(_step(word, line) for word in (AUTO if line.strip() == "auto" else line).split("|"))
+    specs = parse_line(AUTO if line.strip() == "auto" else line, "adaptive steps")
+    steps = tuple(_step(spec, line) for spec in specs)
     names = [step.name for step in steps]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
@@ -88,27 +88,20 @@ def parse(line: str) -> tuple[Step, ...]:
     return steps
 
 
-def _step(word: str, line: str) -> Step:
-    match = _STEP.fullmatch(word)
-    if match is None:
-        raise InputError(
-            f"adaptive steps {line!r}: {word.strip()!r}, expected name or name(threshold), such as {AUTO}"
-        )
-    name, number = match.groups()
-    kind = lookup(KINDS, name, "adaptive step")
-    if number is None:
-        return Step(name, kind, kind.threshold)
+def _step(spec: Spec, line: str) -> Step:
+    kind = lookup(KINDS, spec.name, "adaptive step")
+    if spec.options or len(spec.args) > 1:
+        raise InputError(f"adaptive steps {line!r}: {spec}, expected name or name(threshold), such as {AUTO}")
+    if not spec.args:
+        return Step(spec.name, kind, kind.threshold)
     if kind.statistic is None:
-        raise InputError(f"adaptive steps {line!r}: {name} is always done and takes no threshold")
-    try:
-        threshold = float(number)
-    except ValueError:
-        threshold = -1.0
-    if not 0 <= threshold <= 255:
+        raise InputError(f"adaptive steps {line!r}: {spec.name} is always done and takes no threshold")
+    (level,) = spec.args
+    if isinstance(level, bool) or not isinstance(level, (int, float)) or not 0 <= level <= 255:
         raise InputError(
-            f"adaptive steps {line!r}: threshold {number!r} of {name}, expected a level of 0 to 255"
+            f"adaptive steps {line!r}: threshold {level!r} of {spec.name}, expected a level of 0 to 255"
         )
-    return Step(name, kind, threshold)
+    return Step(spec.name, kind, float(level))
 
 
 def canonical(line: str) -> str:

@@ -15,16 +15,6 @@ from imgrec.data.order.randomness import CROP_LEFT, CROP_TOP, ERASE, FLIP, unifo
 Example = dict[str, Any]
 Operation = Callable[[Example], Example]
 
-# Up to this side images are padded and cropped; above, a random part of them is resized.
-SMALL = 64
-
-
-def crop_for(crop: str, size: tuple[int, int]) -> str:
-    """Resolve `auto`: `pad` for inputs of up to 64 pixels, else `random_resized`."""
-    if crop != "auto":
-        return crop
-    return "pad" if max(size) <= SMALL else "random_resized"
-
 
 def flip_left_right(seed: int) -> Operation:
     """Mirror each image of a batch with probability ½."""
@@ -43,7 +33,7 @@ def flipped(seed: int, batch: Example) -> Any:
 
 
 def pad_and_crop(seed: int, share: float = 0.125, mode: Literal["zeros", "reflect"] = "zeros") -> Operation:
-    """Pad each side by `share` of the size and cut the old size out of it at a random place.
+    """Pad each side by `share` of the size and cut the old size out of it at random.
 
     Source: Lee et al., "Deeply-supervised nets", 2015, with 4 pixels around 32; the CIFAR recipe of
     ResNet (arXiv 1512.03385).
@@ -55,8 +45,8 @@ def pad_and_crop(seed: int, share: float = 0.125, mode: Literal["zeros", "reflec
         pad_y, pad_x = max(1, round(height * share)), max(1, round(width * share))
         kind = "CONSTANT" if mode == "zeros" else "REFLECT"
         padded = tf.pad(image, [[0, 0], [pad_y, pad_y], [pad_x, pad_x], [0, 0]], kind)
-        rows = _places(seed, batch, CROP_TOP, 2 * pad_y + 1)[:, None] + tf.range(height)
-        columns = _places(seed, batch, CROP_LEFT, 2 * pad_x + 1)[:, None] + tf.range(width)
+        rows = _drawn(seed, batch, CROP_TOP, 2 * pad_y + 1)[:, None] + tf.range(height)
+        columns = _drawn(seed, batch, CROP_LEFT, 2 * pad_x + 1)[:, None] + tf.range(width)
         cut = tf.gather(padded, rows, axis=1, batch_dims=1)
         return {**batch, "image": tf.gather(cut, columns, axis=2, batch_dims=1)}
 
@@ -109,6 +99,6 @@ def _span(length: Any, index: Any, side: int) -> Any:
     return (pixel >= begin[:, None]) & (pixel < (begin + length)[:, None])
 
 
-def _places(seed: int, batch: Example, stream: int, count: int) -> Any:
-    """Return one of `count` places for each image, int32 `[B]`."""
+def _drawn(seed: int, batch: Example, stream: int, count: int) -> Any:
+    """Return a number below `count` for each image, int32 `[B]`."""
     return tf.cast(uniform(seed, batch["epoch"], batch["index"], stream) * count, tf.int32)

@@ -1,10 +1,8 @@
 """One line of text → what every training image goes through: `"flip|crop(28, pad=4)|randaugment(2, 9)"`.
 
-Operations stand in their order, separated by `|`, each with arguments as in Python. Nothing is evaluated:
-the line is parsed, and only names, numbers, texts and pairs of numbers are taken from it.
+Operations stand in their order, separated by `|`, each with arguments in the notation of `imgrec.spec`.
 """
 
-import ast
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from imgrec.data.augment.view import View
 from imgrec.data.order.draws import Draws
 from imgrec.errors import InputError
 from imgrec.registry import lookup
+from imgrec.spec import Spec, Value, parse_line
 
 OPERATIONS: Mapping[str, Callable[..., View]] = {
     "flip": affine.flip,
@@ -46,15 +45,6 @@ OPERATIONS: Mapping[str, Callable[..., View]] = {
 # Each place in a line has a stream of draws of its own, from this one on; those below are `randomness.py`'s.
 FIRST_STREAM = 16
 LONGEST = 40
-_EXAMPLE = 'such as "flip|crop(28, pad=4)|randaugment(2, 9)"'
-
-
-@dataclass(frozen=True)
-class Step:
-    """One operation of a line, with the arguments that were given."""
-
-    name: str
-    arguments: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -65,7 +55,7 @@ class Augmenter:
     seed: of the run.
     """
 
-    steps: tuple[Step, ...]
+    steps: tuple[Spec, ...]
     size: tuple[int, int]
     seed: int
 
@@ -79,7 +69,7 @@ class Augmenter:
         view = View.of(image, 0 if image.shape[-1] == 1 else "reflect")
         for row, step in enumerate(self.steps):
             draws = Draws(self.seed, epoch, index, FIRST_STREAM + row)
-            view = OPERATIONS[step.name](view, draws, **step.arguments)
+            view = OPERATIONS[step.name](view, draws, **step.options)
         return view.pixels()
 
 
@@ -91,7 +81,7 @@ def compose(line: str, size: tuple[int, int], seed: int) -> Augmenter:
     """
     steps = []
     for step in parse(line):
-        arguments = dict(step.arguments)
+        arguments: dict[str, Any] = dict(step.options)
         if "size" in inspect.signature(OPERATIONS[step.name]).parameters:
             asked = arguments.get("size", size)
             asked = (asked, asked) if isinstance(asked, int) else asked
@@ -101,70 +91,36 @@ def compose(line: str, size: tuple[int, int], seed: int) -> Augmenter:
                     f"{size[0]} × {size[1]}: leave the size out, or set --image-size"
                 )
             arguments["size"] = size
-        steps.append(Step(step.name, arguments))
+        steps.append(Spec(step.name, (), arguments))
     return Augmenter(tuple(steps), size, seed)
 
 
-def parse(line: str) -> tuple[Step, ...]:
-    """Return the operations of `line` with their arguments checked.
+def parse(line: str) -> tuple[Spec, ...]:
+    """Return the operations of `line`, every argument checked and by its name.
 
     Raises:
         InputError: the line cannot be read, or names an unknown operation or argument (the nearest known
             are named), or a value is of the wrong kind or out of range.
     """
-    try:
-        tree = ast.parse(line.strip(), mode="eval").body if len(line) <= 2000 else None
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
-        tree = None
-    if tree is None:
-        raise InputError(
-            f"augment {line[:80]!r}: cannot be read; expected operations joined by |, {_EXAMPLE}"
-        )
-    nodes = _parts(tree)
-    if len(nodes) > LONGEST:
-        raise InputError(f"augment: {len(nodes)} operations; expected at most {LONGEST}")
-    return tuple(_step(node) for node in nodes)
+    specs = parse_line(line, "--augment")
+    if len(specs) > LONGEST:
+        raise InputError(f"augment: {len(specs)} operations; expected at most {LONGEST}")
+    return tuple(map(_step, specs))
 
 
-def _parts(node: ast.expr) -> list[ast.expr]:
-    """Return the operands of `a | b | c`, in order."""
-    parts: list[ast.expr] = []
-    while isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        parts.append(node.right)
-        node = node.left
-    return [node, *reversed(parts)]
-
-
-def _step(node: ast.expr) -> Step:
-    call = node if isinstance(node, ast.Call) else ast.Call(func=node, args=[], keywords=[])
-    if not isinstance(call.func, ast.Name):
-        raise InputError(f"augment: {ast.unparse(node)!r} is no operation; expected a name, {_EXAMPLE}")
-    name = call.func.id
+def _step(spec: Spec) -> Spec:
+    name = spec.name
     if name in ("mixup", "cutmix"):
         raise InputError(f"augment: {name} mixes whole batches and is a flag of its own: --{name} ALPHA")
     operation = lookup(OPERATIONS, name, "operation in --augment")
-    parameters = list(inspect.signature(operation).parameters.values())[2:]
-    known = [parameter.name for parameter in parameters]
-    if len(call.args) > len(known):
-        raise InputError(f"augment: {name} takes {', '.join(known)}; got {len(call.args)} values")
-    given = dict(zip(known, call.args, strict=False))
-    for keyword in call.keywords:
-        argument = lookup(dict(zip(known, known, strict=True)), keyword.arg or "**", f"argument of {name}")
+    parameters = {p.name: p for p in list(inspect.signature(operation).parameters.values())[2:]}
+    if len(spec.args) > len(parameters):
+        raise InputError(f"augment: {name} takes {', '.join(parameters)}; got {len(spec.args)} values")
+    given: dict[str, Value] = dict(zip(parameters, spec.args, strict=False))
+    for argument, value in spec.options.items():
+        lookup(parameters, argument, f"argument of {name}")
         if argument in given:
             raise InputError(f"augment: {name} is given {argument} twice")
-        given[argument] = keyword.value
-    values = {key: _value(name, key, node) for key, node in given.items()}
-    defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
-    return Step(name, checked(name, values, defaults))
-
-
-def _value(name: str, argument: str, node: ast.expr) -> Any:
-    """Return the number, text or pair that a node stands for; a bare name is a text."""
-    if isinstance(node, ast.Name):
-        return node.id
-    try:
-        return ast.literal_eval(node)
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        raise InputError(
-            f"augment: {name}({argument}={ast.unparse(node)}): expected a number, a pair or a word"
-        ) from None
+        given[argument] = value
+    defaults = {p.name: p.default for p in parameters.values() if p.default is not p.empty}
+    return Spec(name, (), checked(name, given, defaults))

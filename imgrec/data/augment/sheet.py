@@ -27,13 +27,5 @@ def contact_sheet(images: np.ndarray, titles: Sequence[str]) -> Figure:
     return figure
 
 
-def title_of(target: np.ndarray, classes: Sequence[str]) -> str:
-    """Return what an image shows: `cat`, or `cat 0.7 + dog 0.3` of a mixed one; target float32 `[K]`."""
-    shown = [k for k in np.argsort(-target, kind="stable") if target[k] >= 0.005]
-    if len(shown) == 1:
-        return classes[shown[0]]
-    return " + ".join(f"{classes[k]} {target[k]:.2g}" for k in shown)
-
-
 def _shortened(text: str) -> str:
     return text if len(text) <= _LONGEST_TITLE else text[: _LONGEST_TITLE - 1] + "…"

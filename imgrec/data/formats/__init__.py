@@ -1,1 +1,1 @@
-"""What a file of each image format says of itself, read in plain Python; one module a format."""
+"""What a file of each image format says of itself: JPEG and TIFF in plain Python, the others by Pillow."""

@@ -43,3 +43,8 @@ class Header:
         """Height and width once the orientation is applied."""
         size = (self.height, self.width)
         return size if self.orientation < 5 else size[::-1]
+
+
+def present(found: dict[str, bool]) -> tuple[str, ...]:
+    """Return the names of the traits that are so."""
+    return tuple(name for name, is_so in found.items() if is_so)

@@ -2,11 +2,15 @@
 
 Read are 1 and 8 bits of grey, and of 8 bits palettes, RGB, CMYK and YCbCr; of 16 bits grey and RGB. Other
 forms (floating point, Lab, palettes of one bit, camera raw) would come out wrong or not at all.
+
+Not by Pillow: its plugin refuses forms that it does not know without giving their tags, by which ours are
+named; of damaged tags it warns, which no thread can silence for itself alone; and it takes 90 µs (its reader
+of tags alone 45) for what takes 17 here.
 """
 
 import struct
 
-from imgrec.data.formats.fields import DamagedError, Header, UnreadError
+from imgrec.data.formats.fields import DamagedError, Header, UnreadError, present
 
 STARTS = (b"II*\0", b"MM\0*")
 
@@ -80,7 +84,7 @@ def read(data: bytes) -> Header:
         width,
         samples if colours in _GREY else 4 if alpha or colours == _CMYK else 3,
         _orientation(page),
-        tuple(name for name, is_so in found.items() if is_so),
+        present(found),
         "multiplied" if multiplied else "straight" if alpha else "unused",
         white_is_zero=bits == 16 and colours == 0,
     )

@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from imgrec.config import Config, options_of
+from imgrec.config import Config
+from imgrec.config.facts import names_that_may
+from imgrec.config.renamed import OPTIONS
 from imgrec.errors import InputError
 from imgrec.registry import lookup
+from imgrec.spec import Spec
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 Scalar = bool | int | float | str
 EXAMPLE = "such as learning_rate: {low: 0.01, high: 0.5, log: true} or optimizer: [sgd, adamw]"
-NOT_SEARCHED = frozenset(
-    {"data", "out", "seed", "preview", "quantize", "fold", "fold_over", "resume", "restart", "tensorboard"}
-)
-"""Settings that say what a trial is, or that would only look for luck (seed)."""
+SPECS = frozenset(OPTIONS.values())
+"""Settings that are a name with options."""
 
 
 @dataclass(frozen=True)
@@ -80,23 +81,18 @@ class OneOf:
 
 @dataclass(frozen=True)
 class Space:
-    """What may change, by name: a setting's, or `model_options.width` for an option of the model."""
+    """What may change, by name: a setting's, or `model.width` for an option of the model."""
 
     entries: Mapping[str, Range | OneOf]
 
     def apply(self, config: Config, values: Mapping[str, Any]) -> Config:
         """Return `config` with the named settings and options changed."""
-        changed: dict[str, Any] = {}
+        changed = {name: value for name, value in values.items() if "." not in name}
         flat = config.flat()
-        for name, value in values.items():
+        for name in (name for name in values if "." in name):
             setting, _, option = name.partition(".")
-            if not option:
-                changed[name] = value
-                continue
-            kept = changed.get(setting, flat[setting])
-            others = [pair for pair in kept if pair.partition("=")[0].replace("-", "_") != option]
-            text = value if isinstance(value, str) else json.dumps(value)
-            changed[setting] = (*others, f"{option}={text}")
+            spec = Spec.named(changed.get(setting, flat[setting]), setting)
+            changed[setting] = str(Spec(spec.name, (), {**spec.options, option: values[name]}))
         return config.replace(**changed)
 
     def values(self, config: Config) -> dict[str, Scalar]:
@@ -105,29 +101,30 @@ class Space:
         Raises:
             InputError: an option that `config` does not name, or a value outside the space.
         """
-        found: dict[str, Scalar] = {}
         flat = config.flat()
-        for name, entry in self.entries.items():
-            setting, _, option = name.partition(".")
-            flag = f"--{setting.replace('_', '-')}"
+        return {name: self._begun(name, flat) for name in self.entries}
+
+    def _begun(self, name: str, flat: Mapping[str, Any]) -> Scalar:
+        """The value in `flat` of one of the space's names."""
+        (setting, _, option), entry = name.partition("."), self.entries[name]
+        flag, value, example = f"--{setting.replace('_', '-')}", flat[setting], str(_first(entry))
+        if setting in SPECS:
+            spec = Spec.named(value, flag)
             if option:
-                options = options_of(flat[setting])
-                if option not in options:
-                    raise InputError(
-                        f"space: {name}: the search begins with the setting that the flags describe: "
-                        f"name the option there too, such as {flag} {option}={_first(entry)}"
-                    )
-                value = options[option]
-            else:
-                value = flat[setting]
-            if not entry.holds(value):
-                example = f"{option}={_first(entry)}" if option else _first(entry)
+                example = f'"{Spec(spec.name, (), {**spec.options, option: _first(entry)})}"'
+            if option and option not in spec.options:
                 raise InputError(
-                    f"space: {name}: {entry} does not hold {value!r}, the setting that the search begins "
-                    f"with: widen it, or begin elsewhere, such as {flag} {example}"
+                    f"space: {name}: the search begins with the setting that the flags describe: "
+                    f"name the option there too, such as {flag} {example}"
                 )
-            found[name] = value
-        return found
+            own = {key: v for key, v in spec.options.items() if f"{setting}.{key}" not in self.entries}
+            value = spec.options[option] if option else str(Spec(spec.name, (), own))
+        if not entry.holds(value):
+            raise InputError(
+                f"space: {name}: {entry} does not hold {value!r}, the setting that the search begins "
+                f"with: widen it, or begin elsewhere, such as {flag} {example}"
+            )
+        return value
 
     def record(self) -> dict[str, str]:
         """The space as text, for a page and to compare."""
@@ -141,7 +138,7 @@ def _first(entry: Range | OneOf) -> Scalar:
 def read_space(path: Path) -> Space:
     """Read a space from a YAML file: a mapping of settings to `{low, high, log, step}` or a list.
 
-    `model_options` and other options take a mapping of their own: `model_options: {width: [16, 32]}`.
+    Options are named behind what they are of: `model.width: [16, 32]`.
 
     Raises:
         InputError: no such file, no such setting, or no range or choice for it.
@@ -167,17 +164,17 @@ def parse_space(tree: Mapping[Any, Any]) -> Space:
     flat = Config().flat()
     for key, value in tree.items():
         name = str(key).replace("-", "_")
-        if name in NOT_SEARCHED:
-            raise InputError(f"space: {name} is not searched over; give it as a flag")
-        default = lookup(flat, name, "setting of --space")
-        if isinstance(default, tuple):
-            if not isinstance(value, Mapping) or {"low", "high"} & set(value):
-                raise InputError(f"space: {name}: expected options, such as {name}: {{width: [16, 32]}}")
-            entries |= {
-                f"{name}.{option}": _entry(f"{name}.{option}", inner) for option, inner in value.items()
-            }
-        else:
-            entries[name] = _entry(name, value, default)
+        setting, _, option = name.partition(".")
+        if setting in OPTIONS:
+            inner = value if isinstance(value, Mapping) else {"OPTION": value}
+            now = (f"{OPTIONS[setting]}.{key}: {json.dumps(part)}" for key, part in inner.items())
+            raise InputError(f"space: {setting}: write {'; '.join(now)}")
+        default = lookup(flat, setting, "setting of --space")
+        if setting not in names_that_may(Config(), "tune"):
+            raise InputError(f"space: {setting} is not searched over; give it as a flag")
+        if option and setting not in SPECS:
+            raise InputError(f"space: {name}: {setting} is no name with options")
+        entries[name] = _entry(name, value, None if option else default)
     return Space(entries)
 
 
@@ -211,7 +208,8 @@ def _choices(name: str, values: list[Any], default: Any) -> OneOf:
         raise InputError(f"space: {name}: got {values}, expected two values or more, {EXAMPLE}")
     if default is None:
         return OneOf(tuple(values))
-    return OneOf(tuple(Config().replace(**{name: choice}).flat()[name] for choice in values))
+    checked = (Config().replace(**{name: choice}).flat()[name] for choice in values)
+    return OneOf(tuple(str(Spec.named(choice, name)) if name in SPECS else choice for choice in checked))
 
 
 def default_space(config: Config) -> Space:

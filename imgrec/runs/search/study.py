@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgrec.errors import InputError
 from imgrec.runs.child import difference
-from imgrec.runs.search.space import Space
+from imgrec.runs.search.space import Scalar, Space
 
 if TYPE_CHECKING:
     import optuna
@@ -118,7 +118,7 @@ class Beat:
 
 
 def next_trial(
-    study: "optuna.Study", space: Space, default: dict[str, Any], wanted: int, seed: int
+    study: "optuna.Study", space: Space, default: dict[str, Scalar], wanted: int, seed: int
 ) -> "optuna.Trial | None":
     """Return the next trial of the search, None where all have been begun.
 

@@ -68,7 +68,7 @@ class CheckpointPolicy:
         about = f"{bad.advice}{named(bad.images)}"
         if bad.images:
             about += f" (all: {self._list(bad)})"
-        several = len(self.checkpoints.names()) > 1
+        older = len(self.checkpoints.names()) > 1
         newest = self.newest()
         if newest is None:
             raise InputError(f"{about}; no checkpoint had been saved") from None
@@ -81,7 +81,7 @@ class CheckpointPolicy:
             raise InputError(
                 f"{about}; after {returns} returns with lower rates; the checkpoint at {newest.at} is kept"
             ) from None
-        if newest.at == last and several:
+        if newest.at == last and older:
             if self.team.is_chief:
                 self.checkpoints.set_aside(self.checkpoints.names()[-1], "bad")
             newest = self.newest() or newest

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from imgrec.config import OptimConfig
+from imgrec.config.facts import check_bounds
 from imgrec.errors import InputError
 from imgrec.registry import lookup
 from imgrec.training.freezing import depth_groups
@@ -24,7 +25,7 @@ RULES: dict[str, Any] = {
 
 
 def build_optimizer(
-    model: keras.Model, optim: OptimConfig, steps_per_epoch: int, layer_decay: float = 1.0
+    model: keras.Model, optim: OptimConfig, steps_per_epoch: int
 ) -> keras.optimizers.Optimizer:
     """Build the optimiser that `optim` names, for `optim.epochs` × `steps_per_epoch` steps.
 
@@ -42,8 +43,8 @@ def build_optimizer(
     """
     schedule = build_schedule(optim, steps_per_epoch)
     options: dict[str, Any] = {"weight_decay": optim.weight_decay or None, **_own_options(optim)}
-    if layer_decay != 1:
-        options["factors"] = depth_factors(model, layer_decay)
+    if optim.layer_decay != 1:
+        options["factors"] = depth_factors(model, optim.layer_decay)
     if optim.clip_norm:
         options["global_clipnorm"] = optim.clip_norm
     if optim.accumulate > 1:
@@ -82,17 +83,8 @@ def check(optim: OptimConfig, strategy: Any = None) -> None:
     Raises:
         InputError: one of them.
     """
+    check_bounds(optim)
     build_schedule(optim, 1)
-    lowest = {"l1": optim.l1, "l2": optim.l2, "clip_norm": optim.clip_norm, "sam": optim.sam}
-    for name, value in (lowest | {"swa_epochs": optim.swa_epochs}).items():
-        if value < 0:
-            raise InputError(f"--{name.replace('_', '-')} {value:g}: expected 0 or more")
-    if not 0 <= optim.momentum < 1 or not 0 <= optim.ema < 1:
-        raise InputError(
-            f"--momentum {optim.momentum:g}, --ema {optim.ema:g}: expected 0 or more and less than 1"
-        )
-    if optim.accumulate < 1:
-        raise InputError(f"--accumulate {optim.accumulate}: expected 1 batch an update, or more")
     if optim.swa_epochs > optim.epochs:
         raise InputError(f"--swa-epochs {optim.swa_epochs}: there are only --epochs {optim.epochs}")
     if optim.swa_epochs and (optim.ema or optim.patience):

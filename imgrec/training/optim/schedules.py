@@ -1,16 +1,17 @@
 """How the learning rate moves: one table of schedules, each with a linear warm-up."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import keras
 from keras import ops
 
-from imgrec.config import OptimConfig, options_of
-from imgrec.errors import InputError
+from imgrec.config import OptimConfig
 from imgrec.losses.options import number_option
 from imgrec.registry import build
+from imgrec.spec import Spec
 
 Schedule: TypeAlias = keras.optimizers.schedules.LearningRateSchedule
 MOST_WARMUP = 5
@@ -157,48 +158,48 @@ def _half_cosine(share: Any) -> Any:
     return 0.5 * (1 + ops.cos(math.pi * share))
 
 
-def _cosine(peak: float, steps: int, warmup_steps: int, epoch: int, floor: float = 0.0) -> Schedule:
-    return cosine_with_warmup(peak, steps, warmup_steps, number_option("floor", floor, 0, 1))
+@dataclass(frozen=True)
+class Course:
+    """The training that a schedule is made for."""
+
+    peak: float
+    """The largest rate."""
+    steps: int
+    warmup_steps: int
+    epoch: int
+    """Steps of an epoch."""
+
+    def along(self, curve: Callable[..., Schedule], **shape: Any) -> Schedule:
+        """Return `curve` with this peak, length and warm-up."""
+        return curve(self.peak, self.steps, self.warmup_steps, **shape)
 
 
-def _constant(peak: float, steps: int, warmup_steps: int, epoch: int) -> Schedule:
-    return Constant(peak, steps, warmup_steps)
+def _cosine(course: Course, floor: float = 0.0) -> Schedule:
+    return course.along(cosine_with_warmup, floor=number_option("floor", floor, 0, 1))
 
 
-def _polynomial(
-    peak: float, steps: int, warmup_steps: int, epoch: int, power: float = 1.0, floor: float = 0.0
-) -> Schedule:
+def _constant(course: Course) -> Schedule:
+    return course.along(Constant)
+
+
+def _polynomial(course: Course, power: float = 1.0, floor: float = 0.0) -> Schedule:
     """Linear by default; a power of 2 is Caffe's and DeepLab's choice of 0.9 to 2."""
     power, floor = number_option("power", power, 0), number_option("floor", floor, 0, 1)
-    return Polynomial(peak, steps, warmup_steps, power=power, floor=floor)
+    return course.along(Polynomial, power=power, floor=floor)
 
 
-def _step(
-    peak: float,
-    steps: int,
-    warmup_steps: int,
-    epoch: int,
-    at: Sequence[float] | float | None = None,
-    factor: float = 0.1,
-) -> Schedule:
+def _step(course: Course, at: Sequence[float] | float | None = None, factor: float = 0.1) -> Schedule:
     """`at` counts epochs; by default half and three quarters of the training."""
     if at is None:
-        milestones = [steps / 2, steps * 3 / 4]
+        milestones = [course.steps / 2, course.steps * 3 / 4]
     else:
         given = at if isinstance(at, (list, tuple)) else [at]
-        milestones = [epoch * number_option("at", value, 0) for value in given]
-    return Steps(peak, steps, warmup_steps, at=milestones, factor=number_option("factor", factor, 0, 1))
+        milestones = [course.epoch * number_option("at", value, 0) for value in given]
+    return course.along(Steps, at=milestones, factor=number_option("factor", factor, 0, 1))
 
 
 def _restarts(
-    peak: float,
-    steps: int,
-    warmup_steps: int,
-    epoch: int,
-    first: float = 0.0,
-    multiply: float = 2.0,
-    shrink: float = 1.0,
-    floor: float = 0.0,
+    course: Course, first: float = 0.0, multiply: float = 2.0, shrink: float = 1.0, floor: float = 0.0
 ) -> Schedule:
     """Loshchilov and Hutter, "SGDR", 2017 (arXiv 1608.03983): T_0, T_mult and the smallest rate there.
 
@@ -206,22 +207,14 @@ def _restarts(
     """
     first, multiply = number_option("first", first, 0), number_option("multiply", multiply, 1)
     shrink, floor = number_option("shrink", shrink, 0, 1), number_option("floor", floor, 0, 1)
-    span = max(steps - min(warmup_steps, steps // MOST_WARMUP), 1)
-    lengths = [first * epoch or span / (1 + multiply + multiply**2)]
+    span = max(course.steps - min(course.warmup_steps, course.steps // MOST_WARMUP), 1)
+    lengths = [first * course.epoch or span / (1 + multiply + multiply**2)]
     while sum(lengths) < span * (1 - 1e-9):  # three exact thirds may add up to a rounding less
         lengths.append(lengths[-1] * multiply)
-    return Restarts(peak, steps, warmup_steps, lengths=lengths, shrink=shrink, floor=floor)
+    return course.along(Restarts, lengths=lengths, shrink=shrink, floor=floor)
 
 
-def _one_cycle(
-    peak: float,
-    steps: int,
-    warmup_steps: int,
-    epoch: int,
-    rise: float = 0.3,
-    start: float = 0.04,
-    end: float = 4e-6,
-) -> Schedule:
+def _one_cycle(course: Course, rise: float = 0.3, start: float = 0.04, end: float = 4e-6) -> Schedule:
     """Smith, "A disciplined approach to neural network hyper-parameters", 2018 (arXiv 1803.09820).
 
     It rises over the share `rise` of the steps in place of the warm-up, by cosines, from a 25th of the peak
@@ -229,24 +222,15 @@ def _one_cycle(
     """
     rise = number_option("rise", rise, 0, 1)
     start, end = number_option("start", start, 0, 1), number_option("end", end, 0, 1)
-    return OneCycle(peak, steps, round(rise * steps), start=start, end=end)
+    return OneCycle(course.peak, course.steps, round(rise * course.steps), start=start, end=end)
 
 
 def _plateau(
-    peak: float,
-    steps: int,
-    warmup_steps: int,
-    epoch: int,
-    factor: float = 0.5,
-    wait: float = 3,
-    threshold: float = 1e-4,
-    floor: float = 0.0,
+    course: Course, factor: float = 0.5, wait: float = 3, threshold: float = 1e-4, floor: float = 0.0
 ) -> Schedule:
     """`factor` times as much after `wait` epochs without a validation loss smaller by `threshold`."""
-    return Plateau(
-        peak,
-        steps,
-        warmup_steps,
+    return course.along(
+        Plateau,
         factor=number_option("factor", factor, 0, 1),
         wait=number_option("wait", wait, 1),
         threshold=number_option("threshold", threshold, 0),
@@ -271,28 +255,19 @@ def build_schedule(optim: OptimConfig, steps_per_epoch: int) -> Schedule:
     Raises:
         InputError: an unknown schedule or option, or a value that cannot be meant.
     """
-    return build(
-        SCHEDULES,
-        optim.schedule,
-        "schedule",
-        _options(optim),
+    spec = Spec.named(optim.schedule, "--schedule")
+    course = Course(
         peak=optim.learning_rate,
         steps=optim.epochs * steps_per_epoch,
         warmup_steps=round(optim.warmup_epochs * steps_per_epoch),
         epoch=steps_per_epoch,
     )
+    return build(SCHEDULES, spec.name, "schedule", spec.options, course=course)
 
 
 def summary(optim: OptimConfig) -> str:
     """The schedule in words for the overview: `cosine after 1 epochs of warm-up`."""
-    name = " ".join([optim.schedule, *(f"{k}={v}" for k, v in _options(optim).items())])
-    if optim.schedule == "one_cycle":
-        return f"{name} with a rise of its own"
-    return f"{name} after {optim.warmup_epochs:g} epochs of warm-up"
-
-
-def _options(optim: OptimConfig) -> Mapping[str, Any]:
-    options = options_of(optim.schedule_options, "floor=0.01")
-    if reserved := options.keys() & {"peak", "steps", "warmup_steps", "epoch"}:
-        raise InputError(f"schedule option {min(reserved)!r}: use --learning-rate, --epochs, --warmup-epochs")
-    return options
+    spec = Spec.named(optim.schedule, "--schedule")
+    if spec.name == "one_cycle":
+        return f"{spec} with a rise of its own"
+    return f"{spec} after {optim.warmup_epochs:g} epochs of warm-up"

@@ -1,7 +1,4 @@
-"""Figures of several labels an image, against scikit-learn, Keras and counting by hand."""
-
-import csv
-from pathlib import Path
+"""Figures of multi-label answers, against scikit-learn, Keras and counting by hand."""
 
 import keras
 import numpy as np
@@ -9,8 +6,9 @@ import pytest
 from sklearn import metrics as reference
 
 from imgrec.errors import InputError
+from imgrec.metrics.answers import sigmoid
 from imgrec.metrics.epoch import ExactMatch, MicroF1
-from imgrec.metrics.multi_label import confident_mistakes, sigmoid, summarize, write_predictions
+from imgrec.metrics.multi_label import confident_mistakes, predictions, summarize
 
 CLASSES = ("cat", "dog", "fog", "ghost")
 
@@ -67,9 +65,7 @@ def test_the_metrics_of_training_count_alike(answers: tuple[np.ndarray, np.ndarr
     assert isinstance(again, MicroF1) and float(again.result()) == 1.0
 
 
-def test_mistakes_come_surest_first_and_predictions_are_written(
-    answers: tuple[np.ndarray, np.ndarray], tmp_path: Path
-) -> None:
+def test_mistakes_come_surest_first_and_predictions_are_rows(answers: tuple[np.ndarray, np.ndarray]) -> None:
     logits, labels = answers
     ids = [f"{n}.png" for n in range(200)]
     wrong = (logits > 0) != (labels > 0)
@@ -79,9 +75,10 @@ def test_mistakes_come_surest_first_and_predictions_are_written(
     assert sure == sorted(sure, reverse=True)
     assert found[0].probability == pytest.approx(float(sigmoid(np.array(sure[0]))))
     assert found[0].probability + found[0].label_probability == pytest.approx(1)
-    write_predictions(tmp_path / "predictions.csv", ids, labels, logits, CLASSES)
-    rows = list(csv.DictReader((tmp_path / "predictions.csv").read_text().splitlines()))
-    assert sum(int(row["correct"]) for row in rows) == 200 - len(found)
+    head, *lines = predictions(ids, labels, logits, CLASSES)
+    rows = [dict(zip(head, line, strict=True)) for line in lines]
+    assert [row["id"] for row in rows] == ids
+    assert sum(row["correct"] for row in rows) == 200 - len(found)
     for row, logit, label in zip(rows, logits, labels, strict=True):
         assert row["labels"] == "|".join(c for c, there in zip(CLASSES, label, strict=True) if there)
         assert row["predicted"] == "|".join(c for c, value in zip(CLASSES, logit, strict=True) if value > 0)

@@ -1,0 +1,73 @@
+"""What holds of a setting stands on its field: bounds, whether a resumed run or a search may change it."""
+
+import dataclasses
+import operator
+from collections.abc import Iterator
+from typing import Any, Literal, TypeVar
+
+from imgrec.errors import InputError
+
+T = TypeVar("T")
+_BOUNDS = {
+    "low": (operator.ge, "{:g} or more"),
+    "above": (operator.gt, "more than {:g}"),
+    "below": (operator.lt, "less than {:g}"),
+    "high": (operator.le, "{:g} at most"),
+}
+_SHARE = {"low": 0, "high": 1}
+
+
+def setting(
+    default: T,
+    *,
+    low: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    high: float | None = None,
+    resume: bool = False,
+    tune: bool = True,
+) -> T:
+    """Return the field of a settings' dataclass with facts on it.
+
+    Args:
+        default: its value.
+        low: the least number that it may be.
+        above: what it is to be more than.
+        below: what it is to be less than.
+        high: the largest number that it may be.
+        resume: whether it may be another one when an unfinished run goes on.
+        tune: whether a search may change it.
+    """
+    given = {"low": low, "above": above, "below": below, "high": high}
+    bounds = {name: limit for name, limit in given.items() if limit is not None}
+    return dataclasses.field(default=default, metadata={"bounds": bounds, "resume": resume, "tune": tune})
+
+
+def check_bounds(config: object) -> None:
+    """Refuse the first number of a settings' dataclass, or of its sections, that is out of its bounds.
+
+    Raises:
+        InputError: names the flag, its value and what was expected.
+    """
+    for field, value in _leaves(config):
+        bounds = field.metadata.get("bounds", {})
+        if isinstance(value, str) or all(_BOUNDS[name][0](value, limit) for name, limit in bounds.items()):
+            continue  # a word, such as auto, stands outside of them
+        words = [_BOUNDS[name][1].format(limit) for name, limit in bounds.items()]
+        expected = "a share from 0 to 1" if bounds == _SHARE else " and ".join(words)
+        raise InputError(f"--{field.name.replace('_', '-')} {value}: expected {expected}")
+
+
+def names_that_may(config: object, fact: Literal["resume", "tune"]) -> frozenset[str]:
+    """Return the names of the settings that may change when a run goes on, or in a search."""
+    return frozenset(f.name for f, _ in _leaves(config) if f.metadata.get(fact, fact == "tune"))
+
+
+def _leaves(config: Any) -> Iterator[tuple["dataclasses.Field[Any]", Any]]:
+    """The fields that are no sections, with their values."""
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from _leaves(value)
+        else:
+            yield field, value

@@ -1,0 +1,55 @@
+"""What is known of a run when it is measured: the material of every evaluation."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgrec.metrics.answers import Mistake
+from imgrec.tasks.task import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluated:
+    """One run, trained, measured and exported.
+
+    title: heading of the page, such as the model's and the data's name.
+    task: what the model answers.
+    figures: what `task.figures` returns of the test split.
+    config: flat settings, `Config.flat()`; its `out` names the run folder in the commands shown.
+    data: split → images of each class, in the order of `task.classes`; one count where there are no classes.
+    versions: package → version.
+    history: one mapping an epoch: epoch, loss, val_loss, the task's metrics and any others, as numbers or as
+        read from history.csv.
+    best_epoch: the epoch, from 1, whose weights were kept; None without a history.
+    exports: one mapping a file: name, accuracy, agreement (0…1), max_abs_difference, kilobytes,
+        ms_per_image, passed (None: not held against the gate); absent ones show as a dash, and an
+        absent `passed` is whether no failure names the file.
+    failures: sentences of the parity gate, each naming its file.
+    parity_images: how many test images went through every file.
+    mistakes: `task.mistakes`; mistake_images: their images, uint8 `[H, W, 1 or 3]`.
+    totals: split → images; by default the sum of its counts.
+    adaptation: what `evaluation.adaptation.judge` returns, and `line`, the steps; None without steps.
+    facts: what else is to be said of the data, such as source and fingerprint.
+    command: the command line that made the run, if known.
+    """
+
+    title: str
+    task: Task
+    figures: Mapping[str, Any]
+    config: Mapping[str, Any]
+    data: Mapping[str, Sequence[int]]
+    versions: Mapping[str, str]
+    history: Sequence[Mapping[str, Any]] = ()
+    best_epoch: int | None = None
+    exports: Sequence[Mapping[str, Any]] = ()
+    failures: Sequence[str] = ()
+    parity_images: int | None = None
+    mistakes: Sequence[Mistake] = ()
+    mistake_images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8] = ()
+    totals: Mapping[str, int] | None = None
+    adaptation: Mapping[str, Any] | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    command: str = ""

@@ -1,0 +1,57 @@
+"""A way to learn: what its batches hold, the phases of its training, and what it does not go with."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar
+
+import keras
+
+from imgrec import runtime
+from imgrec.config import Config
+from imgrec.learning.session import Session
+from imgrec.training.phase import Phase
+
+
+class Method(ABC):
+    """One way to learn, an entry of `learning.methods.METHODS`.
+
+    Attributes:
+        needs: what a batch holds beside images and targets, as `data.pipeline.Feed.needs`.
+        conflicts: settings that it does not go with, by the names of `learning.conflicts.TRAITS`, and what
+            to say of them; `{other}` stands for the other setting as the user gave it.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset()
+    conflicts: ClassVar[Mapping[str, str]] = {}
+
+    @classmethod
+    def asked(cls, config: Config) -> str:
+        """Return the setting that asks for this method, as the user gave it; empty where none does."""
+        return ""
+
+    def check(self, config: Config, model: keras.Model) -> None:
+        """Make sure before training that the method's settings can be followed, and by this model.
+
+        Raises:
+            InputError: they cannot.
+        """
+        return None
+
+    @abstractmethod
+    def phases(self, session: Session, epochs: int) -> list[Phase]:
+        """Return what is trained on what, for the first `epochs` epochs of a training."""
+
+
+class Auxiliary(Method):
+    """A method that trains the whole model in one phase, with something taught beside the task."""
+
+    @abstractmethod
+    def part(self, session: Session) -> keras.Model:
+        """Return the model that is fitted in place of the session's, with which it shares its layers."""
+
+    def phases(self, session: Session, epochs: int) -> list[Phase]:
+        """Return the one phase."""
+        with runtime.scope(session.strategy):
+            part = self.part(session)
+        stream = session.stream(epochs, needs=self.needs)
+        return [Phase(stream, session.validation(), epochs, part=part)]

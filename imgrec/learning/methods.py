@@ -1,0 +1,40 @@
+"""Methods by name, and the one that the settings ask for."""
+
+from imgrec.config import Config
+from imgrec.learning.auxiliary_loss import Embedding
+from imgrec.learning.consistency import Consistency
+from imgrec.learning.decoupled import Decoupled
+from imgrec.learning.mask_loss import MaskLoss
+from imgrec.learning.method import Method
+from imgrec.learning.supervised import Supervised
+from imgrec.learning.transfer import Transfer
+from imgrec.registry import build
+from imgrec.spec import Spec
+
+METHODS: dict[str, type[Method]] = {
+    "supervised": Supervised,
+    "transfer": Transfer,
+    "mask_loss": MaskLoss,
+    "embedding": Embedding,
+    "consistency": Consistency,
+}
+"""Every method by its name; one of one's own is one file and one entry more.
+
+`--method auto` takes the last whose own setting is given (`Method.asked`), and `supervised` where none is.
+`decoupled`, which goes around another, is asked for by --imbalance.
+"""
+
+
+def choose(config: Config) -> Method:
+    """Return the method that the settings ask for.
+
+    Raises:
+        InputError: an unknown method or option.
+    """
+    spec = Spec.parse(config.loss.method)
+    if spec.name != "auto":
+        method = build(METHODS, spec.name, "method", spec.options)
+    else:
+        asked = [kind for kind in METHODS.values() if kind.asked(config)]
+        method = asked[-1]() if asked else Supervised()
+    return Decoupled(method) if Decoupled.asked(config) else method

@@ -1,0 +1,1 @@
+"""An audit of a set of images: its settings, what it finds, and what it leaves."""

@@ -1,0 +1,55 @@
+"""The folder that a run is written to, and the training of its model."""
+
+import dataclasses
+from pathlib import Path
+
+import keras
+
+from imgrec import bundle
+from imgrec.learning import methods
+from imgrec.learning.session import Session
+from imgrec.runs import results, resume
+from imgrec.runs.monitoring import monitor
+from imgrec.runs.resume import Unfinished
+from imgrec.training.fit import Fitted, Recording, fit_phases
+
+
+def run_folder(session: Session, out: Path, before: Unfinished | None) -> Path:
+    """Return the folder that the run is written to, its inputs recorded in it by the chief.
+
+    Raises:
+        InputError: the hosts differ in what they were asked for, or the unfinished run `before` differs.
+    """
+    team = session.team
+    team.same("the command or the data", f"{session.config.flat()} {session.source.fingerprint}")
+    team.same("the precision", session.machine["precision"].split()[0])  # auto may choose otherwise elsewhere
+    team.same("the unfinished run to go on with", str(before.folder.name) if before else "")
+    if before:
+        folder = resume.take_up(session, before)
+    elif team.is_chief:
+        folder = bundle.begin(out)
+        results.write_inputs(session, folder)
+    else:
+        folder = bundle.staging_of(out)
+    team.meet()
+    return folder
+
+
+def fit_session(session: Session, folder: Path) -> Fitted:
+    """Train the session's model in place, for as long and as fast as its settings say."""
+    config, chief = session.config, session.team.is_chief
+    callbacks: list[keras.callbacks.Callback] = []
+    if config.run.monitor_every:
+        callbacks.append(monitor(session, folder))
+    if config.run.tensorboard and chief:
+        callbacks.append(keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False))
+    policy = resume.checkpoint_policy(session, folder, "train")
+    return fit_phases(
+        session.model,
+        methods.choose(config).phases(session, config.optim.epochs),
+        optim=dataclasses.replace(config.optim, batch_size=session.batch_size),
+        steps_per_epoch=session.steps_per_epoch,
+        goal=session.goal,
+        strategy=session.strategy,
+        recording=Recording(folder / "history.csv" if chief else None, callbacks, policy),
+    )

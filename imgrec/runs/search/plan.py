@@ -1,0 +1,76 @@
+"""What all trials of a search have in common, settled before the first."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imgrec.config import Config
+from imgrec.errors import InputError
+from imgrec.runs.child import for_one_training, unfinished
+from imgrec.runs.search import study as studies
+from imgrec.runs.search.space import Scalar, Space, default_space, read_space
+
+if TYPE_CHECKING:
+    import optuna
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search's study, and what is trained in it."""
+
+    study: "optuna.Study"
+    space: Space
+    default: dict[str, Scalar]
+    """The first setting, under the space's names."""
+    config: Config
+    wanted: int
+    monitor: str
+    """The column of history.csv that is to be high."""
+
+    @property
+    def out(self) -> Path:
+        """The folder of the search."""
+        return Path(self.config.run.out)
+
+    def folder(self, number: int) -> Path:
+        """The run folder of a trial."""
+        return self.out / "trials" / f"{number:04d}"
+
+    def discard(self, number: int) -> None:
+        """Remove the unfinished run folder of a trial, if there is one."""
+        shutil.rmtree(unfinished(self.folder(number)), ignore_errors=True)
+
+
+def begin(config: Config, wanted: int, space_file: Path, storage: str, name: str) -> Search:
+    """Check the settings and open the study.
+
+    Args:
+        config: the setting that the search begins with; its `out` is the folder of the search.
+        wanted: how many trials in all.
+        space_file: YAML of what may change; `Path()` for `default_space`.
+        storage: URL of the database; empty for one in the folder of the search.
+        name: of the study in that database.
+
+    Raises:
+        InputError: bad settings, space or storage.
+    """
+    if wanted < 1:
+        raise InputError(f"--trials {wanted}: expected 1 or more")
+    for_one_training(config)
+    if config.data.fold:
+        raise InputError(f"--fold {config.data.fold} is for one training: use it with pipelines.train")
+    space = default_space(config) if space_file == Path() else read_space(space_file)
+    default = space.values(config)
+    out = Path(config.run.out)
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / "trials").is_dir())):
+        raise InputError(f"--out {out}: holds something that is no search; name a new folder")
+    (out / "trials").mkdir(parents=True, exist_ok=True)
+    study = studies.connect(storage or f"sqlite:///{(out / 'study.db').absolute()}", name)
+    settings = {key: value for key, value in config.flat().items() if key not in ("out", "quantize")}
+    settings |= {f"space {key}": text for key, text in space.record().items()}
+    studies.adopt(study, json.loads(json.dumps(settings)))
+    study.pruner = studies.pruner(config.optim.epochs)
+    monitor = "val_accuracy" if config.loss.imbalance == "none" else "val_balanced_accuracy"
+    return Search(study, space, default, config, wanted, monitor)

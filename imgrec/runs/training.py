@@ -1,0 +1,53 @@
+"""The whole path of one training: prepared, trained or gone on with, measured, exported, reported."""
+
+from pathlib import Path
+
+from imgrec.config import Config
+
+
+def train(config: Config, command: str = "imgrec") -> int:
+    """Train, evaluate, export and report as `config` says; return the exit code.
+
+    An unfinished run of the same settings and data goes on where it was saved last.
+
+    0: done. 1: an exported file does not answer as the model does (it stays, for inspection).
+
+    Raises:
+        InputError: bad settings or data; `config.run.out` is then as it was.
+        WorkerLost: another host of the training does not answer.
+    """
+    from imgrec import bundle
+    from imgrec.frameworks import import_frameworks
+    from imgrec.runs import resume
+
+    out = Path(config.run.out)
+    bundle.check_out(out)
+    before = resume.find(out, config)
+    import_frameworks()
+    from imgrec import runtime
+    from imgrec.runs.session import prepare
+
+    begun = (before.run["command"], before.precision, before.batch_size) if before else (command,)
+    session = prepare(config, *begun)
+    if config.run.preview:
+        from imgrec.runs.preview import preview
+
+        return preview(session, out)
+    if config.run.lr_find:
+        from imgrec.runs.lr_find import lr_find
+
+        return lr_find(session, out)
+    from imgrec.runs import fitting, results
+
+    with session.team.together():
+        folder = fitting.run_folder(session, out, before)
+        fitted = fitting.fit_session(session, folder)
+    if not session.team.is_chief:
+        number = session.team.index
+        print(f"\nworker {number}: done; worker 0 measures, exports and writes {out}", flush=True)
+        return 0
+    if runtime.backend() != "tensorflow":
+        from imgrec.runs.handover import hand_over
+
+        return hand_over(session, folder, out)
+    return results.finish(session, folder, out, fitted)
