@@ -1,4 +1,10 @@
-"""Worker processes that examine files, so that one which hangs or dies costs one file, which is named."""
+"""Worker processes that examine files, so that one which hangs or dies costs one file, which is named.
+
+Not by a library: ProcessPoolExecutor ends with the first worker that dies, and times nothing. `pebble`
+5.2.3 times its tasks, but gives up the whole pool ("All workers expired") when workers die just after they
+took one, and each of its workers runs the user's script again, which without a `__main__` guard ends it. With
+workers started anew after that, 13 deaths in 120 files cost it 15 to 31 s, and the pool below 4.
+"""
 
 import contextlib
 import dataclasses
