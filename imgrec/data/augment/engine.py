@@ -26,7 +26,7 @@ def engines(
     """Return what runs on each image (`compose.py`), if anything, and what then runs on batches (`batch.py`).
 
     A line of operations and random resized crops run on each image. For the rest that flags ask for, padding
-    and cropping, mirroring and erasing, there are two ways, and neither is within 5 % of the other throughout.
+    and cropping, mirroring and erasing, there are two ways; neither is within 5 % of the other at all sizes.
     On each image takes 1.3 × the processor time of batches at 28 px in grey from memory, 1.9 × with erasing;
     0.6 × at 32 px in colour, but Python's lock keeps it to one core; 0.5 × at 224 px from files (two cores,
     `benchmarks/input.py --engines`). So small images are changed in batches and larger ones by themselves,
