@@ -26,10 +26,20 @@ def engines(
     """Return what runs on each image (`compose.py`), if anything, and what then runs on batches (`batch.py`).
 
     A line of operations and random resized crops run on each image. For the rest that flags ask for, padding
-    and cropping, mirroring and erasing, there are two ways. Of small images in memory batches change more in
-    a second, 33,900 to 27,200 at 28 px in grey; those from files are changed faster by themselves, 300 to 199
-    at 224 px, and with erasing 300 to 149 (`benchmarks/input.py --engines`). But batches alone tell
-    where they erased (`visibility`), and mirror as a head on cached features is shown its images.
+    and cropping, mirroring and erasing, there are two ways; neither is within 5 % of the other at all sizes.
+    On each image takes 1.3 × the processor time of batches at 28 px in grey from memory, 1.9 × with erasing;
+    0.6 × at 32 px in colour, but Python's lock keeps it to one core; 0.5 × at 224 px from files (two cores,
+    `benchmarks/input.py --engines`). So small images are changed in batches and larger ones by themselves,
+    but batches alone tell where they erased, and mirror as a head on cached features is shown its images.
+
+    Args:
+        augment: what is asked for.
+        preprocess: the size and colour of what is changed.
+        seed: of the run.
+        visibility: whether it must be told where erasing hid an image.
+
+    Raises:
+        InputError: a line that cannot be read, or a crop to another size.
     """
     size, crop = preprocess.size, crop_for(augment.crop, preprocess.size)
     small, line, batch = max(size) <= SMALL, [augment.augment] if augment.augment else [], list[Operation]()
