@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from pictures import picture
 
+from benchmarks import degrade
 from imgrec.data import adapt
 from imgrec.data.adapt import grain, haze, light, statistics
 from imgrec.errors import InputError
-from imgrec.evaluation import degrade
 
 
 def noise(shape, seed=0, low=0, high=256):

@@ -9,6 +9,7 @@ import pytest
 from pictures import encode, picture
 from targets import feed, one_hot
 
+from benchmarks import degrade
 from imgrec.config import AugmentConfig
 from imgrec.data.augment.compose import compose
 from imgrec.data.cache import Cache
@@ -19,7 +20,6 @@ from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources.dataset import Split
 from imgrec.data.triggered import triggered
 from imgrec.errors import InputError
-from imgrec.evaluation import degrade
 from imgrec.runtimes import Runtime
 from imgrec.serving.predictor import Predictor
 from imgrec.tasks.multiclass import Multiclass
