@@ -88,7 +88,7 @@ def _judge_steps(session: Session, outputs: np.ndarray) -> dict[str, Any] | None
     """Compare the answers with the model's own on the same images without adaptive steps."""
     if not session.preprocess.adapts:
         return None
-    from imgrec.data.triggered import triggered
+    from imgrec.data.loading import triggered
     from imgrec.evaluation import adaptation
 
     test, plain = session.source.test, replace(session.preprocess, adapt="none")
