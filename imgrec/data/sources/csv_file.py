@@ -7,7 +7,7 @@ number, joined by `|` (a `label` column with a `|` in it counts as such); or one
 
 import csv
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from imgrec.data.header import SUPPORTED
@@ -68,14 +68,13 @@ def _read(path: Path, what: str) -> tuple[list[str], list[Row]]:
             reader = csv.reader(stream, strict=True)
             columns = [name.strip() for name in next(reader, [])]
             _check_columns(columns, what)
-            return columns, [
-                (
-                    reader.line_num,
-                    dict(zip(columns, _cells(cells, columns, what, reader.line_num), strict=True)),
-                )
-                for cells in reader
-                if any(cells)
-            ]
+            rows = []
+            for cells in filter(any, reader):
+                if len(cells) != len(columns):
+                    where = f"{what}, line {reader.line_num}"
+                    raise InputError(f"{where}: {len(cells)} cells, the header has {len(columns)} columns")
+                rows.append((reader.line_num, dict(zip(columns, map(str.strip, cells), strict=True))))
+            return columns, rows
     except UnicodeDecodeError as error:
         raise InputError(f"{what}: not UTF-8 text ({error.reason}); save it as CSV in UTF-8") from None
     except csv.Error as error:
@@ -92,12 +91,6 @@ def _check_columns(columns: Sequence[str], what: str) -> None:
         found = ", ".join(columns) or "nothing"
         semicolons = "; its cells are separated by semicolons" if ";" in found and len(columns) == 1 else ""
         raise InputError(f"{what}: the header has {found}{semicolons}; {_EXPECTED}")
-
-
-def _cells(cells: list[str], columns: Sequence[str], what: str, line: int) -> Iterator[str]:
-    if len(cells) != len(columns):
-        raise InputError(f"{what}, line {line}: {len(cells)} cells, the header has {len(columns)} columns")
-    return (cell.strip() for cell in cells)
 
 
 def _labels(
