@@ -47,17 +47,12 @@ def list_csv(file: str) -> Listing:
         lines[name] = line
         part = _part(row.get("split", "train"), f"csv:{file}, line {line}")
         entries.append(Entry(name, str(path.parent / name), part, held, line))
-    return _listing(path, entries, multi_label, classes)
-
-
-def _listing(path: Path, entries: Sequence[Entry], multi_label: bool, classes: tuple[str, ...]) -> Listing:
-    """Put the splits in order."""
     parts = sorted({entry.part for entry in entries})
     if "train" not in parts:
         raise InputError(f"csv:{path}: no row is of the split train, only of {', '.join(parts)}")
-    folders, held = dict.fromkeys(parts, ""), occurring(entries, parts, classes, multi_label)
+    folders, found = dict.fromkeys(parts, ""), occurring(entries, parts, classes, multi_label)
     ordered = tuple(sorted(entries, key=lambda entry: entry.part))
-    return Listing(path.parent, folders, held, ordered, multi_label=multi_label, origin=path)
+    return Listing(path.parent, folders, found, ordered, multi_label=multi_label, origin=path)
 
 
 def _read(path: Path, what: str) -> tuple[list[str], list[Row]]:

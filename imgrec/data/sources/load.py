@@ -4,6 +4,7 @@ import dataclasses
 import statistics
 from collections.abc import Callable, Mapping
 from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 
@@ -50,7 +51,7 @@ def open_data(data: DataConfig, unlabeled: bool = False) -> Opened:
 
 def _open_arrays(data: DataConfig, held: Arrays) -> Opened:
     given, classes = held
-    listed = policy.read_list(policy.list_path(data.quarantine, None), required=_must_exist(data))
+    listed = _quarantined(data, None)
     gone = {name for split in given.values() for name in split.ids} & set(listed)
     if gone:
         kept = {part: [name not in gone for name in split.ids] for part, split in given.items()}
@@ -75,14 +76,14 @@ _SCHEMES: dict[str, Callable[[DataConfig, str], Opened]] = {
 }
 
 
-def _must_exist(data: DataConfig) -> bool:
-    """Whether a quarantine list that was named must be there: not if it is about to be written."""
-    return bool(data.quarantine) and data.policy != "quarantine"
+def _quarantined(data: DataConfig, root: Path | None) -> dict[str, str]:
+    """Read the quarantine list; one that was named must be there, unless it is about to be written."""
+    required = bool(data.quarantine) and data.policy != "quarantine"
+    return policy.read_list(policy.list_path(data.quarantine, root), required)
 
 
 def _open_listed(data: DataConfig, listing: Listing) -> Opened:
-    path = policy.list_path(data.quarantine, listing.root)
-    listed = policy.read_list(path, required=_must_exist(data))
+    listed = _quarantined(data, listing.root)
     seen = scan(listing, Limits(data.max_pixels, data.max_bytes), listed)
     usable = {index for index in seen.usable if set(listing.entries[index].labels) <= set(listing.trained)}
     examined = {listing.entries[index].path: seen.examined[index] for index in usable}
