@@ -22,23 +22,16 @@ class Part(NamedTuple):
     macs: int
 
 
-def count_macs(model: keras.Model) -> int:
-    """Multiply-accumulates of one image: convolutions, dense layers and matrix products.
-
-    Additions, normalisations, activations and pooling are not counted, as in the figures that
-    torchvision and the papers print.
-
-    Args:
-        model: functional, one input of known size and one output; left as it is.
-    """
-    return sum(_macs(step) for step in expand(_for_one_image(model)).steps)
-
-
 def parts(model: keras.Model, endpoints: tuple[str, ...]) -> list[Part]:
     """Split a model at its endpoints, in the order of computation.
 
     Layers are told apart by where they stand in `model.layers`, which is that order; what follows the
-    last endpoint belongs to it.
+    last endpoint belongs to it. Additions, normalisations, activations and pooling are not counted, as in the
+    figures that torchvision and the papers print.
+
+    Args:
+        model: functional, one input of known size and one output; left as it is.
+        endpoints: names of layers, input to output.
 
     Raises:
         ValueError: an endpoint that is no layer of the model.

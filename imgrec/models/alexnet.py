@@ -73,6 +73,7 @@ alexnet = Architecture(
     _alexnet,
     {},
     parameters=61_100_840,
+    macs=714_188_480,
     source="Krizhevsky, One Weird Trick for Parallelizing CNNs, 2014 (arXiv 1404.5997); torchvision alexnet",
     stages=2,
     min_size=63,

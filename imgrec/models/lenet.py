@@ -40,6 +40,7 @@ lenet5 = Architecture(
     _lenet,
     {},
     parameters=61_706,
+    macs=416_520,
     source="LeCun et al., Gradient-Based Learning Applied to Document Recognition, 1998",
     stages=1,
     image_size=LECUN_SIZE,

@@ -2,9 +2,9 @@
 
 import keras
 
-from imgrec.layers.conv import activate, conv_bn
+from imgrec.layers.conv import conv_bn
 from imgrec.layers.separable import RELU6, inverted_residual, separable_bn
-from imgrec.models.architecture import Architecture, Scale, Shape
+from imgrec.models.architecture import HALF, Architecture, Shape
 from imgrec.models.head import logits_out, pixels_in
 from imgrec.models.small_stem import early_strides, wants_small_stem
 from imgrec.models.widths import check_width, round_channels
@@ -41,7 +41,7 @@ def _mobilenet_v1(
     small = wants_small_stem(row, shape, small_stem)
     stem_stride, *strides = early_strides((2, *(stride for *_, stride in V1_STAGES)), small)
     image, x = pixels_in(row, shape)
-    x = activate(conv_bn(x, round_channels(32 * width), 3, stem_stride, block="stem"), "relu6", "stem")
+    x = conv_bn(x, round_channels(32 * width), 3, stem_stride, block="stem", style=RELU6, end="stem")
     for stage, (filters, blocks, _) in enumerate(V1_STAGES, start=1):
         for index in range(1, blocks + 1):
             stride = strides[stage - 1] if index == 1 else 1
@@ -69,7 +69,7 @@ def _mobilenet_v2(
     small = wants_small_stem(row, shape, small_stem)
     stem_stride, *strides = early_strides((2, *(stride for *_, stride in V2_STAGES)), small)
     image, x = pixels_in(row, shape)
-    x = activate(conv_bn(x, round_channels(32 * width), 3, stem_stride, block="stem"), "relu6", "stem")
+    x = conv_bn(x, round_channels(32 * width), 3, stem_stride, block="stem", style=RELU6, end="stem")
     for stage, (expansion, filters, blocks, _) in enumerate(V2_STAGES, start=1):
         for index in range(1, blocks + 1):
             x = inverted_residual(
@@ -131,19 +131,17 @@ def _v2_names() -> dict[str, tuple[str, ...]]:
     return names
 
 
-_HALF: Scale = (127.5, 127.5, 127.5)
-"""MobileNetV1's checkpoints take pixels on −1…1."""
-
 mobilenet_v1 = Architecture(
     "mobilenet_v1",
     _mobilenet_v1,
     {},
     parameters=4_231_976,
+    macs=568_740_352,
     source="Howard et al., MobileNets, 2017 (arXiv 1704.04861), table 1; timm mobilenetv1_100",
     stages=len(V1_STAGES),
     min_size=16,
-    mean=_HALF,
-    std=_HALF,
+    mean=HALF,
+    std=HALF,
     reference_names=_v1_names().__getitem__,
 )
 mobilenet_v2 = Architecture(
@@ -151,6 +149,7 @@ mobilenet_v2 = Architecture(
     _mobilenet_v2,
     {},
     parameters=3_504_872,
+    macs=300_774_272,
     source="Sandler et al., MobileNetV2, 2018 (arXiv 1801.04381), table 2; torchvision mobilenet_v2",
     stages=len(V2_STAGES),
     min_size=16,

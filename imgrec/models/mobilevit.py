@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from imgrec.layers.conv import Style, activate, batch_norm, conv, conv_bn, depthwise_bn
+from imgrec.layers.conv import Style, batch_norm, conv, conv_bn, depthwise_bn
 from imgrec.layers.patches import FoldPatches, StretchMap, UnfoldPatches
 from imgrec.layers.transformer import MLP, SelfAttention, layer_norm
 from imgrec.models.architecture import Architecture, Scale, Shape
@@ -46,7 +46,7 @@ def _mobilevit(
         row.require_size(shape, FULL, " with small_stem=false")
     early = 1 if wants_small_stem(row, shape, small_stem) else 2
     image, x = pixels_in(row, shape)
-    x = activate(conv_bn(x, STEM, 3, early, block="stem"), "silu", "stem")
+    x = conv_bn(x, STEM, 3, early, block="stem", style=STYLE, end="stem")
     x = _inverted_residual(x, widths[0], 1, expansion, "stage1_block1", end="stage1")
     for index in (1, 2, 3):
         end = "stage2" if index == 3 else ""
@@ -78,7 +78,7 @@ def _mobilevit_block(x: Any, tokens: int, depth: int, stage: str) -> Any:
     y = _transformers(y, depth, name)
     y = conv_bn(y, width, 1, block=f"{name}_project", style=STYLE)
     y = keras.layers.Concatenate(name=f"{name}_concat")([x, y])
-    return activate(conv_bn(y, width, 3, block=f"{name}_fuse"), "silu", stage)
+    return conv_bn(y, width, 3, block=f"{name}_fuse", style=STYLE, end=stage)
 
 
 def _transformers(x: Any, depth: int, name: str) -> Any:
@@ -163,12 +163,14 @@ def _row(
     token_widths: Sequence[int],
     last: int,
     parameters: int,
+    macs: int,
 ) -> Architecture:
     return Architecture(
         name,
         _mobilevit,
         {"expansion": expansion, "widths": widths, "token_widths": token_widths, "last": last},
         parameters=parameters,
+        macs=macs,
         source=f"{_PAPER}; timm {name}",
         stages=5,
         image_size=256,
@@ -179,6 +181,6 @@ def _row(
     )
 
 
-mobilevit_xxs = _row("mobilevit_xxs", 2, (16, 24, 48, 64, 80), (64, 80, 96), 320, 1_272_024)
-mobilevit_xs = _row("mobilevit_xs", 4, (32, 48, 64, 80, 96), (96, 120, 144), 384, 2_317_848)
-mobilevit_s = _row("mobilevit_s", 4, (32, 64, 96, 128, 160), (144, 192, 240), 640, 5_578_632)
+mobilevit_xxs = _row("mobilevit_xxs", 2, (16, 24, 48, 64, 80), (64, 80, 96), 320, 1_272_024, 407_364_096)
+mobilevit_xs = _row("mobilevit_xs", 4, (32, 48, 64, 80, 96), (96, 120, 144), 384, 2_317_848, 1_025_911_808)
+mobilevit_s = _row("mobilevit_s", 4, (32, 64, 96, 128, 160), (144, 192, 240), 640, 5_578_632, 2_000_831_488)

@@ -95,12 +95,13 @@ def _reference_names(version: dict[str, Any]) -> Any:
     return names
 
 
-def _row(name: str, version: dict[str, Any], parameters: int) -> Architecture:
+def _row(name: str, version: dict[str, Any], parameters: int, macs: int) -> Architecture:
     return Architecture(
         name,
         _squeezenet,
         version,
         parameters=parameters,
+        macs=macs,
         source=f"Iandola et al., SqueezeNet, 2016 (arXiv 1602.07360); torchvision {name}",
         stages=3,
         min_size=16,
@@ -108,5 +109,5 @@ def _row(name: str, version: dict[str, Any], parameters: int) -> Architecture:
     )
 
 
-squeezenet1_0 = _row("squeezenet1_0", _V1_0, 1_248_424)
-squeezenet1_1 = _row("squeezenet1_1", _V1_1, 1_235_496)
+squeezenet1_0 = _row("squeezenet1_0", _V1_0, 1_248_424, 818_924_576)
+squeezenet1_1 = _row("squeezenet1_1", _V1_1, 1_235_496, 349_151_936)

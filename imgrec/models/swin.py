@@ -104,12 +104,13 @@ _NAMES = StageNames(_ENDS, _DOWN, _BLOCK, timm_stages="layers")
 _PAPER = "Liu et al., Swin Transformer, 2021 (arXiv 2103.14030)"
 
 
-def _row(name: str, layout: dict[str, Any], parameters: int) -> Architecture:
+def _row(name: str, layout: dict[str, Any], parameters: int, macs: int) -> Architecture:
     return Architecture(
         name,
         _swin,
         layout,
         parameters=parameters,
+        macs=macs,
         source=f"{_PAPER}, § 3.3; torchvision {name}",
         stages=4,
         min_size=16,
@@ -122,6 +123,6 @@ _TINY = {"width": 96, "depths": (2, 2, 6, 2), "heads": (3, 6, 12, 24), "drop": 0
 _SMALL = {"width": 96, "depths": (2, 2, 18, 2), "heads": (3, 6, 12, 24), "drop": 0.3}
 _BASE = {"width": 128, "depths": (2, 2, 18, 2), "heads": (4, 8, 16, 32), "drop": 0.5}
 
-swin_t = _row("swin_t", _TINY, 28_288_354)
-swin_s = _row("swin_s", _SMALL, 49_606_258)
-swin_b = _row("swin_b", _BASE, 87_768_224)
+swin_t = _row("swin_t", _TINY, 28_288_354, 4_490_566_656)
+swin_s = _row("swin_s", _SMALL, 49_606_258, 8_740_875_264)
+swin_b = _row("swin_b", _BASE, 87_768_224, 15_430_946_816)
