@@ -111,3 +111,21 @@ class Architecture:
             )
         self.require_size(shape, self.min_size)
         return shape
+
+
+def family(build: Callable[..., keras.Model], source: str, **shared: Any) -> Callable[..., Architecture]:
+    """Return what makes a row of a family of: name, layout, parameters, macs, and its name in the reference.
+
+    Args:
+        build: as `Architecture.build`.
+        source: of every row; `{}` stands for the name in the reference, by default the row's own.
+        shared: further facts that all rows have.
+    """
+
+    def row(
+        name: str, layout: Mapping[str, Any], parameters: int, macs: int, reference: str = ""
+    ) -> Architecture:
+        cited = source.format(reference or name)
+        return Architecture(name, build, layout, parameters, macs, cited, **shared)
+
+    return row

@@ -8,7 +8,7 @@ import keras
 from keras.initializers import HeNormal
 
 from imgrec.layers.conv import Style, bn_relu, conv, conv_bn, max_pool
-from imgrec.models.architecture import Architecture, Shape
+from imgrec.models.architecture import Architecture, Shape, family
 from imgrec.models.head import logits_out, pixels_in
 from imgrec.models.small_stem import wants_small_stem
 
@@ -85,21 +85,15 @@ def _reference_names(layer: str) -> tuple[str, ...]:
     return f"{path}.{kind}{index}", f"{path}.{kind}.{index}"
 
 
-def _row(name: str, depths: Sequence[int], parameters: int, macs: int) -> Architecture:
-    return Architecture(
-        name,
-        _densenet,
-        {"depths": depths},
-        parameters=parameters,
-        macs=macs,
-        source="Huang et al., Densely Connected Convolutional Networks, 2017 (arXiv 1608.06993), table 1; "
-        f"torchvision {name}",
-        stages=4,
-        min_size=16,
-        reference_names=_reference_names,
-    )
+_row = family(
+    _densenet,
+    "Huang et al., Densely Connected Convolutional Networks, 2017 (arXiv 1608.06993), table 1; "
+    "torchvision {}",
+    stages=4,
+    min_size=16,
+    reference_names=_reference_names,
+)
 
-
-densenet121 = _row("densenet121", (6, 12, 24, 16), 7_978_856, 2_834_161_664)
-densenet169 = _row("densenet169", (6, 12, 32, 32), 14_149_480, 3_359_843_328)
-densenet201 = _row("densenet201", (6, 12, 48, 32), 20_013_928, 4_291_365_888)
+densenet121 = _row("densenet121", {"depths": (6, 12, 24, 16)}, 7_978_856, 2_834_161_664)
+densenet169 = _row("densenet169", {"depths": (6, 12, 32, 32)}, 14_149_480, 3_359_843_328)
+densenet201 = _row("densenet201", {"depths": (6, 12, 48, 32)}, 20_013_928, 4_291_365_888)

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from imgrec.layers.conv import bn_relu, conv
-from imgrec.models.architecture import Architecture, Scale, Shape
+from imgrec.models.architecture import Architecture, Scale, Shape, family
 from imgrec.models.head import logits_out, pixels_in
 from imgrec.models.stage_names import block_of
 
@@ -86,33 +86,21 @@ _CIFAR_STD: Scale = (51.5865, 50.847, 51.255)
 """Those of CIFAR-10 that the published weights were trained with: (0.2023, 0.1994, 0.2010) × 255."""
 
 
-def _row(
-    name: str,
-    branch: Callable[..., Any],
-    expansion: int,
-    depth: int,
-    parameters: int,
-    macs: int,
-    reference: str,
-) -> Architecture:
-    return Architecture(
-        name,
-        _preact_resnet,
-        {"branch": branch, "expansion": expansion, "depth": depth},
-        parameters=parameters,
-        macs=macs,
-        source="He et al., Identity Mappings in Deep Residual Networks, 2016 (arXiv 1603.05027), appendix; "
-        f"pytorchcv {reference}_cifar10",
-        stages=3,
-        image_size=32,
-        num_classes=10,
-        min_size=8,
-        reference_names=_reference_names,
-        mean=_CIFAR_MEAN,
-        std=_CIFAR_STD,
-    )
+_row = family(
+    _preact_resnet,
+    "He et al., Identity Mappings in Deep Residual Networks, 2016 (arXiv 1603.05027), appendix; pytorchcv {}",
+    stages=3,
+    image_size=32,
+    num_classes=10,
+    min_size=8,
+    reference_names=_reference_names,
+    mean=_CIFAR_MEAN,
+    std=_CIFAR_STD,
+)
+_20 = {"branch": basic, "expansion": 1, "depth": 3}
+_164 = {"branch": bottleneck, "expansion": 4, "depth": 18}
+_1001 = {"branch": bottleneck, "expansion": 4, "depth": 111}
 
-
-preact_resnet20 = _row("preact_resnet20", basic, 1, 3, 272_282, 40_813_184, "preresnet20")
-preact_resnet164 = _row("preact_resnet164", bottleneck, 4, 18, 1_703_258, 247_646_720, "preresnet164bn")
-preact_resnet1001 = _row("preact_resnet1001", bottleneck, 4, 111, 10_327_706, 1_490_995_712, "preresnet1001")
+preact_resnet20 = _row("preact_resnet20", _20, 272_282, 40_813_184, "preresnet20_cifar10")
+preact_resnet164 = _row("preact_resnet164", _164, 1_703_258, 247_646_720, "preresnet164bn_cifar10")
+preact_resnet1001 = _row("preact_resnet1001", _1001, 10_327_706, 1_490_995_712, "preresnet1001_cifar10")

@@ -11,7 +11,7 @@ from imgrec.layers.attention import CBAM, SqueezeExcitation
 from imgrec.layers.conv import RELU, activate, batch_norm, conv_bn, max_pool
 from imgrec.layers.deformable import DeformableConv2D
 from imgrec.layers.occlusion import OcclusionAttention
-from imgrec.models.architecture import CENTRED_MEAN, CENTRED_STD, Architecture, Shape
+from imgrec.models.architecture import CENTRED_MEAN, CENTRED_STD, Architecture, Shape, family
 from imgrec.models.head import check_flag, logits_out, pixels_in
 from imgrec.models.small_stem import wants_small_stem
 from imgrec.models.stage_names import block_of
@@ -180,46 +180,32 @@ def _reference_names(layer: str) -> tuple[str, ...]:
 
 _PAPER = "He et al., Deep Residual Learning, 2016 (arXiv 1512.03385)"
 
+_photo = family(
+    _resnet,
+    f"{_PAPER}, table 1; torchvision {{}}",
+    stages=4,
+    min_size=16,
+    reference_names=_reference_names,
+)
+_small = family(
+    _resnet_small,
+    f"{_PAPER}, § 4.2, with projection shortcuts",
+    stages=3,
+    image_size=32,
+    num_classes=10,
+    min_size=8,
+    reference_names=_reference_names,
+    mean=CENTRED_MEAN,
+    std=CENTRED_STD,
+)
 
-def _photo(name: str, block: Block, depths: Sequence[int], parameters: int, macs: int) -> Architecture:
-    return Architecture(
-        name,
-        _resnet,
-        {"block": block, "depths": depths},
-        parameters=parameters,
-        macs=macs,
-        source=f"{_PAPER}, table 1; torchvision {name}",
-        stages=4,
-        min_size=16,
-        reference_names=_reference_names,
-    )
+resnet18 = _photo("resnet18", {"block": basic, "depths": (2, 2, 2, 2)}, 11_689_512, 1_814_073_344)
+resnet34 = _photo("resnet34", {"block": basic, "depths": (3, 4, 6, 3)}, 21_797_672, 3_663_761_408)
+resnet50 = _photo("resnet50", {"block": bottleneck, "depths": (3, 4, 6, 3)}, 25_557_032, 4_089_184_256)
+resnet101 = _photo("resnet101", {"block": bottleneck, "depths": (3, 4, 23, 3)}, 44_549_160, 7_801_405_440)
+resnet152 = _photo("resnet152", {"block": bottleneck, "depths": (3, 8, 36, 3)}, 60_192_808, 11_513_626_624)
 
-
-def _small(name: str, depths: Sequence[int], parameters: int, macs: int) -> Architecture:
-    return Architecture(
-        name,
-        _resnet_small,
-        {"depths": depths},
-        parameters=parameters,
-        macs=macs,
-        source=f"{_PAPER}, § 4.2, with projection shortcuts",
-        stages=3,
-        image_size=32,
-        num_classes=10,
-        min_size=8,
-        reference_names=_reference_names,
-        mean=CENTRED_MEAN,
-        std=CENTRED_STD,
-    )
-
-
-resnet18 = _photo("resnet18", basic, (2, 2, 2, 2), 11_689_512, 1_814_073_344)
-resnet34 = _photo("resnet34", basic, (3, 4, 6, 3), 21_797_672, 3_663_761_408)
-resnet50 = _photo("resnet50", bottleneck, (3, 4, 6, 3), 25_557_032, 4_089_184_256)
-resnet101 = _photo("resnet101", bottleneck, (3, 4, 23, 3), 44_549_160, 7_801_405_440)
-resnet152 = _photo("resnet152", bottleneck, (3, 8, 36, 3), 60_192_808, 11_513_626_624)
-
-resnet8 = _small("resnet8", (1, 1, 1), 78_042, 12_501_632)
-resnet14 = _small("resnet14", (2, 2, 2), 175_258, 26_657_408)
-resnet20 = _small("resnet20", (3, 3, 3), 272_474, 40_813_184)
-resnet56 = _small("resnet56", (9, 9, 9), 855_770, 125_747_840)
+resnet8 = _small("resnet8", {"depths": (1, 1, 1)}, 78_042, 12_501_632)
+resnet14 = _small("resnet14", {"depths": (2, 2, 2)}, 175_258, 26_657_408)
+resnet20 = _small("resnet20", {"depths": (3, 3, 3)}, 272_474, 40_813_184)
+resnet56 = _small("resnet56", {"depths": (9, 9, 9)}, 855_770, 125_747_840)

@@ -7,7 +7,7 @@ import keras
 
 from imgrec.layers.conv import RELU, conv_bn, depthwise_bn, max_pool
 from imgrec.layers.shuffle import ChannelShuffle, ChannelSlice
-from imgrec.models.architecture import Architecture, Shape
+from imgrec.models.architecture import Architecture, Shape, family
 from imgrec.models.head import logits_out, pixels_in
 from imgrec.models.small_stem import wants_small_stem
 from imgrec.models.stage_names import block_of
@@ -105,21 +105,19 @@ def _reference_names(layer: str) -> tuple[str, ...]:
     return (f"stage{stage + 2}.{block}.{_PARTS[part]}",)
 
 
-def _row(name: str, widths: Sequence[int], head: int, parameters: int, macs: int) -> Architecture:
-    return Architecture(
-        name,
-        _shufflenet_v2,
-        {"widths": widths, "head": head},
-        parameters=parameters,
-        macs=macs,
-        source=f"Ma et al., ShuffleNet V2, 2018 (arXiv 1807.11164), table 5; torchvision {name}",
-        stages=len(DEPTHS),
-        min_size=16,
-        reference_names=_reference_names,
-    )
+_row = family(
+    _shufflenet_v2,
+    "Ma et al., ShuffleNet V2, 2018 (arXiv 1807.11164), table 5; torchvision {}",
+    stages=len(DEPTHS),
+    min_size=16,
+    reference_names=_reference_names,
+)
+_X0_5 = {"widths": (48, 96, 192), "head": 1024}
+_X1_0 = {"widths": (116, 232, 464), "head": 1024}
+_X1_5 = {"widths": (176, 352, 704), "head": 1024}
+_X2_0 = {"widths": (244, 488, 976), "head": 2048}
 
-
-shufflenet_v2_x0_5 = _row("shufflenet_v2_x0_5", (48, 96, 192), 1024, 1_366_792, 40_476_448)
-shufflenet_v2_x1_0 = _row("shufflenet_v2_x1_0", (116, 232, 464), 1024, 2_278_604, 144_907_992)
-shufflenet_v2_x1_5 = _row("shufflenet_v2_x1_5", (176, 352, 704), 1024, 3_503_624, 295_759_392)
-shufflenet_v2_x2_0 = _row("shufflenet_v2_x2_0", (244, 488, 976), 2048, 7_393_996, 583_253_464)
+shufflenet_v2_x0_5 = _row("shufflenet_v2_x0_5", _X0_5, 1_366_792, 40_476_448)
+shufflenet_v2_x1_0 = _row("shufflenet_v2_x1_0", _X1_0, 2_278_604, 144_907_992)
+shufflenet_v2_x1_5 = _row("shufflenet_v2_x1_5", _X1_5, 3_503_624, 295_759_392)
+shufflenet_v2_x2_0 = _row("shufflenet_v2_x2_0", _X2_0, 7_393_996, 583_253_464)

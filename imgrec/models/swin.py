@@ -9,7 +9,7 @@ from imgrec.layers.patch_embedding import MergePatches, patch_embedding
 from imgrec.layers.stochastic_depth import drop_path, rates
 from imgrec.layers.transformer import MLP, layer_norm, truncated_normal
 from imgrec.layers.window import WindowAttention
-from imgrec.models.architecture import Architecture, Shape
+from imgrec.models.architecture import Architecture, Shape, family
 from imgrec.models.head import check_rate, logits_out, pixels_in
 from imgrec.models.small_stem import wants_small_stem
 from imgrec.models.stage_names import StageNames
@@ -101,23 +101,14 @@ _BLOCK = {
 }
 _NAMES = StageNames(_ENDS, _DOWN, _BLOCK, timm_stages="layers")
 
-_PAPER = "Liu et al., Swin Transformer, 2021 (arXiv 2103.14030)"
-
-
-def _row(name: str, layout: dict[str, Any], parameters: int, macs: int) -> Architecture:
-    return Architecture(
-        name,
-        _swin,
-        layout,
-        parameters=parameters,
-        macs=macs,
-        source=f"{_PAPER}, § 3.3; torchvision {name}",
-        stages=4,
-        min_size=16,
-        reference_names=_NAMES,
-        unused_state=r".*\.relative_position_index|.*\.attn_mask",
-    )
-
+_row = family(
+    _swin,
+    "Liu et al., Swin Transformer, 2021 (arXiv 2103.14030), § 3.3; torchvision {}",
+    stages=4,
+    min_size=16,
+    reference_names=_NAMES,
+    unused_state=r".*\.relative_position_index|.*\.attn_mask",
+)
 
 _TINY = {"width": 96, "depths": (2, 2, 6, 2), "heads": (3, 6, 12, 24), "drop": 0.2}
 _SMALL = {"width": 96, "depths": (2, 2, 18, 2), "heads": (3, 6, 12, 24), "drop": 0.3}
