@@ -114,7 +114,7 @@ class Architecture:
 
 
 def family(build: Callable[..., keras.Model], source: str, **shared: Any) -> Callable[..., Architecture]:
-    """Return what makes a row of a family of: name, layout, parameters, macs, and its name in the reference.
+    """Return what makes a row of a family of: name, layout, parameters, macs, by keyword facts of its own.
 
     Args:
         build: as `Architecture.build`.
@@ -123,9 +123,9 @@ def family(build: Callable[..., keras.Model], source: str, **shared: Any) -> Cal
     """
 
     def row(
-        name: str, layout: Mapping[str, Any], parameters: int, macs: int, reference: str = ""
+        name: str, layout: Mapping[str, Any], parameters: int, macs: int, reference: str = "", **own: Any
     ) -> Architecture:
         cited = source.format(reference or name)
-        return Architecture(name, build, layout, parameters, macs, cited, **shared)
+        return Architecture(name, build, layout, parameters, macs, cited, **shared, **own)
 
     return row

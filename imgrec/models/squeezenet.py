@@ -9,7 +9,7 @@ import keras
 
 from imgrec.layers.conv import Style, conv, max_pool
 from imgrec.layers.pooling import PooledScores
-from imgrec.models.architecture import Architecture, Shape
+from imgrec.models.architecture import Architecture, Shape, family
 from imgrec.models.head import check_rate, pixels_in
 from imgrec.models.small_stem import wants_small_stem
 
@@ -95,19 +95,12 @@ def _reference_names(version: dict[str, Any]) -> Any:
     return names
 
 
-def _row(name: str, version: dict[str, Any], parameters: int, macs: int) -> Architecture:
-    return Architecture(
-        name,
-        _squeezenet,
-        version,
-        parameters=parameters,
-        macs=macs,
-        source=f"Iandola et al., SqueezeNet, 2016 (arXiv 1602.07360); torchvision {name}",
-        stages=3,
-        min_size=16,
-        reference_names=_reference_names(version),
-    )
+_row = family(
+    _squeezenet,
+    "Iandola et al., SqueezeNet, 2016 (arXiv 1602.07360); torchvision {}",
+    stages=3,
+    min_size=16,
+)
 
-
-squeezenet1_0 = _row("squeezenet1_0", _V1_0, 1_248_424, 818_924_576)
-squeezenet1_1 = _row("squeezenet1_1", _V1_1, 1_235_496, 349_151_936)
+squeezenet1_0 = _row("squeezenet1_0", _V1_0, 1_248_424, 818_924_576, reference_names=_reference_names(_V1_0))
+squeezenet1_1 = _row("squeezenet1_1", _V1_1, 1_235_496, 349_151_936, reference_names=_reference_names(_V1_1))

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from imgrec.layers.conv import Style, conv
 from imgrec.layers.patch_embedding import MergePatches, patch_embedding
 from imgrec.layers.stochastic_depth import drop_path, rates
 from imgrec.layers.transformer import MLP, layer_norm, truncated_normal
@@ -68,10 +69,7 @@ def _merge(x: Any, name: str) -> Any:
     """Halve the map and double the features: 2×2 patches side by side, normalised, projected."""
     x = MergePatches(name=name)(x)
     x = layer_norm(x, f"{name}_norm", EPSILON)
-    layer = keras.layers.Conv2D(
-        x.shape[-1] // 2, 1, use_bias=False, kernel_initializer=truncated_normal(), name=f"{name}_conv"
-    )
-    return layer(x)
+    return conv(x, x.shape[-1] // 2, 1, name=f"{name}_conv", style=Style(initializer=truncated_normal))
 
 
 def _block(x: Any, attention: keras.layers.Layer, rate: float, *, name: str, end: str) -> Any:
