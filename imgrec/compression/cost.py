@@ -36,7 +36,9 @@ def parts(model: keras.Model, endpoints: tuple[str, ...]) -> list[Part]:
     Raises:
         ValueError: an endpoint that is no layer of the model.
     """
-    single = _for_one_image(model)
+    # Over a batch of one every shape is known.
+    image = keras.Input(batch_shape=(1, *model.inputs[0].shape[1:]), name=model.inputs[0].name)
+    single = keras.models.clone_model(model, input_tensors=image)
     costs: dict[str, int] = {}
     layers = [layer.name for layer in single.layers]
     known = frozenset(layers)
@@ -59,12 +61,6 @@ def _home(step: str, layers: frozenset[str]) -> str:
     while step and step not in layers:
         step = step.rpartition("_")[0]
     return step
-
-
-def _for_one_image(model: keras.Model) -> keras.Model:
-    """The same network over a batch of one, so that every shape is known."""
-    image = keras.Input(batch_shape=(1, *model.inputs[0].shape[1:]), name=model.inputs[0].name)
-    return keras.models.clone_model(model, input_tensors=image)
 
 
 def _macs(step: Step) -> int:

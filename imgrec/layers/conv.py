@@ -117,6 +117,14 @@ def conv(
     return layer(x)
 
 
+def conv_relu(
+    x: Any, filters: int, kernel: int, stride: int = 1, *, name: str, style: Style = BIASED, end: str = ""
+) -> Any:
+    """`conv` and a ReLU called `end`, by default `{name}_relu`."""
+    x = conv(x, filters, kernel, stride, name=name, style=style)
+    return keras.layers.ReLU(name=end or f"{name}_relu")(x)
+
+
 def depthwise(x: Any, kernel: int, stride: int = 1, *, name: str, style: Style = PLAIN) -> Any:
     """Convolve every channel of `[B, H, W, C]` by itself."""
     x, mode = _pad_for(x, kernel, stride, style.padding, name)

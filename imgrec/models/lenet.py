@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import keras
 
-from imgrec.layers.conv import BIASED, conv
+from imgrec.layers.conv import BIASED, conv_relu
 from imgrec.models.architecture import CENTRED_MEAN, CENTRED_STD, Architecture, Shape
 from imgrec.models.head import logits_out, pixels_in
 
@@ -21,11 +21,9 @@ def _lenet(row: Architecture, shape: Shape, num_classes: int, *, dropout: float 
     """
     image, x = pixels_in(row, shape)
     padding = 2 if min(shape[:2]) < LECUN_SIZE else 0
-    x = conv(x, 6, 5, name="c1", style=replace(BIASED, padding=padding))
-    x = keras.layers.ReLU(name="c1_relu")(x)
+    x = conv_relu(x, 6, 5, name="c1", style=replace(BIASED, padding=padding))
     x = keras.layers.AveragePooling2D(2, name="stem")(x)
-    x = conv(x, 16, 5, name="c3", style=replace(BIASED, padding=0))
-    x = keras.layers.ReLU(name="c3_relu")(x)
+    x = conv_relu(x, 16, 5, name="c3", style=replace(BIASED, padding=0))
     x = keras.layers.AveragePooling2D(2, name="stage1")(x)
     x = keras.layers.Flatten(name="flatten")(x)
     x = keras.layers.Dense(120, kernel_initializer="he_normal", name="c5")(x)

@@ -7,6 +7,7 @@ from imgrec.layers.separable import RELU6, inverted_residual, separable_bn
 from imgrec.models.architecture import HALF, Architecture, Shape
 from imgrec.models.head import logits_out, pixels_in
 from imgrec.models.small_stem import early_strides, wants_small_stem
+from imgrec.models.stage_names import block_of
 from imgrec.models.widths import check_width, round_channels
 
 V1_STAGES = ((64, 1, 1), (128, 2, 2), (256, 2, 2), (512, 6, 2), (1024, 2, 2))
@@ -89,20 +90,19 @@ def small_normal() -> keras.initializers.Initializer:
     return keras.initializers.RandomNormal(stddev=0.01)
 
 
-def _v1_names() -> dict[str, tuple[str, ...]]:
-    """Layer → timm's name in `mobilenetv1_100`."""
-    names = {"stem_conv": "conv_stem", "stem_bn": "bn1", "logits": "classifier"}
+def _v1_names(layer: str) -> tuple[str, ...]:
+    """Timm's name in `mobilenetv1_100`."""
+    ends = {"stem_conv": "conv_stem", "stem_bn": "bn1", "logits": "classifier"}
     parts = {"depthwise": "conv_dw", "bn": "bn1", "pointwise_conv": "conv_pw", "pointwise_bn": "bn2"}
-    for stage, (_, blocks, _) in enumerate(V1_STAGES):
-        for index in range(blocks):
-            ours, theirs = f"stage{stage + 1}_block{index + 1}", f"blocks.{stage}.{index}"
-            names |= {f"{ours}_{part}": f"{theirs}.{name}" for part, name in parts.items()}
-    return {layer: (name,) for layer, name in names.items()}
+    if layer in ends:
+        return (ends[layer],)
+    stage, block, part = block_of(layer)
+    return (f"blocks.{stage}.{block}.{parts[part]}",)
 
 
-def _v2_names() -> dict[str, tuple[str, ...]]:
-    """Layer → torchvision's name, then timm's in `mobilenetv2_100`, which is the same network."""
-    names: dict[str, tuple[str, ...]] = {
+def _v2_names(layer: str) -> tuple[str, ...]:
+    """Torchvision's name, then timm's in `mobilenetv2_100`, which is the same network."""
+    ends = {
         "stem_conv": ("features.0.0", "conv_stem"),
         "stem_bn": ("features.0.1", "bn1"),
         "head_conv": ("features.18.0", "conv_head"),
@@ -123,12 +123,12 @@ def _v2_names() -> dict[str, tuple[str, ...]]:
         "project_conv": ("2", "conv_pwl"),
         "project_bn": ("3", "bn3"),
     }
-    indices = [(stage, index) for stage, (_, _, n, _) in enumerate(V2_STAGES) for index in range(n)]
-    for number, (stage, index) in enumerate(indices, start=1):
-        for part, (torchvision, timm) in (plain if V2_STAGES[stage][0] == 1 else widened).items():
-            ours = f"stage{stage + 1}_block{index + 1}_{part}"
-            names[ours] = (f"features.{number}.conv.{torchvision}", f"blocks.{stage}.{index}.{timm}")
-    return names
+    if layer in ends:
+        return ends[layer]
+    stage, block, part = block_of(layer)
+    torchvision, timm = (plain if V2_STAGES[stage][0] == 1 else widened)[part]
+    number = 1 + block + sum(blocks for _, _, blocks, _ in V2_STAGES[:stage])
+    return f"features.{number}.conv.{torchvision}", f"blocks.{stage}.{block}.{timm}"
 
 
 mobilenet_v1 = Architecture(
@@ -142,7 +142,7 @@ mobilenet_v1 = Architecture(
     min_size=16,
     mean=HALF,
     std=HALF,
-    reference_names=_v1_names().__getitem__,
+    reference_names=_v1_names,
 )
 mobilenet_v2 = Architecture(
     "mobilenet_v2",
@@ -153,5 +153,5 @@ mobilenet_v2 = Architecture(
     source="Sandler et al., MobileNetV2, 2018 (arXiv 1801.04381), table 2; torchvision mobilenet_v2",
     stages=len(V2_STAGES),
     min_size=16,
-    reference_names=_v2_names().__getitem__,
+    reference_names=_v2_names,
 )
