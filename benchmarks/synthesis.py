@@ -84,7 +84,7 @@ def _with(train: Split, extra: dict[int, np.ndarray]) -> Split:
 
 def measure(model: keras.Model, source: Source, rare: list[int]) -> dict[str, Any]:
     """Return F1 and recall of the rare classes, their means, and the balanced accuracy."""
-    test, classes = source.test, len(source.classes)
+    test = source.test
     data = evaluation_dataset(test, PREPROCESS, Multiclass(source.classes).targets, 200)
     logits = model.predict(data, verbose=0)
     figures = summarize(logits, test.labels, source.classes)
