@@ -1,6 +1,5 @@
 """The zoo as a table, and an image of one architecture: `python -m pipelines.models`."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +7,6 @@ from typing import Annotated
 
 import tyro
 
-from imgrec.config.renamed import refuse_flags
 from imgrec.errors import InputError
 from imgrec.frameworks import import_frameworks
 from pipelines.cli import guarded, parse, print_json
@@ -75,10 +73,6 @@ def run(arguments: Arguments) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Read the flags and run."""
-    words = sys.argv[1:] if argv is None else argv
-    rest = words[words.index("describe") + 1 :] if "describe" in words else []
-    name = next((word for word in rest if not word.startswith("-")), "NAME")
-    refuse_flags(words, {"model": name}, "describe")
     return run(parse(Arguments, argv, prog="python -m pipelines.models", description=DESCRIPTION))
 
 
