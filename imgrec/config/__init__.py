@@ -16,17 +16,13 @@ from imgrec.config.renamed import refuse_key
 from imgrec.config.settings import AugmentConfig as AugmentConfig
 from imgrec.config.settings import Cache as Cache
 from imgrec.config.settings import Choice as Choice
-from imgrec.config.settings import Crop as Crop
 from imgrec.config.settings import DataConfig as DataConfig
 from imgrec.config.settings import FoldOver as FoldOver
 from imgrec.config.settings import LossConfig as LossConfig
 from imgrec.config.settings import ModelConfig as ModelConfig
 from imgrec.config.settings import OptimConfig as OptimConfig
-from imgrec.config.settings import Optimizer as Optimizer
 from imgrec.config.settings import Policy as Policy
-from imgrec.config.settings import Quantize as Quantize
 from imgrec.config.settings import QuantizeConfig as QuantizeConfig
-from imgrec.config.settings import Resize as Resize
 from imgrec.config.settings import RunConfig as RunConfig
 from imgrec.config.settings import TransferConfig as TransferConfig
 from imgrec.errors import InputError

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from imgrec import runtime
+from imgrec.compression.variants import VARIANTS, chain
 from imgrec.config import AugmentConfig, Config, LossConfig
 from imgrec.data.cache import Cache
 from imgrec.data.order.sampling import order_of
@@ -155,7 +156,6 @@ def alone(session: Session) -> Session:
 
 def _build(config: Config, plan: Plan, strategy: Any, method: Method) -> tuple[keras.Model, tuple[str, ...]]:
     """Build the planned model with the weights it starts from; return it and what to say about them."""
-    from imgrec.compression import qat
     from imgrec.models import build_model
 
     recorded = plan.model
@@ -167,8 +167,9 @@ def _build(config: Config, plan: Plan, strategy: Any, method: Method) -> tuple[k
             **recorded["options"],
         )
     # Now rather than after the training: names what is not covered, or missing.
-    if config.quantize.quantize != "none":
-        qat.check(model)
+    for name in chain(config.quantize.quantize):
+        if check := VARIANTS[name].check:
+            check(model)
     method.check(config, model)
     if config.transfer.weights == "none":
         return model, ()
@@ -195,7 +196,7 @@ def overview(session: Session) -> str:
         "augmentation": _augmentation(config.augment),
         "precision": session.machine["precision"],
         "devices": session.machine["devices"],
-        "export": f"TFLite: {' + '.join(_files(config.quantize.quantize))}",
+        "export": f"TFLite: {' + '.join(VARIANTS[name].title for name in chain(config.quantize.quantize))}",
         "seed": str(config.run.seed),
         "result": f"{config.run.out} (while running: {config.run.out}.unfinished)",
     }
@@ -223,8 +224,3 @@ def _augmentation(augment: AugmentConfig) -> str:
     erasing = [f"erasing {augment.erasing:g}"] if augment.erasing else []
     flags = [f"crop: {augment.crop}", *(["flip"] if augment.flip else [])]
     return ", ".join([*([augment.augment] if augment.augment else flags), *erasing, *mixing])
-
-
-def _files(quantize: str) -> list[str]:
-    count = {"none": 1, "ptq": 2, "qat": 3}[quantize]
-    return ["float32", "post-training int8", "quantisation-aware int8"][:count]

@@ -88,7 +88,7 @@ def _source(settings: AuditSettings, opened: Opened) -> tuple[Source | None, tup
     return source, source.notes
 
 
-def _why_no_suspects(settings: AuditSettings, facts: ImageFacts, several: bool) -> str:
+def _why_no_suspects(settings: AuditSettings, facts: ImageFacts, multi_label: bool) -> str:
     """Why wrong labels are not looked for; empty when they are.
 
     Raises:
@@ -97,7 +97,7 @@ def _why_no_suspects(settings: AuditSettings, facts: ImageFacts, several: bool) 
     if settings.suspects == "false":
         return "wrong labels were not looked for: --suspects false"
     reason, counts = "", np.unique(np.array(facts.labels, str), return_counts=True)[1]
-    if several:
+    if multi_label:
         reason = "expected one label an image"
     elif not suspects.is_installed():
         reason = f"it {suspects.NEEDS}"
