@@ -8,7 +8,7 @@ import keras
 from imgrec.layers.conv import BIASED, conv_relu, max_pool
 from imgrec.layers.pooling import adaptive_average_pool
 from imgrec.models.architecture import Architecture, Shape
-from imgrec.models.head import check_rate, logits_out, pixels_in
+from imgrec.models.head import check_rate, dense_relu, logits_out, pixels_in
 
 GRID = 6
 """Side of the feature map that the classifier sees at 224 px."""
@@ -24,14 +24,9 @@ def _alexnet(row: Architecture, shape: Shape, num_classes: int, *, dropout: floa
     x = conv_relu(x, 256, 3, name="conv4")
     x = max_pool(conv_relu(x, 256, 3, name="conv5"), 3, 2, name="stage2")
     x = keras.layers.Flatten(name="flatten")(_pool_to_grid(x))
-    x = _dense_relu(_drop(x, dropout, "fc6_dropout"), name="fc6", relu="fc6_relu")
-    x = _dense_relu(_drop(x, dropout, "fc7_dropout"), name="fc7", relu="features")
+    x = dense_relu(_drop(x, dropout, "fc6_dropout"), 4096, name="fc6", end="fc6_relu")
+    x = dense_relu(_drop(x, dropout, "fc7_dropout"), 4096, name="fc7", end="features")
     return keras.Model(image, logits_out(x, num_classes), name=row.name)
-
-
-def _dense_relu(x: Any, *, name: str, relu: str) -> Any:
-    x = keras.layers.Dense(4096, kernel_initializer="he_normal", name=name)(x)
-    return keras.layers.ReLU(name=relu)(x)
 
 
 def _drop(x: Any, rate: float, name: str) -> Any:

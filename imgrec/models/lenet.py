@@ -6,7 +6,7 @@ import keras
 
 from imgrec.layers.conv import BIASED, conv_relu
 from imgrec.models.architecture import CENTRED_MEAN, CENTRED_STD, Architecture, Shape
-from imgrec.models.head import logits_out, pixels_in
+from imgrec.models.head import dense_relu, logits_out, pixels_in
 
 LECUN_SIZE = 32
 """The paper's input; the 28 px digits stand in its middle."""
@@ -26,10 +26,8 @@ def _lenet(row: Architecture, shape: Shape, num_classes: int, *, dropout: float 
     x = conv_relu(x, 16, 5, name="c3", style=replace(BIASED, padding=0))
     x = keras.layers.AveragePooling2D(2, name="stage1")(x)
     x = keras.layers.Flatten(name="flatten")(x)
-    x = keras.layers.Dense(120, kernel_initializer="he_normal", name="c5")(x)
-    x = keras.layers.ReLU(name="c5_relu")(x)
-    x = keras.layers.Dense(84, kernel_initializer="he_normal", name="f6")(x)
-    x = keras.layers.ReLU(name="features")(x)
+    x = dense_relu(x, 120, name="c5", end="c5_relu")
+    x = dense_relu(x, 84, name="f6", end="features")
     return keras.Model(image, logits_out(x, num_classes, dropout), name=row.name)
 
 

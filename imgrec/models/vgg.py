@@ -8,7 +8,7 @@ import keras
 from imgrec.layers.conv import BIASED, activate, conv, conv_bn, max_pool
 from imgrec.layers.pooling import adaptive_average_pool
 from imgrec.models.architecture import Architecture, Shape
-from imgrec.models.head import check_rate, logits_out, pixels_in
+from imgrec.models.head import check_rate, dense_relu, logits_out, pixels_in
 from imgrec.models.small_stem import wants_small_stem
 
 WIDTHS = (64, 128, 256, 512, 512)
@@ -48,9 +48,9 @@ def _vgg(
         x = keras.layers.GlobalAveragePooling2D(name="features")(x)
         return keras.Model(image, logits_out(x, num_classes, dropout), name=row.name)
     x = keras.layers.Flatten(name="flatten")(adaptive_average_pool(x, (GRID, GRID), "grid"))
-    x = _dense_relu(x, name="fc6", relu="fc6_relu")
+    x = dense_relu(x, 4096, name="fc6", end="fc6_relu", initializer=_normal())
     x = keras.layers.Dropout(dropout, name="fc6_dropout")(x) if dropout else x
-    x = _dense_relu(x, name="fc7", relu="features")
+    x = dense_relu(x, 4096, name="fc7", end="features", initializer=_normal())
     return keras.Model(image, logits_out(x, num_classes, dropout, _normal), name=row.name)
 
 
@@ -61,11 +61,6 @@ def _conv_relu(x: Any, filters: int, batch_norm: bool, *, block: str, index: int
     else:
         x = conv(x, filters, 3, name=f"{block}_conv{index}", style=BIASED)
     return activate(x, "relu", name)
-
-
-def _dense_relu(x: Any, *, name: str, relu: str) -> Any:
-    x = keras.layers.Dense(4096, kernel_initializer=_normal(), name=name)(x)
-    return keras.layers.ReLU(name=relu)(x)
 
 
 def _normal() -> keras.initializers.Initializer:
