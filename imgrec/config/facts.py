@@ -42,7 +42,8 @@ def check_bounds(config: object) -> None:
             continue  # a word, such as auto, stands outside of them
         words = [_BOUNDS[name][1].format(limit) for name, limit in bounds.items()]
         expected = "a share from 0 to 1" if bounds == _SHARE else " and ".join(words)
-        raise InputError(f"--{field.name.replace('_', '-')} {value}: expected {expected}")
+        shown = f"{value:g}" if isinstance(value, float) else value
+        raise InputError(f"--{field.name.replace('_', '-')} {shown}: expected {expected}")
 
 
 def names_that_may(config: object, fact: Literal["resume", "tune"]) -> frozenset[str]:

@@ -95,7 +95,7 @@ class AugmentConfig:
 
     augment: str = ""
     """Operations on every training image, joined by |, instead of --crop and --flip, such as
-    "resized_crop|flip|randaugment(2, 9)"; an unknown one lists the known. See README."""
+    "resized_crop|flip|randaugment(2, 9)"; an unknown one lists the known. See docs/augmentation.md."""
     crop: Crop = "auto"
     """Random crop: pad (pad and crop back, small images), random_resized, none; auto chooses by size."""
     crop_share: float = setting(0.125, low=0, high=1)

@@ -7,7 +7,6 @@ from typing import Any
 import keras
 
 from imgrec import bundle, runtime
-from imgrec.compression import qat
 from imgrec.compression.variants import VARIANTS, chain
 from imgrec.config import AugmentConfig, Config, LossConfig
 from imgrec.config.facts import check_bounds
@@ -176,8 +175,9 @@ def _build(config: Config, plan: Plan, strategy: Any, method: Method) -> tuple[k
     with runtime.scope(strategy):
         model = bundle.build(plan.model)
     # Now rather than after the training: names what is not covered, or missing.
-    if config.quantize.quantize != "none":
-        qat.check(model)
+    for name in chain(config.quantize.quantize):
+        if check_variant := VARIANTS[name].check:
+            check_variant(model)
     method.check(config, model)
     if config.transfer.weights == "none":
         return model, ()

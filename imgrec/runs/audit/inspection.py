@@ -62,7 +62,7 @@ def inspect(settings: AuditSettings) -> Inspection:
     found += opened.scan.classes if opened.scan else check_splits(opened.given, opened.classes)
     found += find_duplicates(facts) if source is None else compare.copies(source, opened.examined, facts)
     quality = None
-    blocked = _why_no_suspects(settings, facts, all(split.kind == "class" for split in splits.values()))
+    blocked = _why_no_suspects(settings, facts, any(split.kind != "class" for split in splits.values()))
     if blocked:
         notes += (blocked,)
     else:
@@ -89,7 +89,7 @@ def _source(data: DataConfig, opened: Opened, seed: int) -> tuple[Source | None,
     return source, source.notes
 
 
-def _why_no_suspects(settings: AuditSettings, facts: ImageFacts, one_label: bool) -> str:
+def _why_no_suspects(settings: AuditSettings, facts: ImageFacts, multi_label: bool) -> str:
     """Why wrong labels are not looked for; empty when they are.
 
     Raises:
@@ -98,7 +98,7 @@ def _why_no_suspects(settings: AuditSettings, facts: ImageFacts, one_label: bool
     if settings.suspects == "false":
         return "wrong labels were not looked for: --suspects false"
     reason, counts = "", np.unique(np.array(facts.labels, str), return_counts=True)[1]
-    if not one_label:
+    if multi_label:
         reason = "expected one label an image"
     elif not suspects.is_installed():
         reason = f"it {suspects.NEEDS}"
