@@ -10,7 +10,7 @@ from PIL import Image
 from imgrec.config import Config, from_mapping
 from imgrec.errors import InputError
 from imgrec.learning import conflicts, methods
-from imgrec.runs.checks import check
+from imgrec.runs.session import check
 from imgrec.runs.training import train
 from imgrec.tasks.multiclass import Multiclass
 
