@@ -46,13 +46,14 @@ import numpy as np
 from benchmarks import degrade
 from imgrec.config import AugmentConfig, DataConfig, OptimConfig
 from imgrec.data import adapt
-from imgrec.data.pipeline import evaluation_dataset, steps_per_epoch, training_dataset
+from imgrec.data.pipeline import Feed, evaluation_dataset, steps_per_epoch, training_dataset
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources.load import Source, load_source
 from imgrec.evaluation.adaptation import sign_test
 from imgrec.learning.adaptive_bn import adapt_batch_norm
 from imgrec.models import build_model
 from imgrec.models.pretrained import load_pretrained
+from imgrec.tasks.multiclass import Multiclass
 from imgrec.training.fit import Phase, fit_phases
 
 Images = Sequence[np.ndarray]
@@ -113,8 +114,9 @@ def trained(source: Source, epochs: int) -> keras.Model:
     optim = OptimConfig(epochs=epochs, batch_size=64, learning_rate=0.08)
     steps = steps_per_epoch(len(source.train), optim.batch_size)
     augment = AugmentConfig(crop="none")
-    train = training_dataset(source.train, process, classes, augment, 64, 0, steps=epochs * steps)
-    validation = evaluation_dataset(source.val, process, classes, 64)
+    feed = Feed(process, Multiclass(source.classes).targets, augment, 64, 0)
+    train = training_dataset(source.train, feed, steps=epochs * steps)
+    validation = evaluation_dataset(source.val, process, feed.targets, 64)
     fit_phases(model, [Phase(train, validation, epochs)], optim=optim, steps_per_epoch=steps)
     return model
 

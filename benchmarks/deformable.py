@@ -18,10 +18,11 @@ import numpy as np
 from benchmarks.paired import compare
 from benchmarks.repeated import repeat, table
 from imgrec.config import AugmentConfig, DataConfig, OptimConfig
-from imgrec.data.pipeline import evaluation_dataset, steps_per_epoch, training_dataset
+from imgrec.data.pipeline import Feed, evaluation_dataset, steps_per_epoch, training_dataset
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources.load import Source, load_source
 from imgrec.models import build_model, info
+from imgrec.tasks.multiclass import Multiclass
 from imgrec.training.fit import fit
 
 SIDE, BATCH = 28, 128
@@ -35,8 +36,9 @@ def run(source: Source, model_name: str, deformable: str, seed: int, epochs: int
     model = build_model(model_name, (SIDE, SIDE, 1), classes, deformable=deformable)
     steps = steps_per_epoch(len(source.train), BATCH)
     augment = AugmentConfig(crop="pad")
-    train = training_dataset(source.train, preprocess, classes, augment, BATCH, seed, steps=epochs * steps)
-    validation = evaluation_dataset(source.val, preprocess, classes, BATCH)
+    feed = Feed(preprocess, Multiclass(source.classes).targets, augment, BATCH, seed)
+    train = training_dataset(source.train, feed, steps=epochs * steps)
+    validation = evaluation_dataset(source.val, preprocess, feed.targets, BATCH)
     fit(model, train, validation, optim=OptimConfig(epochs=epochs), steps_per_epoch=steps)
     images, labels = source.test.images, source.test.labels
     assert images is not None  # the embedded sample is in memory

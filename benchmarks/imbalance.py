@@ -22,16 +22,20 @@ from typing import Any
 import keras
 
 from benchmarks.repeated import Results, repeat, table
-from imgrec.config import AugmentConfig, OptimConfig
-from imgrec.data.pipeline import evaluation_dataset, steps_per_epoch, training_dataset
+from imgrec.config import Config
+from imgrec.data.cache import Cache
+from imgrec.data.pipeline import evaluation_dataset, steps_per_epoch
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources.dataset import Source
 from imgrec.data.sources.long_tail import long_tailed
 from imgrec.data.sources.sample import load_sample
+from imgrec.learning import methods
 from imgrec.learning.imbalance import RECIPES, Balance, choose
+from imgrec.learning.session import Session
 from imgrec.metrics.single_label import summarize
 from imgrec.models import build_model
-from imgrec.training.fit import Phase, fit_phases
+from imgrec.tasks.multiclass import Multiclass
+from imgrec.training.fit import Goal, fit_phases
 
 RATIO, BATCH = 100.0, 64
 PREPROCESS = Preprocess(size=(28, 28), colour="grey")
@@ -59,32 +63,38 @@ def trained(
     `steps` are those of an epoch; 0 takes what the images fill.
     """
     keras.utils.set_random_seed(seed)
-    classes, augment = len(source.classes), AugmentConfig(crop="pad", mixup=mixup)
-    optim = OptimConfig(epochs=epochs, batch_size=BATCH, learning_rate=0.08, label_smoothing=0.0)
-    steps = steps or steps_per_epoch(len(source.train), BATCH)
-
-    def training(span: int, first: int, sampling: str = "") -> Any:
-        return training_dataset(
-            source.train,
-            PREPROCESS,
-            classes,
-            augment,
-            BATCH,
-            seed,
-            start_step=first * steps,
-            steps=span * steps,
-            sampling=sampling or recipe.sampling,
-        )
-
-    model = build_model("resnet8", (28, 28, 1), classes, stem_pool=True)
-    validation = evaluation_dataset(source.val, PREPROCESS, classes, 200)
+    config = Config().replace(
+        epochs=epochs, batch_size=BATCH, learning_rate=0.08, label_smoothing=0.0, crop="pad", mixup=mixup,
+        seed=seed, imbalance=recipe.recipe,
+    )  # fmt: skip
+    task = Multiclass(source.classes)
+    model = build_model("resnet8", (28, 28, 1), task.outputs, stem_pool=True)
+    session = Session(
+        config=config,
+        source=source,
+        preprocess=PREPROCESS,
+        task=task,
+        recorded_model={},
+        model=model,
+        goal=Goal(
+            recipe.loss(task.loss, "auto", 0.0),
+            "balanced_accuracy",
+            lambda: task.metrics("balanced_accuracy"),
+        ),
+        balance=recipe,
+        strategy=None,
+        batch_size=BATCH,
+        steps_per_epoch=steps or steps_per_epoch(len(source.train), BATCH),
+        machine={},
+        command="",
+        cache=Cache("none"),
+    )
     fitted = fit_phases(
         model,
-        recipe.stages(epochs, lambda until: [Phase(training(until, 0), validation, until)], training),
-        optim=optim,
-        steps_per_epoch=steps,
-        loss=recipe.loss("cross_entropy", optim.label_smoothing, {}),
-        score="balanced_accuracy",
+        methods.choose(config).phases(session, epochs),
+        optim=config.optim,
+        steps_per_epoch=session.steps_per_epoch,
+        goal=session.goal,
     )
     return model, fitted.best_epoch
 
@@ -92,7 +102,8 @@ def trained(
 def measure(model: keras.Model, source: Source) -> dict[str, Any]:
     """Return the accuracy on the test split over all classes, and over those of head, middle and tail."""
     classes = len(source.classes)
-    logits = model.predict(evaluation_dataset(source.test, PREPROCESS, classes, 200), verbose=0)
+    test = evaluation_dataset(source.test, PREPROCESS, Multiclass(source.classes).targets, 200)
+    logits = model.predict(test, verbose=0)
     counts = source.train.counts(classes).tolist()
     figures = summarize(logits, source.test.labels, source.classes, train_counts=counts)
     groups = {row["group"]: row["accuracy"] for row in figures["by_frequency"]}

@@ -33,15 +33,17 @@ from imgrec.data.augment.batch import Example, flip_left_right, pad_and_crop, ra
 from imgrec.data.cache import Cache
 from imgrec.data.loading import kept_tensor, reader
 from imgrec.data.order.sampling import order_of
-from imgrec.data.pipeline import training_dataset, training_order
+from imgrec.data.pipeline import Feed, training_dataset, training_order
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources.dataset import Split
 from imgrec.data.sources.load import load_source
 from imgrec.processors import cores
+from imgrec.tasks.multiclass import Multiclass
 
 BATCH = 64
 # A side takes this share of the images, lest the slow ones decide how long all of it takes.
 SHARES = {"KerasCV": 0.25, "Keras": 0.05}
+TARGETS = Multiclass(tuple(map(str, range(CLASSES)))).targets
 MIXED = {"mixup": 0.2, "cutmix": 1.0}
 FULL = "resized_crop|flip|randaugment(2, 9)"
 Side = Callable[[int], tuple[float, float]]
@@ -87,7 +89,7 @@ def ours(split: Split, preprocess: Preprocess, augment: AugmentConfig) -> Side:
     """Return the side of `training_dataset`."""
 
     def build(steps: int) -> tf.data.Dataset:
-        return training_dataset(split, preprocess, CLASSES, augment, BATCH, seed=0, steps=steps)
+        return training_dataset(split, Feed(preprocess, TARGETS, augment, BATCH, seed=0), steps=steps)
 
     return drain(build)
 
@@ -100,7 +102,7 @@ def in_batches(split: Split, preprocess: Preprocess, erasing: float) -> Side:
     labels = tf.one_hot(split.labels, CLASSES)
 
     def build(steps: int) -> tf.data.Dataset:
-        data = training_order(order_of(split.labels, CLASSES, "natural", 0), BATCH, steps=steps)
+        data = training_order(order_of(split.labels, "natural", 0), BATCH, steps=steps)
         kept = kept_tensor(split, preprocess, Cache("none"))
         if kept is not None:
             data = data.map(

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from imgrec.data.audit import gradients
-from imgrec.data.audit.compare import images
+from imgrec.data.audit.compare import image_facts
 from imgrec.data.sources.sample import load_sample
 from pipelines import audit, train
 
@@ -63,7 +63,7 @@ def nearest(flipped: Path, kept: np.ndarray) -> None:
 
     source = load_sample()
     held = {
-        part: gradients.describe(images({part: source.splits[part]}, source.classes, {}).thumbnails)
+        part: gradients.describe(image_facts({part: source.splits[part]}, source.classes, {}).thumbnails)
         for part in ("train", "test")
     }
     with np.load(flipped) as arrays:

@@ -26,12 +26,13 @@ import numpy as np
 
 from benchmarks.repeated import repeat, table
 from imgrec.config import AugmentConfig, DataConfig, OptimConfig
-from imgrec.data.pipeline import evaluation_dataset, steps_per_epoch, training_dataset
+from imgrec.data.pipeline import VISIBILITY, Feed, evaluation_dataset, steps_per_epoch, training_dataset
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources.load import Source, load_source
 from imgrec.layers.occlusion import mask_of
 from imgrec.learning.mask_loss import MaskSupervised, visible_share
 from imgrec.models import build_model
+from imgrec.tasks.multiclass import Multiclass
 from imgrec.training.fit import Phase, fit_phases
 
 SIDE, GRID, GREY = 28, 4, 128
@@ -78,17 +79,10 @@ def run(source: Source, attention: str, erasing: bool, seed: int, epochs: int, p
     optim, supervised = OptimConfig(epochs=epochs), attention == "occlusion" and erasing
     augment = AugmentConfig(crop="pad", erasing=0.7 if erasing else 0.0, erasing_area=0.6)
     steps = steps_per_epoch(len(source.train), optim.batch_size)
-    train = training_dataset(
-        source.train,
-        preprocess,
-        classes,
-        augment,
-        optim.batch_size,
-        seed,
-        steps=epochs * steps,
-        visibility=supervised,
-    )
-    validation = evaluation_dataset(source.val, preprocess, classes, optim.batch_size)
+    batch, needs = int(optim.batch_size), frozenset({VISIBILITY} if supervised else ())
+    feed = Feed(preprocess, Multiclass(source.classes).targets, augment, batch, seed, needs=needs)
+    train = training_dataset(source.train, feed, steps=epochs * steps)
+    validation = evaluation_dataset(source.val, preprocess, feed.targets, batch)
     part = MaskSupervised(model, MASK_LOSS) if supervised else None
     fitted = fit_phases(
         model, [Phase(train, validation, epochs, part=part)], optim=optim, steps_per_epoch=steps

@@ -36,6 +36,7 @@ from imgrec.learning.imbalance import choose
 from imgrec.metrics.single_label import summarize
 from imgrec.synthesis import gan
 from imgrec.synthesis.settings import Settings
+from imgrec.tasks.multiclass import Multiclass
 
 WAYS = ("plain", "repeated", "made")
 COLUMNS = ("rare_f1", "rare_recall", "balanced")
@@ -83,8 +84,9 @@ def _with(train: Split, extra: dict[int, np.ndarray]) -> Split:
 
 def measure(model: keras.Model, source: Source, rare: list[int]) -> dict[str, Any]:
     """Return F1 and recall of the rare classes, their means, and the balanced accuracy."""
-    test, classes = source.test, len(source.classes)
-    logits = model.predict(evaluation_dataset(test, PREPROCESS, classes, 200), verbose=0)
+    test = source.test
+    data = evaluation_dataset(test, PREPROCESS, Multiclass(source.classes).targets, 200)
+    logits = model.predict(data, verbose=0)
     figures = summarize(logits, test.labels, source.classes)
     rows = [figures["per_class"][label] for label in rare]
     return {

@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -232,14 +233,14 @@ def load(run_dir: str | Path) -> LoadedBundle:
         InputError: as `read`.
     """
     bundle = read(run_dir)  # first, so that a wrong folder is refused before anything heavy is imported
-    from imgrec.models import build_model
-
-    recorded = bundle.run["model"]
-    model = build_model(
-        recorded["name"],
-        input_shape=tuple(recorded["input_shape"]),
-        num_classes=recorded["num_classes"],
-        **recorded["options"],
-    )
+    model = build(bundle.run["model"])
     model.load_weights(str(bundle.path / "model.keras"))
     return LoadedBundle(**vars(bundle), model=model)
+
+
+def build(recorded: Mapping[str, Any]) -> "keras.Model":
+    """Build a model, with new weights, from the arguments that run.json records of it."""
+    from imgrec.models import build_model
+
+    shape = tuple(recorded["input_shape"])
+    return build_model(recorded["name"], shape, recorded["num_classes"], **recorded["options"])

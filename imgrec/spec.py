@@ -1,7 +1,8 @@
 """One notation for a name with options: `focal(gamma=2)`, `resnet20(width=48)`, `flip|crop(pad=4)`.
 
 Values are numbers, `true`, `false`, `null`, words (`semi_hard`, `runs/a`), quoted texts, sequences
-(`at=[30, 60]`), and such names again (`distill(teacher=resnet20(width=48))`). Nothing is evaluated.
+(`at=[30, 60]`), and such names with brackets again (`distill(teacher=resnet20(width=48))`). Nothing is
+evaluated.
 """
 
 import json
@@ -125,9 +126,11 @@ class _Reader:
         """Read one value."""
         if depth > DEEPEST:
             self.fail(f"{DEEPEST} brackets within each other at most")
-        for opening, closing in ((r"\[", r"\]"), (r"\(", r"\)")):
-            if self.take(opening):
-                return self.sequence(closing, depth)
+        if bracket := self.take(r"[\[(]"):
+            items = list(self.items(r"\]" if bracket == "[" else r"\)", depth))
+            if any(key for key, _ in items):
+                self.fail("values without names in a sequence")
+            return tuple(value for _, value in items)
         if quoted := self.take(_QUOTED):
             return re.sub(r"\\(['\"\\])", r"\1", quoted[1:-1])
         if self.take(rf"(?={_NAME}\s*\()") is not None:
@@ -137,13 +140,6 @@ class _Reader:
         if isinstance(value, float) and not math.isfinite(value):
             raise InputError(f"{self.what} {self.text[:80]!r}: {word}: expected a number below 1.8e308")
         return value
-
-    def sequence(self, closing: str, depth: int) -> tuple[Value, ...]:
-        """Read values without names."""
-        items = list(self.items(closing, depth))
-        if any(key for key, _ in items):
-            self.fail("values without names in a sequence")
-        return tuple(value for _, value in items)
 
 
 def _scalar(word: str) -> Value:

@@ -73,9 +73,8 @@ def parse(kind: type[T], argv: Sequence[str] | None, *, default: T | None = None
     import tyro
 
     start = getattr(default, "config", default)
-    refuse_flags(
-        sys.argv[1:] if argv is None else argv, (start if isinstance(start, Config) else Config()).flat()
-    )
+    now = (start if isinstance(start, Config) else Config()).flat()
+    refuse_flags(sys.argv[1:] if argv is None else argv, now)
     if default is not None:
         options["default"] = default
     complaint = io.StringIO()

@@ -68,12 +68,12 @@ def test_keys_of_earlier_versions_are_refused_with_the_new_ones(
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"label_smoothing": 2.0}, "--label-smoothing 2.0: expected a share from 0 to 1"),
+        ({"label_smoothing": 2.0}, "--label-smoothing 2: expected a share from 0 to 1"),
         ({"label_smoothing": float("nan")}, "--label-smoothing nan: expected a share"),
         ({"epochs": 0}, "--epochs 0: expected more than 0"),
         ({"batch_size": 0}, "--batch-size 0: expected more than 0"),
-        ({"warmup_epochs": -1.0}, "--warmup-epochs -1.0: expected 0 or more"),
-        ({"ema": 1.0}, "--ema 1.0: expected 0 or more and less than 1"),
+        ({"warmup_epochs": -1.0}, "--warmup-epochs -1: expected 0 or more"),
+        ({"ema": 1.0}, "--ema 1: expected 0 or more and less than 1"),
         ({"preview": 1001}, "--preview 1001: expected 0 or more and 1000 at most"),
         ({"layer_decay": 1.5}, "--layer-decay 1.5: expected more than 0 and 1 at most"),
         ({"epochs": 0, "image_size": -1, "qat_epochs": 0}, "--image-size -1: expected 0 or more"),

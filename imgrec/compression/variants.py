@@ -20,6 +20,7 @@ class Variant:
     arithmetic: what it computes in; a format writes some of them.
     promise: what the parity gate holds its files to.
     after: the variant whose model it is made from, which is exported before it; empty: the trained model.
+    check: of the model before it is trained; raises InputError where it has no such form.
     convert: model and calibration images, uint8 `[N, H, W, C]` → a model of its own; None: goes on with that
         very model.
     fine_tuning: name of the training that follows; empty: none.
@@ -30,6 +31,7 @@ class Variant:
     arithmetic: Arithmetic
     promise: Promise
     after: str = ""
+    check: Callable[[keras.Model], None] | None = None
     convert: Callable[[keras.Model, np.ndarray], keras.Model] | None = None
     fine_tuning: str = ""
 
@@ -37,7 +39,13 @@ class Variant:
 VARIANTS: dict[str, Variant] = {
     "none": Variant("float32", "float32", "float32", Promise.SAME_ANSWERS),
     "ptq": Variant(
-        "post-training int8", "ptq_int8", "int8", Promise.SAME_ACCURACY, after="none", convert=qat.prepare
+        "post-training int8",
+        "ptq_int8",
+        "int8",
+        Promise.SAME_ACCURACY,
+        after="none",
+        check=qat.check,
+        convert=qat.prepare,
     ),
     "qat": Variant(
         "quantisation-aware int8",

@@ -6,30 +6,25 @@ sections, with every field, stand in `settings.py`.
 """
 
 import dataclasses
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from imgrec.config.renamed import refuse_key
-from imgrec.config.settings import AugmentConfig as AugmentConfig
-from imgrec.config.settings import Cache as Cache
-from imgrec.config.settings import Choice as Choice
-from imgrec.config.settings import Crop as Crop
-from imgrec.config.settings import DataConfig as DataConfig
-from imgrec.config.settings import FoldOver as FoldOver
-from imgrec.config.settings import LossConfig as LossConfig
-from imgrec.config.settings import ModelConfig as ModelConfig
-from imgrec.config.settings import OptimConfig as OptimConfig
-from imgrec.config.settings import Optimizer as Optimizer
-from imgrec.config.settings import Policy as Policy
-from imgrec.config.settings import Quantize as Quantize
-from imgrec.config.settings import QuantizeConfig as QuantizeConfig
-from imgrec.config.settings import Resize as Resize
-from imgrec.config.settings import RunConfig as RunConfig
-from imgrec.config.settings import TransferConfig as TransferConfig
+from imgrec.config.settings import (
+    AugmentConfig,
+    Choice,
+    DataConfig,
+    LossConfig,
+    ModelConfig,
+    OptimConfig,
+    QuantizeConfig,
+    RunConfig,
+    TransferConfig,
+)
 from imgrec.errors import InputError
+from imgrec.registry import lookup
 
 
 @dataclass(frozen=True)
@@ -59,13 +54,10 @@ class Config:
         home = {f.name: s for s, section in sections.items() for f in dataclasses.fields(section)}
         for name, value in values.items():
             refuse_key(name, value, {**self.flat(), **values})
-            if name not in home:
-                close = difflib.get_close_matches(name, home, n=3)
-                hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(sorted(home))}"
-                raise InputError(f"unknown setting {name!r}: {hint}")
-            section = sections[home[name]]
+            place = lookup(home, name, "setting")
+            section = sections[place]
             changed = {name: _typed(name, get_type_hints(type(section))[name], getattr(section, name), value)}
-            sections[home[name]] = dataclasses.replace(section, **changed)
+            sections[place] = dataclasses.replace(section, **changed)
         return Config(**sections)
 
     def tree(self) -> dict[str, dict[str, Any]]:

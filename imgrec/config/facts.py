@@ -14,32 +14,19 @@ _BOUNDS = {
     "below": (operator.lt, "less than {:g}"),
     "high": (operator.le, "{:g} at most"),
 }
+"""Name of a bound → the comparison that a number has to pass with it, and how to say so."""
 _SHARE = {"low": 0, "high": 1}
 
 
-def setting(
-    default: T,
-    *,
-    low: float | None = None,
-    above: float | None = None,
-    below: float | None = None,
-    high: float | None = None,
-    resume: bool = False,
-    tune: bool = True,
-) -> T:
+def setting(default: T, *, resume: bool = False, tune: bool = True, **bounds: float) -> T:
     """Return the field of a settings' dataclass with facts on it.
 
     Args:
         default: its value.
-        low: the least number that it may be.
-        above: what it is to be more than.
-        below: what it is to be less than.
-        high: the largest number that it may be.
         resume: whether it may be another one when an unfinished run goes on.
         tune: whether a search may change it.
+        bounds: what numbers it may be, by the names of `_BOUNDS`.
     """
-    given = {"low": low, "above": above, "below": below, "high": high}
-    bounds = {name: limit for name, limit in given.items() if limit is not None}
     return dataclasses.field(default=default, metadata={"bounds": bounds, "resume": resume, "tune": tune})
 
 
@@ -55,7 +42,8 @@ def check_bounds(config: object) -> None:
             continue  # a word, such as auto, stands outside of them
         words = [_BOUNDS[name][1].format(limit) for name, limit in bounds.items()]
         expected = "a share from 0 to 1" if bounds == _SHARE else " and ".join(words)
-        raise InputError(f"--{field.name.replace('_', '-')} {value}: expected {expected}")
+        shown = f"{value:g}" if isinstance(value, float) else value
+        raise InputError(f"--{field.name.replace('_', '-')} {shown}: expected {expected}")
 
 
 def names_that_may(config: object, fact: Literal["resume", "tune"]) -> frozenset[str]:

@@ -18,12 +18,7 @@ OPTIONS = {
 
 
 def refuse_key(name: str, given: Any, now: Mapping[str, Any]) -> None:
-    """Refuse an earlier key of a recipe.
-
-    Args:
-        name: the key, which may be any.
-        given: its value, `["width=48", …]`.
-        now: setting → value, such as `{"model": "resnet8"}`.
+    """Refuse a key of a recipe that is an earlier one; `given` is its value, `now` those of all settings.
 
     Raises:
         InputError: it is one of `OPTIONS`.

@@ -1,7 +1,7 @@
 """The settings of a run by section, with their defaults; each docstring is the flag's `--help`."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 from imgrec.config.facts import setting
 
@@ -16,8 +16,8 @@ Optimizer = Literal["sgd", "adamw", "adam", "rmsprop", "lion", "lamb", "muon"]
 
 
 @dataclass(frozen=True)
-class DataConfig:
-    """What to learn from, and how a file becomes pixels."""
+class Images:
+    """Where images come from, and which of them are passed over; what every command over a set asks for."""
 
     data: str = setting("sample", resume=True, tune=False)
     """Where the images are: sample, a folder (class/… or train/class/…, val/…, test/…), csv:FILE (columns
@@ -25,6 +25,23 @@ class DataConfig:
     keras:NAME. Without given splits: 7:2:1, stratified, by seed."""
     download: bool = setting(False, resume=True)
     """Let tfds:NAME fetch and prepare a set that is not on disk; otherwise it asks no network."""
+    quarantine: str = ""
+    """List of images to leave out, one id a line; by default quarantine.txt in the data folder, if it is
+    there."""
+    max_pixels: int = setting(50_000_000, above=0)
+    """Images with more pixels than this are refused before they are decoded."""
+    max_bytes: int = setting(200_000_000, above=0)
+    """Files with more bytes than this are refused before they are read."""
+
+    def data_config(self, **more: Any) -> "DataConfig":
+        """Return these, and `more`, as settings of the data."""
+        return DataConfig(**{f.name: getattr(self, f.name) for f in fields(Images)}, **more)
+
+
+@dataclass(frozen=True)
+class DataConfig(Images):
+    """What to learn from, and how a file becomes pixels."""
+
     image_size: int = setting(0, low=0)
     """Side of the square input in pixels; 0 takes the data's own size up to 64, else the model's, and
     always the model's with --weights."""
@@ -32,8 +49,6 @@ class DataConfig:
     """Channels of the input; auto is grey only when every training image is."""
     resize: Resize = "crop"
     """How another shape is brought to the square: centre crop, letterbox (grey bars) or stretch."""
-    max_pixels: int = setting(50_000_000, above=0)
-    """Images with more pixels than this are refused before they are decoded."""
     task: str = "auto"
     """What is asked of an image: multiclass (one class) or multilabel (any number of them); auto goes by the
     labels."""
@@ -45,8 +60,6 @@ class DataConfig:
     lowlight, gamma, equalize or clahe (dark), dehaze (hazy), stretch (flat), balance (tinted), denoise
     (noisy), standardize (always); lowlight(100) moves a threshold. auto: lowlight|dehaze. none: off. The
     report judges them against off."""
-    max_bytes: int = setting(200_000_000, above=0)
-    """Files with more bytes than this are refused before they are read."""
     extra_data: str = ""
     """A folder with more training images, one folder a class, such as pipelines.synthesize writes; validation
     and test have none of them."""
@@ -59,9 +72,6 @@ class DataConfig:
     policy: Policy = "strict"
     """What to do about broken files: strict stops before training, quarantine lists them in --quarantine
     and trains without them, skip trains without them. Nothing is deleted."""
-    quarantine: str = ""
-    """List of images to leave out, one id a line; by default quarantine.txt in the data folder, if it is
-    there."""
     fold: str = setting("", tune=False)
     """Train for one fold of a cross-validation, such as 1/5, and judge what it holds out in out_of_fold.csv;
     python -m pipelines.crossval does that for every fold. Empty: no folds."""
@@ -85,7 +95,7 @@ class AugmentConfig:
 
     augment: str = ""
     """Operations on every training image, joined by |, instead of --crop and --flip, such as
-    "resized_crop|flip|randaugment(2, 9)"; an unknown one lists the known. See README."""
+    "resized_crop|flip|randaugment(2, 9)"; an unknown one lists the known. See docs/augmentation.md."""
     crop: Crop = "auto"
     """Random crop: pad (pad and crop back, small images), random_resized, none; auto chooses by size."""
     crop_share: float = setting(0.125, low=0, high=1)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from imgrec.config import Cache as Mode
+from imgrec.config.settings import Cache as Mode
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources.dataset import Split
 from imgrec.errors import InputError

@@ -98,12 +98,12 @@ def check(config: Config, method: Method) -> None:
     Raises:
         InputError: names both, and what to do.
     """
-    for one, other, why in CONFLICTS:
-        _refuse(config, TRAITS[one](config), {other: why})
     while isinstance(method, Decoupled):
         _refuse(config, method.asked(config), method.conflicts)
         method = method.first
     _refuse(config, method.asked(config) or f"--method {config.loss.method}", method.conflicts)
+    for one, other, why in CONFLICTS:
+        _refuse(config, TRAITS[one](config), {other: why})
 
 
 def check_task(config: Config, task: Task) -> None:

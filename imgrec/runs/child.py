@@ -20,6 +20,7 @@ from typing import Any
 
 import yaml
 
+from imgrec.bundle import staging_of
 from imgrec.config import Config
 from imgrec.errors import InputError
 from imgrec.files import write_text
@@ -106,18 +107,13 @@ class Training:
 
 def read_history(out: Path) -> list[Row]:
     """The rows of a run's history.csv, finished or not; none where it has none yet."""
-    for folder in (unfinished(out), out):
+    for folder in (staging_of(out), out):
         try:
             with open(folder / "history.csv", encoding="utf-8", newline="") as stream:
                 return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(stream)]
         except OSError:
             continue
     return []
-
-
-def unfinished(out: Path) -> Path:
-    """Where a run to `out` is written until it is whole."""
-    return out.with_name(f"{out.name}.unfinished")
 
 
 def write_recipe(path: Path, settings: dict[str, Any], header: str = "") -> None:
@@ -141,10 +137,10 @@ def for_one_training(config: Config) -> None:
     Raises:
         InputError: one of them is set.
     """
-    run = config.run
-    flags = {"preview": run.preview, "lr-find": run.lr_find, "resume": run.resume, "restart": run.restart}
-    for flag in (name for name, value in flags.items() if value):
-        raise InputError(f"--{flag} is for one training: use it with pipelines.train")
+    flat = config.flat()
+    for name in ("preview", "lr_find", "resume", "restart", "fold"):
+        if flat[name]:
+            raise InputError(f"--{name.replace('_', '-')} is for one training: use it with pipelines.train")
 
 
 def _follow(parent: int) -> None:

@@ -25,8 +25,6 @@ def cross_validate(config: Config, folds: int, command: str = "") -> int:
     """
     if folds < 2:
         raise InputError(f"--folds {folds}: expected 2 or more")
-    if config.data.fold:
-        raise InputError(f"--fold {config.data.fold}: crossval trains every fold; leave it out")
     for_one_training(config)
     out = Path(config.run.out)
     record = begin(out, config, folds, command)

@@ -9,9 +9,14 @@ from imgrec import bundle
 from imgrec.learning import methods
 from imgrec.learning.session import Session
 from imgrec.runs import results, resume
-from imgrec.runs.monitoring import monitor
+from imgrec.runs.preview import training_images
 from imgrec.runs.resume import Unfinished
 from imgrec.training.fit import Fitted, Recording, fit_phases
+from imgrec.training.freezing import groups_by_endpoint
+from imgrec.training.monitor import Monitor, log_images
+
+LOGGED_IMAGES = 16
+"""Training images that TensorBoard shows beside what is watched."""
 
 
 def run_folder(session: Session, out: Path, before: Unfinished | None) -> Path:
@@ -53,3 +58,16 @@ def fit_session(session: Session, folder: Path) -> Fitted:
         strategy=session.strategy,
         recording=Recording(folder / "history.csv" if chief else None, callbacks, policy),
     )
+
+
+def monitor(session: Session, folder: Path) -> Monitor:
+    """Return the callback that watches the session's model, and put some training images in its log."""
+    groups = {
+        name: [variable for layer in layers for variable in layer.trainable_variables]
+        for name, layers in groups_by_endpoint(session.model).items()
+    }
+    log = folder / "tensorboard" if session.config.run.tensorboard else None
+    if log:
+        log_images(log, training_images(session, LOGGED_IMAGES)[0])
+    every, accumulate = session.config.run.monitor_every, session.config.optim.accumulate
+    return Monitor(groups, every, session.batch_size, accumulate=accumulate, log=log)

@@ -3,7 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
+from imgrec.files import write_file
+from imgrec.learning import methods
 from imgrec.learning.session import Session
+from imgrec.training.lr_find import sweep
 
 STEPS = 100
 """Batches that the sweep takes, one a rate."""
@@ -11,12 +16,6 @@ STEPS = 100
 
 def lr_find(session: Session, out: Path) -> int:
     """Write `OUT.lr_find.png`, print the rate it suggests, return 0; the weights are as before."""
-    from matplotlib.figure import Figure
-
-    from imgrec.files import write_file
-    from imgrec.learning import methods
-    from imgrec.training.lr_find import sweep
-
     optim = session.config.optim
     phase = methods.choose(session.config).phases(session, optim.epochs)[0]
     found = sweep(

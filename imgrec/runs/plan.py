@@ -5,8 +5,11 @@ from typing import Any
 
 from imgrec.config import Config
 from imgrec.data import adapt
+from imgrec.data.augment.compose import compose
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources.dataset import Source
+from imgrec.learning import transfer
+from imgrec.models import info
 from imgrec.spec import Spec
 from imgrec.tasks.task import Task
 
@@ -31,10 +34,6 @@ def make_plan(config: Config, source: Source, task: Task) -> Plan:
         InputError: an unknown model, or one that is not made for such small images, or settings of
             transfer that contradict each other, or an unknown adaptive step.
     """
-    from imgrec.data.augment.compose import compose
-    from imgrec.learning import transfer
-    from imgrec.models import info
-
     own = source.side
     asked = Spec.named(config.model.model, "--model")
     name = asked.name

@@ -5,14 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
+from imgrec.data.augment.sheet import contact_sheet
+from imgrec.files import write_file
 from imgrec.learning.session import Session
 
 
 def preview(session: Session, out: Path) -> int:
     """Write `OUT.preview.png` with the first images of training, augmented and mixed; return 0."""
-    from imgrec.data.augment.sheet import contact_sheet
-    from imgrec.files import write_file
-
     count = session.config.run.preview
     sheet = contact_sheet(*training_images(session, count))
     path = out.with_name(f"{out.name}.preview.png")

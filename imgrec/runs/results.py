@@ -1,7 +1,5 @@
 """What a training leaves in its run folder, and the last lines it prints."""
 
-import csv
-import io
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +7,10 @@ from typing import Any
 import numpy as np
 
 from imgrec import bundle, files, runtime, tasks
+from imgrec.data.loading import load_arrays, triggered
+from imgrec.evaluation import adaptation, cross_validation
+from imgrec.evaluation.evaluated import Evaluated
+from imgrec.evaluation.report import write_report
 from imgrec.learning.session import Session
 from imgrec.runs.exporting import Exported, export
 from imgrec.runs.session import alone
@@ -66,14 +68,10 @@ def evaluate(session: Session, folder: Path) -> Result:
     Where the preprocessing has adaptive steps, the same model answers again without them. What a fold of a
     cross-validation holds out goes to out_of_fold.csv, with every class's probability.
     """
-    from imgrec.evaluation import cross_validation
-
     source, task = session.source, session.task
     test, held_out = source.test, source.held_out
     outputs = session.model.predict(session.evaluation(test), verbose=0)
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(task.table(test.ids, test.labels, outputs))
-    files.write_text(folder / "predictions.csv", text.getvalue())
+    files.write_csv(folder / "predictions.csv", task.table(test.ids, test.labels, outputs))
     if held_out is not None:
         answers = (
             outputs if held_out is test else session.model.predict(session.evaluation(held_out), verbose=0)
@@ -88,9 +86,6 @@ def _judge_steps(session: Session, outputs: np.ndarray) -> dict[str, Any] | None
     """Compare the answers with the model's own on the same images without adaptive steps."""
     if not session.preprocess.adapts:
         return None
-    from imgrec.data.loading import triggered
-    from imgrec.evaluation import adaptation
-
     test, plain = session.source.test, replace(session.preprocess, adapt="none")
     off = session.model.predict(session.evaluation(test, preprocess=plain), verbose=0)
     right, right_off = (session.task.right(answers, test.labels) for answers in (outputs, off))
@@ -100,10 +95,6 @@ def _judge_steps(session: Session, outputs: np.ndarray) -> dict[str, Any] | None
 
 def write_results(session: Session, folder: Path, fitted: Fitted, result: Result, exported: Exported) -> None:
     """Write metrics.json and the report."""
-    from imgrec.data.loading import load_arrays
-    from imgrec.evaluation.evaluated import Evaluated
-    from imgrec.evaluation.report import write_report
-
     source, task = session.source, session.task
     test, classes = source.test, len(source.classes)
     mistakes = task.mistakes(test.ids, test.labels, result.outputs)

@@ -11,6 +11,7 @@ from imgrec import bundle, files
 from imgrec.config import Config
 from imgrec.config.facts import names_that_may
 from imgrec.errors import InputError
+from imgrec.runs.child import difference
 
 if TYPE_CHECKING:
     from imgrec.learning.session import Session
@@ -65,10 +66,12 @@ def take_up(session: "Session", before: Unfinished) -> Path:
     """
     from imgrec import runtime
 
-    changed = [*_settings_changed(session, before), *_data_changed(session, before)]
+    recorded = {name: value for part in before.run["config"].values() for name, value in part.items()}
+    settings = difference(_decisive(recorded), _decisive(session.config.flat()))
+    changed = "; ".join(filter(None, [settings, _data_changed(session, before)]))
     if changed:
         raise InputError(
-            f"{before.folder}: an unfinished run that differs: {'; '.join(changed)}. Ask for the same, name "
+            f"{before.folder}: an unfinished run that differs: {changed}. Ask for the same, name "
             "another --out, or throw it away by --restart"
         )
     if not session.team.is_chief:
@@ -107,21 +110,11 @@ def _decisive(flat: Mapping[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps({name: value for name, value in flat.items() if name not in free}))
 
 
-def _settings_changed(session: "Session", before: Unfinished) -> list[str]:
-    recorded = {name: value for part in before.run["config"].values() for name, value in part.items()}
-    old, new = _decisive(recorded), _decisive(session.config.flat())
-    return [
-        f"--{name.replace('_', '-')} was {old.get(name)}, is {new.get(name)}"
-        for name in [*new, *(set(old) - set(new))]
-        if old.get(name) != new.get(name)
-    ]
-
-
-def _data_changed(session: "Session", before: Unfinished) -> list[str]:
+def _data_changed(session: "Session", before: Unfinished) -> str:
     old = before.run["data"]
     if old["fingerprint"] == session.source.fingerprint:
-        return []
+        return ""
     counts = {name: len(split) for name, split in session.source.splits.items()}
     text = ", ".join(f"{name} {old['images'].get(name)} → {count}" for name, count in counts.items())
     prints = f"{old['fingerprint'][:12]} → {session.source.fingerprint[:12]}"
-    return [f"the data changed (images: {text}; fingerprint {prints})"]
+    return f"the data changed (images: {text}; fingerprint {prints})"

@@ -6,22 +6,29 @@ from typing import Any
 
 import keras
 
-from imgrec import runtime
+from imgrec import bundle, runtime
+from imgrec.compression.variants import VARIANTS, chain
 from imgrec.config import AugmentConfig, Config, LossConfig
+from imgrec.config.facts import check_bounds
+from imgrec.data import adapt
+from imgrec.data.augment import compose
 from imgrec.data.cache import Cache
 from imgrec.data.order.sampling import order_of
 from imgrec.data.pipeline import steps_per_epoch
 from imgrec.data.sources.dataset import Source
+from imgrec.data.sources.load import load_source
+from imgrec.data.sources.long_tail import long_tailed
 from imgrec.errors import InputError
 from imgrec.learning import conflicts, imbalance, methods, transfer
 from imgrec.learning.imbalance import Balance
 from imgrec.learning.method import Method
 from imgrec.learning.session import Session
-from imgrec.runs import checks
 from imgrec.runs.plan import Plan, make_plan
 from imgrec.spec import Spec
 from imgrec.tasks import choose as choose_task
 from imgrec.tasks.task import Task
+from imgrec.training import batch_size as batch_sizes
+from imgrec.training.checkpointing.interval import Interval
 from imgrec.training.optim import optimizers
 from imgrec.training.phase import Goal
 from imgrec.workers import Team
@@ -37,7 +44,7 @@ def prepare(config: Config, command: str, precision: str = "", batch_size: int =
         InputError: bad settings or data, or a layer that the asked quantisation does not cover.
     """
     optimizers.check(config.optim)
-    checks.check(config)
+    check(config)
     method = methods.choose(config)
     conflicts.check(config, method)
     strategy, devices = runtime.choose_strategy(config.run.strategy)
@@ -79,6 +86,23 @@ def prepare(config: Config, command: str, precision: str = "", batch_size: int =
     return session
 
 
+def check(config: Config) -> None:
+    """Refuse lines that cannot be read, and numbers out of bounds, before any data is read.
+
+    Which settings go together is a matter of `learning.conflicts`.
+
+    Raises:
+        InputError: names the setting and what was expected.
+    """
+    check_bounds(config)
+    adapt.parse(config.data.adapt)
+    Interval.parse(config.run.checkpoint_every)
+    if config.augment.augment:
+        compose.parse(config.augment.augment)
+    if config.run.monitor_every and runtime.backend() != "tensorflow":
+        raise InputError(f"--monitor-every: written for TensorFlow, and the backend is {runtime.backend()}")
+
+
 def decide(config: Config, source: Source, task: Task) -> tuple[Goal, Balance]:
     """Return what is minimised, and what is done about classes of unequal size.
 
@@ -89,10 +113,8 @@ def decide(config: Config, source: Source, task: Task) -> tuple[Goal, Balance]:
     if "imbalance" in task.refuses:  # which classes there are more of is no question to such labels
         balance = Balance("none", tuple(counts.tolist()))
     else:
-        recipe, asked = (
-            Spec.named(config.loss.imbalance, "--imbalance"),
-            Spec.named(config.loss.loss, "--loss"),
-        )
+        recipe = Spec.named(config.loss.imbalance, "--imbalance")
+        asked = Spec.named(config.loss.loss, "--loss")
         balance = imbalance.choose(recipe.name, recipe.options, counts, source.classes, asked.name)
     loss = balance.loss(task.loss, config.loss.loss, config.optim.label_smoothing)
     score = task.score if balance.recipe == "none" else "balanced_accuracy"
@@ -105,9 +127,6 @@ def _source(config: Config) -> Source:
     Raises:
         InputError: the data is bad, or a class name cannot stand in labels.txt.
     """
-    from imgrec.data.sources.load import load_source
-    from imgrec.data.sources.long_tail import long_tailed
-
     source = load_source(config.data, config.run.seed)
     if config.data.long_tail:
         source = long_tailed(source, config.data.long_tail, config.run.seed)
@@ -129,13 +148,11 @@ def _introduce(session: Session) -> None:
 
 def _measured(model: keras.Model, config: Config, images: int, strategy: Any) -> int:
     """Choose the batch size, and say by what."""
-    from imgrec.training import batch_size
-
     print("--batch-size auto: timing steps of 16 images and more", flush=True)
-    trials = batch_size.find(model, config.optim, images, strategy)
+    trials = batch_sizes.find(model, config.optim, images, strategy)
     if not trials:
         raise InputError("--batch-size auto: not even 16 images fit the device's memory; name fewer")
-    chosen = batch_size.choose(trials)
+    chosen = batch_sizes.choose(trials)
     seen = ", ".join(f"{trial.size}: {trial.images_per_second:,.0f}" for trial in trials)
     print(f"--batch-size {chosen} (images a second at {seen})", flush=True)
     return chosen
@@ -155,20 +172,12 @@ def alone(session: Session) -> Session:
 
 def _build(config: Config, plan: Plan, strategy: Any, method: Method) -> tuple[keras.Model, tuple[str, ...]]:
     """Build the planned model with the weights it starts from; return it and what to say about them."""
-    from imgrec.compression import qat
-    from imgrec.models import build_model
-
-    recorded = plan.model
     with runtime.scope(strategy):
-        model = build_model(
-            recorded["name"],
-            input_shape=tuple(recorded["input_shape"]),
-            num_classes=recorded["num_classes"],
-            **recorded["options"],
-        )
+        model = bundle.build(plan.model)
     # Now rather than after the training: names what is not covered, or missing.
-    if config.quantize.quantize != "none":
-        qat.check(model)
+    for name in chain(config.quantize.quantize):
+        if check_variant := VARIANTS[name].check:
+            check_variant(model)
     method.check(config, model)
     if config.transfer.weights == "none":
         return model, ()
@@ -195,7 +204,7 @@ def overview(session: Session) -> str:
         "augmentation": _augmentation(config.augment),
         "precision": session.machine["precision"],
         "devices": session.machine["devices"],
-        "export": f"TFLite: {' + '.join(_files(config.quantize.quantize))}",
+        "export": f"TFLite: {' + '.join(VARIANTS[name].title for name in chain(config.quantize.quantize))}",
         "seed": str(config.run.seed),
         "result": f"{config.run.out} (while running: {config.run.out}.unfinished)",
     }
@@ -223,8 +232,3 @@ def _augmentation(augment: AugmentConfig) -> str:
     erasing = [f"erasing {augment.erasing:g}"] if augment.erasing else []
     flags = [f"crop: {augment.crop}", *(["flip"] if augment.flip else [])]
     return ", ".join([*([augment.augment] if augment.augment else flags), *erasing, *mixing])
-
-
-def _files(quantize: str) -> list[str]:
-    count = {"none": 1, "ptq": 2, "qat": 3}[quantize]
-    return ["float32", "post-training int8", "quantisation-aware int8"][:count]

@@ -35,7 +35,8 @@ def prepare(settings: SynthesisSettings) -> Plan:
     Raises:
         InputError: bad data, no class named, or an unknown one.
     """
-    source = load_source(settings.data_config, settings.seed)
+    data = settings.data_config(policy=settings.policy, audit=False)  # copies do no harm here
+    source = load_source(data, settings.seed)
     learned_from = source.fingerprint
     if settings.long_tail:
         source = long_tailed(source, settings.long_tail, settings.seed)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from imgrec.config import DataConfig, Policy
+from imgrec.config.settings import Images, Policy
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,9 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class SynthesisSettings:
+class SynthesisSettings(Images):
     """What to learn from, and what to make."""
 
-    data: str = "sample"
-    """Where the images are, as for train."""
     classes: str = ""
     """Names of the classes to make images of, joined by commas."""
     count: int = 500
@@ -60,21 +58,6 @@ class SynthesisSettings:
     """For experiments, as for train."""
     policy: Policy = "strict"
     """What to do about broken files, as for train."""
-    quarantine: str = ""
-    """List of images to leave out, as for train."""
-    max_pixels: int = DataConfig.max_pixels
-    """Images with more pixels than this are refused before they are decoded."""
-
-    @property
-    def data_config(self) -> DataConfig:
-        """The same as settings of the data; copies are not looked for."""
-        return DataConfig(
-            data=self.data,
-            policy=self.policy,
-            quarantine=self.quarantine,
-            max_pixels=self.max_pixels,
-            audit=False,
-        )
 
     @property
     def pair(self) -> Settings:

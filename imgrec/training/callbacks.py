@@ -1,7 +1,5 @@
 """What happens at the end of a step or an epoch: the live line, history.csv, the best weights."""
 
-import csv
-import io
 import math
 import sys
 import time
@@ -12,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from imgrec.files import write_text
+from imgrec.files import write_csv
 
 
 class Progress(keras.callbacks.Callback):
@@ -117,13 +115,9 @@ class HistoryWriter(keras.callbacks.Callback):
     def _write(self) -> None:
         if self.path is None or not self.rows:
             return
-        text = io.StringIO()
         # An epoch that was judged after an interruption lacks what only its steps could tell.
         columns = list(dict.fromkeys(name for row in self.rows for name in row))
-        writer = csv.DictWriter(text, fieldnames=columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        write_text(self.path, text.getvalue())
+        write_csv(self.path, [columns, *([row.get(name, "") for name in columns] for row in self.rows)])
 
 
 class BestWeights(keras.callbacks.Callback):

@@ -28,7 +28,7 @@ def test_what_goes_on_with_a_model_is_told_from_what_makes_one() -> None:
 
 
 def test_one_of_one_s_own_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
-    toy = Variant("halved", "halved", "float32", Promise.SAME_ACCURACY, "none", lambda model, images: model)
+    toy = Variant("halved", "halved", "float32", Promise.SAME_ACCURACY, "none", convert=lambda m, images: m)
     monkeypatch.setitem(variants.VARIANTS, "halved", toy)
     assert chain("halved") == ("none", "halved")
     with pytest.raises(InputError, match=r"unknown variant 'half': did you mean halved\?"):

@@ -99,7 +99,7 @@ def test_a_variant_of_one_s_own_is_judged_by_its_promise(
         return other
 
     def result(promise: Promise) -> Exported:
-        toy = Variant("swapped", "swapped", "float32", promise, "none", swapped)
+        toy = Variant("swapped", "swapped", "float32", promise, "none", convert=swapped)
         monkeypatch.setitem(variants.VARIANTS, "swapped", toy)
         return exported(asking(session, "swapped"), tmp_path)
 

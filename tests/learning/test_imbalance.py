@@ -6,18 +6,19 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from targets import feed, one_hot
+from sessions import session_of
 
 from imgrec import runtime
-from imgrec.config import AugmentConfig, OptimConfig
-from imgrec.data.pipeline import evaluation_dataset, training_dataset
+from imgrec.config import Config
 from imgrec.data.preprocess import Preprocess
-from imgrec.data.sources.dataset import Split
+from imgrec.data.sources.dataset import Source, Split
 from imgrec.errors import InputError
+from imgrec.learning import methods
 from imgrec.learning.imbalance import RECIPES, Balance, choose
 from imgrec.losses import build_loss
-from imgrec.models import build_model
-from imgrec.training.fit import Phase, fit_phases
+from imgrec.runs.session import decide
+from imgrec.tasks.multiclass import Multiclass
+from imgrec.training.fit import Recording, fit_phases
 
 COUNTS = [100, 30, 10]
 CLASSES = ("cat", "dog", "elk")
@@ -30,7 +31,7 @@ def balance(recipe: str, **options: Any) -> Balance:
 
 
 def values(chosen: Balance, loss: str = "cross_entropy") -> np.ndarray:
-    return np.asarray(chosen.loss(loss, 0.0, {}).call(TARGETS, LOGITS))
+    return np.asarray(chosen.loss(build_loss, loss, 0.0).call(TARGETS, LOGITS))
 
 
 PLAIN = np.asarray(build_loss("cross_entropy").call(TARGETS, LOGITS))
@@ -42,7 +43,6 @@ def test_samplings_leave_the_loss_alone_and_losses_the_sampling() -> None:
         samples = recipe in ("balanced", "sqrt", "over", "under")
         assert chosen.sampling == (recipe if samples else "natural")
         assert chosen.last_sampling == ("balanced" if recipe == "decoupled" else chosen.sampling)
-        assert chosen.score == ("accuracy" if recipe == "none" else "balanced_accuracy")
         same = np.array_equal(values(chosen), PLAIN)
         assert same == (samples or recipe in ("none", "decoupled")), recipe
 
@@ -62,7 +62,7 @@ def test_logits_are_adjusted_by_tau() -> None:
 
 def test_logit_adjustment_takes_the_smoothing_over() -> None:
     prior = np.array(COUNTS) / 140
-    found = balance("logit").loss("cross_entropy", 0.1, {}).call(TARGETS, LOGITS)
+    found = balance("logit").loss(build_loss, "cross_entropy", 0.1).call(TARGETS, LOGITS)
     expected = build_loss("cross_entropy").call(0.9 * TARGETS + 0.1 * prior, LOGITS + np.log(prior))
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
@@ -131,36 +131,29 @@ def trained(recipe: str) -> tuple[list[float], list[dict[str, float]], list[np.n
     """Recall of both classes on an even test set, after a training on 20 to 1."""
     runtime.seed_everything(0)
     split, preprocess = blurred([400, 20], 0), Preprocess((8, 8), "grey")
-    chosen = choose(recipe, {}, [400, 20], ("dark", "bright"), "cross_entropy")
     pixels = keras.Input((8, 8, 1), name="image")
     level = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 32, -4)(pixels))
     features = keras.layers.Dense(4, "tanh", name="features")(level)
     model = keras.Model(pixels, keras.layers.Dense(2, name="logits")(features))
-    optim = OptimConfig(epochs=10, batch_size=60, learning_rate=0.3, label_smoothing=0.0, weight_decay=0.0)
-    still, steps = AugmentConfig(crop="none", flip=False), 7
+    config = Config().replace(
+        epochs=10, batch_size=60, learning_rate=0.3, label_smoothing=0.0, weight_decay=0.0, crop="none",
+        flip=False, imbalance=recipe,
+    )  # fmt: skip
+    validation = blurred([100, 100], 1)
+    source = Source(("dark", "bright"), "grey", split, validation, validation, "", "made", 8)
+    goal, chosen = decide(config, source, Multiclass(source.classes))
+    session = session_of(config, source, preprocess, model, goal=goal, balance=chosen)
     seen: list[np.ndarray] = []
-
-    def training(epochs: int, first: int, sampling: str = "") -> Any:
-        return training_dataset(
-            split,
-            feed(preprocess, 2, still, 60, 0, sampling=sampling or chosen.sampling),
-            start_step=first * steps,
-            steps=epochs * steps,
-        )
-
-    validation = evaluation_dataset(blurred([100, 100], 1), preprocess, one_hot(2), 50)
-    phases = chosen.stages(10, lambda until: [Phase(training(until, 0), validation, until)], training)
     keep = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: seen.append(model.get_layer("features").get_weights()[0].copy())
     )
     fitted = fit_phases(
         model,
-        phases,
-        optim=optim,
-        steps_per_epoch=steps,
-        loss=chosen.loss("cross_entropy", 0.0, {}),
-        score=chosen.score,
-        callbacks=[keep],
+        methods.choose(config).phases(session, 10),
+        optim=config.optim,
+        steps_per_epoch=session.steps_per_epoch,
+        goal=goal,
+        recording=Recording(callbacks=[keep]),
     )
     test = blurred([1000, 1000], 2)
     right = model.predict(test.images.astype("float32"), verbose=0).argmax(axis=1) == test.labels
@@ -177,6 +170,15 @@ def test_every_recipe_but_focal_moves_the_border_to_the_middle() -> None:
         assert max(row["val_balanced_accuracy"] for row in history) > 0.8
 
 
+def test_the_epoch_is_chosen_by_what_the_recipe_aims_at() -> None:
+    split = blurred([8, 4], 0)
+    source = Source(("dark", "bright"), "grey", split, split, split, "", "made", 8)
+    for recipe in RECIPES:
+        goal, _ = decide(Config().replace(imbalance=recipe), source, Multiclass(source.classes))
+        assert goal.score == ("accuracy" if recipe == "none" else "balanced_accuracy")
+        assert goal.score in [metric.name for metric in goal.metrics()]
+
+
 def test_decoupled_holds_the_backbone_and_begins_the_schedule_anew() -> None:
     recalls, history, kernels = trained("decoupled")
     assert min(recalls) > 0.7
@@ -185,11 +187,3 @@ def test_decoupled_holds_the_backbone_and_begins_the_schedule_anew() -> None:
     assert moved == [True] * 7 + [False] * 2
     rates = [row["learning_rate"] for row in history]
     assert rates[7] < 0.01 < rates[8] and rates[9] < 0.01
-
-
-def test_stages_of_a_model_of_the_zoo_freeze_up_to_its_features() -> None:
-    model = build_model("resnet8", (16, 16, 1), 3)
-    chosen = balance("decoupled", share=0.5)
-    phases = chosen.stages(4, lambda until: [Phase(None, "val", until)], lambda *place: place)
-    assert phases == [Phase(None, "val", 2), Phase((2, 2, "balanced"), "val", 4, "features", restart=True)]
-    assert model.get_layer(phases[1].frozen).output.shape[1:] == (64,)

@@ -9,7 +9,10 @@ from PIL import Image
 
 from imgrec.config import Config, from_mapping
 from imgrec.errors import InputError
-from imgrec.runs.checks import check
+from imgrec.learning import conflicts, methods
+from imgrec.runs.session import check
+from imgrec.runs.training import train
+from imgrec.tasks.multiclass import Multiclass
 
 
 @pytest.mark.parametrize(
@@ -25,7 +28,9 @@ from imgrec.runs.checks import check
 )
 def test_contradictions_are_named(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError) as caught:
-        check(Config().replace(**settings))
+        config = Config().replace(**settings)
+        check(config)
+        conflicts.check(config, methods.choose(config))
     assert message in str(caught.value)
 
 
@@ -51,13 +56,15 @@ def test_the_plan_follows_the_line(blocks: str) -> None:
     from imgrec.runs.plan import make_plan
 
     config = Config().replace(data=blocks, model="resnet8", augment="resized_crop|flip")
-    plan = make_plan(config, load_source(config.data, 0))
+    source = load_source(config.data, 0)
+    task = Multiclass(source.classes)
+    plan = make_plan(config, source, task)
     # Training sees parts of images: testing looks at the middle. The flags of crop are not used.
     assert plan.preprocess.crop_fraction == 0.875 and plan.config.augment.crop == "none"
-    plain = make_plan(config.replace(augment="crop|flip"), load_source(config.data, 0))
+    plain = make_plan(config.replace(augment="crop|flip"), source, task)
     assert plain.preprocess.crop_fraction == 1.0
     with pytest.raises(InputError, match="the model's input is 20 × 20"):
-        make_plan(config.replace(augment="crop(28)"), load_source(config.data, 0))
+        make_plan(config.replace(augment="crop(28)"), source, task)
     frozen = config.replace(freeze="backbone", augment="")
     assert wants_cache(frozen) and not wants_cache(frozen.replace(augment="flip"))
 
@@ -65,11 +72,9 @@ def test_the_plan_follows_the_line(blocks: str) -> None:
 def test_preview_writes_a_sheet_and_trains_nothing(
     blocks: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from pipelines.train import run
-
     config = Config().replace(data=blocks, model="resnet8", quantize="none", precision="float32")
     line = config.replace(augment="flip|randaugment", cutmix=1.0, batch_size=8, preview=21)
-    assert run(line.replace(out=str(tmp_path / "run"))) == 0
+    assert train(line.replace(out=str(tmp_path / "run"))) == 0
     assert sorted(p.name for p in tmp_path.iterdir()) == ["blocks.npz", "run.preview.png"]
     with Image.open(tmp_path / "run.preview.png") as sheet:
         assert sheet.width > 700 and sheet.height > 700

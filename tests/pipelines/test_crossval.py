@@ -122,7 +122,7 @@ def test_a_killed_command_leaves_no_training_behind_and_goes_on(
     ("words", "message"),
     [
         (["--folds", "1"], "--folds 1: expected 2 or more"),
-        (["--fold", "1/2"], "crossval trains every fold"),
+        (["--fold", "1/2"], "--fold is for one training"),
         (["--preview", "5"], "use it with pipelines.train"),
         (["--resume"], "--resume is for one training"),
         (["--epoch", "3"], "did you mean --epochs"),

@@ -5,14 +5,20 @@ import json
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
-from imgrec.runs.objective import decide, summary
 
 from imgrec.config import Config
 from imgrec.data.sources.dataset import Source, Split
 from imgrec.errors import InputError
+from imgrec.learning import conflicts, methods
+from imgrec.learning.auxiliary_loss import Embedding
+from imgrec.runs import checks
+from imgrec.runs.session import decide
+from imgrec.runs.training import train
 from imgrec.serving.predictor import Predictor
+from imgrec.tasks.multiclass import Multiclass
 
 
 def source(counts: list[int]) -> Source:
@@ -53,21 +59,14 @@ UNEVEN = source([90, 10])
 )
 def test_contradictions_are_named(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError) as caught:
-        decide(Config().replace(**settings), UNEVEN)
+        config = Config().replace(**settings)
+        checks.check(config)
+        method = methods.choose(config)
+        conflicts.check(config, method)
+        decide(config, UNEVEN, Multiclass(UNEVEN.classes))
+        if isinstance(method, Embedding):
+            method.check(config, keras.Sequential())
     assert message in str(caught.value)
-
-
-def test_what_goes_together_is_said_in_one_line() -> None:
-    config = Config().replace(
-        loss="focal(gamma=1)",
-        embedding_loss="triplet(mining=semi_hard)",
-        imbalance="effective(beta=0.99)",
-    )
-    objective = decide(config, UNEVEN)
-    assert summary(config, objective) == (
-        "focal(gamma=1), 0.2 × triplet(mining=semi_hard), imbalance: effective beta=0.99"
-    )
-    assert objective.embedding_loss.mining == "semi_hard"
 
 
 def bars(path: Path, counts: list[int]) -> Path:
@@ -85,8 +84,6 @@ def bars(path: Path, counts: list[int]) -> Path:
 
 
 def trained(folder: Path, counts: list[int], **settings: Any) -> tuple[dict[str, Any], list[dict[str, str]]]:
-    from pipelines.train import run
-
     data = bars(folder / "bars.npz", counts)
     config = Config().replace(
         data=f"npz:{data}",
@@ -100,7 +97,7 @@ def trained(folder: Path, counts: list[int], **settings: Any) -> tuple[dict[str,
         tensorboard=False,
         **{"quantize": "none", **settings},
     )
-    assert run(config) == 0
+    assert train(config) == 0
     rows = list(csv.DictReader((folder / "run" / "history.csv").read_text().splitlines()))
     return json.loads((folder / "run" / "metrics.json").read_text())["test"], rows
 
@@ -109,7 +106,7 @@ def test_training_with_auto_reports_head_and_tail(tmp_path: Path, capsys: pytest
     figures, rows = trained(tmp_path, [80, 40, 8], imbalance="auto", mixup=0.2)
     printed = capsys.readouterr().out
     assert "note: imbalance: 80 training images of 0, 8 of 2 (ratio 10): logit adjustment" in printed
-    assert "cross_entropy, imbalance: logit tau=1" in printed
+    assert "imbalance: logit tau=1" in printed
     groups = {row["group"]: row["classes"] for row in figures["by_frequency"]}
     assert groups == {"head": ["0", "1"], "tail": ["2"]}
     assert figures["balanced_accuracy"] == pytest.approx(figures["recall_macro"])

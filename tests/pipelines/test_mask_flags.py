@@ -9,7 +9,14 @@ import pytest
 
 from imgrec.config import Config
 from imgrec.errors import InputError
-from imgrec.runs.checks import check
+from imgrec.learning import conflicts, methods
+from imgrec.runs.session import check
+from imgrec.runs.training import train
+
+
+def checked(config: Config) -> None:
+    check(config)
+    conflicts.check(config, methods.choose(config))
 
 
 @pytest.mark.parametrize(
@@ -17,7 +24,7 @@ from imgrec.runs.checks import check
     [
         ({"erasing": 1.5}, "--erasing 1.5: expected a share from 0 to 1"),
         ({"erasing_area": -0.1}, "--erasing-area -0.1: expected a share from 0 to 1"),
-        ({"mask_loss": -1.0, "erasing": 0.5}, "--mask-loss -1.0: expected 0 or more"),
+        ({"mask_loss": -1.0, "erasing": 0.5}, "--mask-loss -1: expected 0 or more"),
         ({"mask_loss": 1.0}, "nothing is hidden without erasing: add --erasing 0.5"),
         ({"mask_loss": 1.0, "erasing": 0.5, "cutmix": 1.0}, "use no mixing"),
         ({"mask_loss": 1.0, "erasing": 0.5, "freeze": "backbone"}, "--freeze none"),
@@ -25,19 +32,17 @@ from imgrec.runs.checks import check
 )
 def test_contradictions_are_named(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError) as caught:
-        check(Config().replace(**settings))
+        checked(Config().replace(**settings))
     assert message in str(caught.value)
 
 
 def test_what_goes_together_passes() -> None:
-    check(Config().replace(mask_loss=1.0, erasing=0.5))
-    check(Config().replace(erasing=0.5, cutmix=1.0))
+    checked(Config().replace(mask_loss=1.0, erasing=0.5))
+    checked(Config().replace(erasing=0.5, cutmix=1.0))
 
 
 @pytest.mark.slow
 def test_training_with_a_mask_loss(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from pipelines.train import run
-
     draw, labels = np.random.default_rng(0), np.arange(60) % 2
     images = draw.integers(0, 80, (60, 16, 16, 1), np.uint8)
     images[labels == 0, ::4] += 150
@@ -54,10 +59,10 @@ def test_training_with_a_mask_loss(tmp_path: Path, capsys: pytest.CaptureFixture
         erasing=0.7,
         mask_loss=0.5,
     )
-    assert run(config) == 0
+    assert train(config) == 0
     printed = capsys.readouterr().out
     assert "erasing 0.7" in printed and "mask loss 0.5" in printed
     (row,) = csv.DictReader((tmp_path / "run" / "history.csv").read_text().splitlines())
     assert float(row["loss"]) > 0 and 0 <= float(row["val_accuracy"]) <= 1
     with pytest.raises(InputError, match="attention=occlusion"):
-        run(config.replace(model="resnet8", out=str(tmp_path / "plain")))
+        train(config.replace(model="resnet8", out=str(tmp_path / "plain")))

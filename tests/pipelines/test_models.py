@@ -66,7 +66,7 @@ def test_describe_as_json_adds_up(capsys: pytest.CaptureFixture[str]) -> None:
         (["describe", "resnet8", "--out", "net.txt"], "ends in .png"),
         (["describe", "resnet8", "--out", "/nowhere/net.png"], "does not exist"),
         (["describe", "resnet8(depth=3)"], "option of resnet8"),
-        (["describe", "resnet8", "--model-options", "width=3"], r'write describe "resnet8\(width=3\)"'),
+        (["describe", "resnet8", "--model-options", "width=3"], r'"auto\(width=3\)"'),
     ],
 )
 def test_refusals(words: list[str], message: str) -> None:

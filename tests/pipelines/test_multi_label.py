@@ -73,7 +73,7 @@ def trained(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_figures_and_predictions_agree(trained: Path) -> None:
     read = bundle.read(trained)
     assert read.task == Multilabel(LABELS)
-    assert read.config["loss"]["loss"] == "binary_cross_entropy"
+    assert read.config["loss"]["loss"] == "auto" and read.task == Multilabel(LABELS)
     assert read.run["data"]["images"] == {"train": 56, "val": 15, "test": 9}
     figures = json.loads((trained / "metrics.json").read_text())
     rows = list(csv.DictReader((trained / "predictions.csv").read_text().splitlines()))
@@ -162,7 +162,7 @@ def test_cached_features_keep_their_label_sets() -> None:
         (["--imbalance", "auto"], "--imbalance auto: expected one label an image"),
         (["--embedding-loss", "triplet"], "--embedding-loss triplet: expected one label an image"),
         (["--loss", "focal"], "use binary_focal"),
-        (["--long-tail", "10"], "--long-tail 10: expected one label an image"),
+        (["--long-tail", "10"], "--long-tail 10: expected one class an image"),
     ],
 )
 def test_what_needs_one_label_is_refused(table: Path, tmp_path: Path, words: list[str], message: str) -> None:

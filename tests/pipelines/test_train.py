@@ -15,7 +15,7 @@ from imgrec import bundle
 from imgrec.errors import InputError
 from imgrec.export import parity
 from imgrec.export.inspect import describe, float_operators, foreign_operators
-from imgrec.models.weights import reference_names
+from imgrec.models.weights import candidates
 from imgrec.runtimes import Runtime, open_runtime
 from imgrec.serving.predictor import Predictor
 from pipelines import train
@@ -47,7 +47,7 @@ def npz(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def torch_state(model: keras.Model) -> dict[str, np.ndarray]:
     """The weights of a model under reference names, in PyTorch's layout."""
     state = {}
-    for names, weight in zip(reference_names(model), model.weights, strict=True):
+    for (names, *_), weight in zip(candidates(model), model.weights, strict=True):
         value = np.asarray(keras.ops.convert_to_numpy(weight))
         order = {4: (3, 2, 0, 1), 2: (1, 0)}.get(value.ndim)
         state[names[0]] = np.ascontiguousarray(value.transpose(order) if order else value)
@@ -64,9 +64,18 @@ def trained(npz: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_run_folder_is_whole(trained: Path) -> None:
     read = bundle.read(trained)
     exports = {"float32.tflite", "ptq_int8.tflite", "qat_int8.tflite", "labels.txt", "preprocess.json"}
+    exports.add("task.json")
     assert {p.name for p in (trained / "exports").iterdir()} == exports
-    expected = {"run.json", "model.keras", "preprocess.json", "labels.txt", "metrics.json", "history.csv"}
-    expected |= {"predictions.csv", "report/index.html", "history_qat.csv", "audit.json"}
+    expected = {
+        "run.json",
+        "model.keras",
+        "preprocess.json",
+        "labels.txt",
+        "metrics.json",
+        "history.csv",
+        "task.json",
+    }
+    expected |= {"task.json", "predictions.csv", "report/index.html", "history_qat.csv", "audit.json"}
     expected |= {f"exports/{name}" for name in exports}
     assert set(read.manifest) == expected
     assert read.config["optim"]["epochs"] == 6
@@ -182,7 +191,7 @@ def test_bad_input_is_named_and_leaves_nothing(tmp_path: Path, words: list[str],
 
 @pytest.mark.parametrize("quantize", ["ptq", "qat"])
 def test_a_layer_without_int8_form_stops_before_training(tmp_path: Path, npz: Path, quantize: str) -> None:
-    words = ["--data", f"npz:{npz}", "--model", "resnet8", "--model-options", "deformable=stage3"]
+    words = ["--data", f"npz:{npz}", "--model", "resnet8(deformable=stage3)"]
     with pytest.raises(InputError, match=r"stage3_block1_conv1 \(DeformableConv2D\).*or --quantize none"):
         train.main([*words, "--quantize", quantize, "--out", str(tmp_path / "run")])
     assert not list(tmp_path.iterdir())

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from imgrec.config import FoldOver
+from imgrec.config.settings import FoldOver
 from imgrec.data.sources.dataset import Source, Split
 from imgrec.data.sources.splits import divide, grouped, turn
 from imgrec.errors import InputError

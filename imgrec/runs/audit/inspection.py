@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from imgrec.config import DataConfig
 from imgrec.data.audit import compare, gradients, suspects
 from imgrec.data.audit.classes import check_splits
 from imgrec.data.audit.duplicates import ImageFacts, find_duplicates
@@ -52,9 +53,9 @@ def inspect(settings: AuditSettings) -> Inspection:
     Raises:
         InputError: nothing to audit, or `--suspects true` without what it needs.
     """
-    data = settings.data_config
+    data = settings.data_config(policy="skip" if settings.policy == "report" else settings.policy)
     opened = open_data(data, unlabeled=True)
-    source, notes = _source(settings, opened)
+    source, notes = _source(data, opened, settings.seed)
     splits = opened.given if source is None else source.splits
     facts = compare.image_facts(splits, opened.classes, opened.examined)
     found = [*opened.findings]
@@ -77,18 +78,18 @@ def inspect(settings: AuditSettings) -> Inspection:
     )  # fmt: skip
 
 
-def _source(settings: AuditSettings, opened: Opened) -> tuple[Source | None, tuple[str, ...]]:
+def _source(data: DataConfig, opened: Opened, seed: int) -> tuple[Source | None, tuple[str, ...]]:
     """The set as training would have it; None and why where that is not possible."""
     if not opened.classes:
         return None, ("no class folders: only the images were looked at, no classes, splits or labels",)
     try:
-        source = to_source(settings.data_config, opened, settings.seed)
+        source = to_source(data, opened, seed)
     except InputError as error:
         return None, (f"could not be divided into splits: {error}",)
     return source, source.notes
 
 
-def _why_no_suspects(settings: AuditSettings, facts: ImageFacts, several: bool) -> str:
+def _why_no_suspects(settings: AuditSettings, facts: ImageFacts, multi_label: bool) -> str:
     """Why wrong labels are not looked for; empty when they are.
 
     Raises:
@@ -97,7 +98,7 @@ def _why_no_suspects(settings: AuditSettings, facts: ImageFacts, several: bool) 
     if settings.suspects == "false":
         return "wrong labels were not looked for: --suspects false"
     reason, counts = "", np.unique(np.array(facts.labels, str), return_counts=True)[1]
-    if several:
+    if multi_label:
         reason = "expected one label an image"
     elif not suspects.is_installed():
         reason = f"it {suspects.NEEDS}"

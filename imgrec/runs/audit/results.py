@@ -1,10 +1,9 @@
 """What an audit leaves: audit.json, images.csv, suspects.txt, index.html, some lines, and what is done."""
 
-import csv
-import io
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -41,34 +40,29 @@ def write(seen: Inspection, out: Path, command: str) -> None:
         "issues": [finding.record() for finding in seen.findings],
     }
     files.write_json(out / "audit.json", record)
-    files.write_text(out / "images.csv", _table(seen))
+    files.write_csv(out / "images.csv", _table(seen))
     wrong = [finding for finding in seen.findings if finding.code == "label_suspect"]
     (out / "suspects.txt").unlink(missing_ok=True)
     policy.extend_list(out / "suspects.txt", wrong)
     write_page(out / "index.html", seen.data, seen.findings, seen.facts, shower(seen), seen.notes, command)
 
 
-def _table(seen: Inspection) -> str:
-    """Return images.csv: every image, its scores, and the codes of what was found."""
+def _table(seen: Inspection) -> Iterator[list[Any]]:
+    """Give the rows of images.csv: every image, its scores, and the codes of what was found."""
     codes: dict[str, list[str]] = defaultdict(list)
     for finding in seen.findings:
         codes[finding.id].append(finding.code)
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
     scores = ["brightness", "contrast", "blur", "haze", "label_quality"]
-    table.writerow(["id", "split", "class", *scores, "phash", "sha256", "codes"])
+    yield ["id", "split", "class", *scores, "phash", "sha256", "codes"]
     held = seen.facts
     quality = [""] * len(held.ids) if seen.quality is None else [f"{value:.4f}" for value in seen.quality]
     hashes = perceptual_hashes(held.thumbnails)
     for row, name in enumerate(held.ids):
         figures = [f"{value:.4f}" for value in held.scores[row]]
-        table.writerow(
-            [name, held.splits[row], held.labels[row], *figures, quality[row],
-             f"{hashes[row]:016x}", held.digests[row], " ".join(codes[name])]
-        )  # fmt: skip
+        about = [held.splits[row], held.labels[row], *figures, quality[row]]
+        yield [name, *about, f"{hashes[row]:016x}", held.digests[row], " ".join(codes[name])]
     for name in sorted(seen.files - set(held.ids)):
-        table.writerow([name, *[""] * 9, " ".join(codes[name])])
-    return text.getvalue()
+        yield [name, *[""] * 9, " ".join(codes[name])]
 
 
 def shower(seen: Inspection) -> Callable[[str], np.ndarray | None]:

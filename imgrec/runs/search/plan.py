@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imgrec.bundle import staging_of
 from imgrec.config import Config
 from imgrec.errors import InputError
-from imgrec.runs.child import for_one_training, unfinished
+from imgrec.runs.child import for_one_training
 from imgrec.runs.search import study as studies
 from imgrec.runs.search.space import Scalar, Space, default_space, read_space
 
@@ -40,7 +41,7 @@ class Search:
 
     def discard(self, number: int) -> None:
         """Remove the unfinished run folder of a trial, if there is one."""
-        shutil.rmtree(unfinished(self.folder(number)), ignore_errors=True)
+        shutil.rmtree(staging_of(self.folder(number)), ignore_errors=True)
 
 
 def begin(config: Config, wanted: int, space_file: Path, storage: str, name: str) -> Search:
@@ -59,8 +60,6 @@ def begin(config: Config, wanted: int, space_file: Path, storage: str, name: str
     if wanted < 1:
         raise InputError(f"--trials {wanted}: expected 1 or more")
     for_one_training(config)
-    if config.data.fold:
-        raise InputError(f"--fold {config.data.fold} is for one training: use it with pipelines.train")
     space = default_space(config) if space_file == Path() else read_space(space_file)
     default = space.values(config)
     out = Path(config.run.out)
