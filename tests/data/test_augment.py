@@ -222,11 +222,11 @@ def test_one_function_says_which_engine_runs(settings, side, line, batches):
 
 def test_what_is_hidden_is_told_by_batches_at_any_size():
     augmenter, operations = engines(AugmentConfig(erasing=0.5, erasing_area=0.3), Preprocess((224, 224)), 0)
-    assert augmenter.steps[-1].arguments == {"p": 0.5, "area": (0.02, 0.3)} and not operations
+    assert augmenter.steps[-1].options == {"p": 0.5, "area": (0.02, 0.3)} and not operations
     (erase,) = engines(AugmentConfig(erasing=0.5), Preprocess((224, 224)), 0, visibility=True)[1]
     assert erase.__name__ == "erase"
     padded = engines(AugmentConfig(crop="pad"), Preprocess((100, 200)), 0)[0]
-    assert padded.steps[0].arguments["pad"] == 12
+    assert padded.steps[0].options["pad"] == 12
 
 
 def test_streams_are_distinct():
