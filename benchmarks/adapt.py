@@ -3,7 +3,7 @@
 python -m benchmarks.adapt sample      a small network trained on the embedded sample as it is
 python -m benchmarks.adapt photos      photographs, and EfficientNet-Lite0 on those of ImageNet
 
-Low light and haze are made by `imgrec.evaluation.degrade`: exposures of some stops less with the noise of a
+Low light and haze are made by `benchmarks.degrade`: exposures of some stops less with the noise of a
 sensor, and Koschmieder's law with a random depth, β of 0.6…1.8 and airlight of 0.7…1. Each image is
 answered as it comes (off), and by the same network after the steps of `--adapt auto`. `photos` needs
 `pip install --no-deps foolbox==3.3.4 scikit-image "imgrec[pretrained]"` (photographs and weights, which stay
@@ -43,12 +43,12 @@ import cv2
 import keras
 import numpy as np
 
+from benchmarks import degrade
 from imgrec.config import AugmentConfig, DataConfig, OptimConfig
 from imgrec.data import adapt
 from imgrec.data.pipeline import Feed, evaluation_dataset, steps_per_epoch, training_dataset
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources.load import Source, load_source
-from imgrec.evaluation import degrade
 from imgrec.evaluation.adaptation import sign_test
 from imgrec.learning.adaptive_bn import adapt_batch_norm
 from imgrec.models import build_model

@@ -46,7 +46,9 @@ def imported(path: Path) -> set[str]:
             assert node.level == 0, f"{path}: relative import"
             whole = {f"{node.module}.{alias.name}" for alias in node.names}
             names |= {name if name in MODULES else str(node.module) for name in whole}
-    return names & set(MODULES)
+    ours = {name for name in names if name.split(".")[0] in ("imgrec", "pipelines")}
+    assert ours <= set(MODULES), f"{path} imports {ours - set(MODULES)}, which is not there"
+    return ours
 
 
 GRAPH = {module: imported(path) - {module, "imgrec"} for module, path in MODULES.items()}

@@ -22,28 +22,23 @@ class Part(NamedTuple):
     macs: int
 
 
-def count_macs(model: keras.Model) -> int:
-    """Multiply-accumulates of one image: convolutions, dense layers and matrix products.
-
-    Additions, normalisations, activations and pooling are not counted, as in the figures that
-    torchvision and the papers print.
-
-    Args:
-        model: functional, one input of known size and one output; left as it is.
-    """
-    return sum(_macs(step) for step in expand(_for_one_image(model)).steps)
-
-
 def parts(model: keras.Model, endpoints: tuple[str, ...]) -> list[Part]:
     """Split a model at its endpoints, in the order of computation.
 
     Layers are told apart by where they stand in `model.layers`, which is that order; what follows the
-    last endpoint belongs to it.
+    last endpoint belongs to it. Additions, normalisations, activations and pooling are not counted, as in the
+    figures that torchvision and the papers print.
+
+    Args:
+        model: functional, one input of known size and one output; left as it is.
+        endpoints: names of layers, input to output.
 
     Raises:
         ValueError: an endpoint that is no layer of the model.
     """
-    single = _for_one_image(model)
+    # Over a batch of one every shape is known.
+    image = keras.Input(batch_shape=(1, *model.inputs[0].shape[1:]), name=model.inputs[0].name)
+    single = keras.models.clone_model(model, input_tensors=image)
     costs: dict[str, int] = {}
     layers = [layer.name for layer in single.layers]
     known = frozenset(layers)
@@ -66,12 +61,6 @@ def _home(step: str, layers: frozenset[str]) -> str:
     while step and step not in layers:
         step = step.rpartition("_")[0]
     return step
-
-
-def _for_one_image(model: keras.Model) -> keras.Model:
-    """The same network over a batch of one, so that every shape is known."""
-    image = keras.Input(batch_shape=(1, *model.inputs[0].shape[1:]), name=model.inputs[0].name)
-    return keras.models.clone_model(model, input_tensors=image)
 
 
 def _macs(step: Step) -> int:

@@ -176,11 +176,6 @@ def _layer_norm(step: Step) -> list[Op]:
     return [Op("layer_norm", step.name, *_values(step), step, options)]
 
 
-def _dropped(step: Step) -> list[Op]:
-    """An operation that changes nothing in float32."""
-    return [Op("identity", step.name, *_values(step))]
-
-
 LAYERS: dict[str, Callable[[Step], list[Op]]] = {
     **activations.LAYERS,
     "Conv2D": _weighted("conv"),
@@ -207,7 +202,7 @@ LAYERS: dict[str, Callable[[Step], list[Op]]] = {
     "Permute": _plain("same"),
     "Dropout": _dropout,
     "SpatialDropout2D": _dropout,
-    "Identity": _dropped,
+    "Identity": _plain("identity"),
 }
 
 OPERATIONS: dict[str, Callable[[Step], list[Op]]] = {
@@ -230,5 +225,5 @@ OPERATIONS: dict[str, Callable[[Step], list[Op]]] = {
     "Split": _plain("same"),
     "Pad": _plain("same"),
     "ZerosLike": _plain("zeros"),
-    "Cast": _dropped,
+    "Cast": _plain("identity"),
 }

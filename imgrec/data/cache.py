@@ -6,7 +6,6 @@ order and the draws of augmentation are the same with and without.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,12 +27,6 @@ UNKNOWN = 2 << 30
 _SAMPLED = 64
 
 
-@dataclass(frozen=True)
-class _Held:
-    split: Split  # kept alive, for its id is the key
-    value: Any
-
-
 class Cache:
     """What a run keeps in memory, shared by all of its datasets.
 
@@ -49,7 +42,8 @@ class Cache:
         self.mode = mode
         free = available_memory() if available is None else available
         self.room = {"auto": int(MARGIN * free), "memory": free, "none": 0}[mode]
-        self._held: dict[tuple[int, Preprocess, Stage], _Held] = {}
+        # The split beside what is kept of it stays alive, for its id is the key.
+        self._held: dict[tuple[int, Preprocess, Stage], tuple[Split, Any]] = {}
 
     def keep(
         self,
@@ -80,8 +74,8 @@ class Cache:
             if name:
                 print(self._line(name, len(split), wanted, fits), flush=True)
             self.room -= wanted if fits else 0
-            self._held[key] = _Held(split, load() if fits else None)
-        return self._held[key].value
+            self._held[key] = (split, load() if fits else None)
+        return self._held[key][1]
 
     def _line(self, name: str, count: int, wanted: int, fits: bool) -> str:
         images = f"cache: {count:,} {name} images"

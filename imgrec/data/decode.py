@@ -67,16 +67,11 @@ def decode_checked(data: bytes, header: Header, name: str = "image") -> np.ndarr
         pixels = pixels[..., np.newaxis]
     if header.alpha == "unused":
         pixels = np.ascontiguousarray(pixels[..., :3])
-    pixels = _eight_bits(pixels)
+    if pixels.dtype == np.uint16:
+        pixels = ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
     if header.white_is_zero:
         pixels = 255 - pixels
     return _upright(pixels if rgb else _opaque(pixels, header.alpha == "multiplied"), header.orientation)
-
-
-def _eight_bits(pixels: np.ndarray) -> np.ndarray:
-    if pixels.dtype == np.uint8:
-        return pixels
-    return ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
 
 
 def _opaque(pixels: np.ndarray, multiplied: bool) -> np.ndarray:

@@ -2,64 +2,75 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
 
 from imgrec.data.cache import Cache, prepared_bytes, whole_bytes
+from imgrec.data.decode import decode
 from imgrec.data.preprocess import Preprocess, read_file
 from imgrec.data.sources.dataset import Split
 from imgrec.processors import cores
 
+Found = TypeVar("Found")
 
-def load_arrays(
-    split: Split, preprocess: Preprocess, count: int | None = None, seed: int | None = None
-) -> np.ndarray:
-    """Return prepared pixels, uint8 `[N, H, W, C]`: of all, of the first `count`, or of `count` by `seed`.
 
-    The images that a seed draws are in the split's order.
-    """
-    chosen = np.arange(len(split))
-    if count is not None and count < len(split):
-        drawn = None if seed is None else np.random.default_rng(seed).permutation(len(split))[:count]
-        chosen = chosen[:count] if drawn is None else np.sort(drawn)
+def load_arrays(split: Split, preprocess: Preprocess) -> np.ndarray:
+    """Return all prepared pixels, uint8 `[N, H, W, C]`."""
     if split.images is not None and is_prepared(split, preprocess):
-        return split.images if len(chosen) == len(split) else split.images[chosen]
-    read = reader(split, preprocess)
+        return split.images
+    return np.stack(_of_all(split, reader(split, preprocess)))
+
+
+def triggered(split: Split, preprocess: Preprocess) -> list[tuple[str, ...]]:
+    """Return the names of the adaptive steps that fire on each image, in the split's order.
+
+    Raises:
+        InputError: as `Preprocess.on_file`.
+    """
+    read = _decoded(split, preprocess)
+    return _of_all(split, lambda index: preprocess.whole_and_fired(read(index))[1])
+
+
+def _of_all(split: Split, read: Callable[[int], Found]) -> list[Found]:
+    """Return what `read` gives of every image, in order, read side by side."""
     with ThreadPoolExecutor(cores()) as pool:
-        return np.stack(list(pool.map(read, chosen)))
+        return list(pool.map(read, range(len(split))))
+
+
+def _decoded(split: Split, preprocess: Preprocess) -> Callable[[int], np.ndarray]:
+    """Return index → the image as it is stored, uint8 `[h, w, C]`."""
+    if split.images is not None:
+        return split.images.__getitem__
+    paths = split.paths or ()
+    return lambda index: decode(read_file(paths[index]), preprocess.max_pixels, paths[index])
 
 
 def reader(split: Split, preprocess: Preprocess) -> Callable[[int], np.ndarray]:
     """Return index → prepared pixels, uint8 `[H, W, C]`."""
-    if split.images is not None:
-        images = split.images
-        return lambda index: preprocess.on_array(images[index])
-    paths = split.paths or ()
-    return lambda index: preprocess.on_file(paths[index])
+    read = _decoded(split, preprocess)
+    return lambda index: preprocess.on_array(read(index))
 
 
 def whole_image(split: Split, preprocess: Preprocess, cache: Cache) -> Callable[[int], np.ndarray]:
     """Return index → the image in its own size, adapted, uint8 `[h, w, C]`, from memory if kept."""
-    read = _whole_reader(split, preprocess)
+    stored = _decoded(split, preprocess)
+
+    def read(index: int) -> np.ndarray:
+        return preprocess.whole(stored(index))
+
     if split.images is not None and not preprocess.adapts:
         return read  # in memory as it is
-
-    def load() -> list[np.ndarray]:
-        with ThreadPoolExecutor(cores()) as pool:
-            return list(pool.map(read, range(len(split))))
-
-    kept = cache.keep(split, preprocess, "whole", lambda: whole_bytes(split, read), load, "training")
+    kept = cache.keep(
+        split,
+        preprocess,
+        "whole",
+        lambda: whole_bytes(split, read),
+        lambda: _of_all(split, read),
+        "training",
+    )
     return read if kept is None else kept.__getitem__
-
-
-def _whole_reader(split: Split, preprocess: Preprocess) -> Callable[[int], np.ndarray]:
-    if split.images is not None:
-        images = split.images
-        return lambda index: preprocess.whole(images[index])
-    paths = split.paths or ()
-    return lambda index: preprocess.whole_of_bytes(read_file(paths[index]), paths[index])
 
 
 def prepared(split: Split, preprocess: Preprocess, cache: Cache) -> Callable[[int], np.ndarray]:

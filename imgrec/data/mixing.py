@@ -31,9 +31,6 @@ class MixUp(keras_cv.layers.MixUp):
 
     def call(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """Mix without KerasCV's cast to float beforehand: bytes are a quarter of it to move."""
-        return self._batch_augment(inputs)
-
-    def _batch_augment(self, inputs: dict[str, Any]) -> dict[str, Any]:
         self._validate_inputs(inputs)
         images, labels = inputs["images"], inputs["labels"]
         share, order, _ = _draws(inputs["seed"], self.alpha, tf.shape(images)[0])
@@ -52,9 +49,6 @@ class CutMix(keras_cv.layers.CutMix):
 
     def call(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """As `MixUp.call`."""
-        return self._batch_augment(inputs)
-
-    def _batch_augment(self, inputs: dict[str, Any]) -> dict[str, Any]:
         self._validate_inputs(inputs)
         images, labels = inputs["images"], inputs["labels"]
         share, order, centre = _draws(inputs["seed"], self.alpha, tf.shape(images)[0])

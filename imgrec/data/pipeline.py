@@ -120,8 +120,10 @@ def training_order(order: Order, batch_size: int, *, steps: int, start_step: int
 
     `batch_size` is at most `order.size`.
     """
+    length = steps_per_epoch(order.size, batch_size) * batch_size
     positions = tf.data.Dataset.range(start_step * batch_size, (start_step + steps) * batch_size)
-    return positions.batch(batch_size, drop_remainder=True).map(_numbering(order, batch_size))
+    batches = positions.batch(batch_size, drop_remainder=True)
+    return batches.map(lambda position: order.index_at(position // length, position % length))
 
 
 def images_of_step(split: Split, feed: Feed, step: int) -> list[str]:
@@ -145,12 +147,6 @@ def evaluation_dataset(
     else:
         batches = _map(numbered, _prepared_image(split, preprocess), cores()).batch(batch_size)
     return _deterministic(_map(batches, _to_pair(targets)))
-
-
-def _numbering(order: Order, batch: int) -> Callable[[Any], Example]:
-    """Position in the run → epoch and index of the image, for one position or many."""
-    length = steps_per_epoch(order.size, batch) * batch
-    return lambda position: order.index_at(position // length, position % length)
 
 
 def _augmented(

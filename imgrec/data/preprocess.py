@@ -85,7 +85,7 @@ class Preprocess:
         Raises:
             InputError: no image file of a format that is read, a damaged one, or one with too many pixels.
         """
-        return self.fit(self.whole_of_bytes(data, name))
+        return self.on_array(decode(data, self.max_pixels, name))
 
     def on_file(self, path: str | Path) -> np.ndarray:
         """Read a file; as `on_bytes`.
@@ -102,10 +102,6 @@ class Preprocess:
             InputError: another dtype or shape.
         """
         return self.fit(self.whole(pixels))
-
-    def whole_of_bytes(self, data: bytes, name: str = "image") -> np.ndarray:
-        """Decode; as `whole`. Raises as `on_bytes`."""
-        return self.whole(decode(data, self.max_pixels, name))
 
     def whole(self, pixels: np.ndarray) -> np.ndarray:
         """Return the image in its own size, uint8 `[h, w, C]`, in colour and adapted; as `on_array`."""

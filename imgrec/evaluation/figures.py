@@ -20,9 +20,8 @@ _STAND_INS = {
     "#000002": "var(--line)",
     "#000003": "var(--train)",
     "#000004": "var(--val)",
-    "#000005": "var(--mark)",
 }
-_TEXT, _GRID, _TRAIN, _VAL, _MARK = _STAND_INS
+_TEXT, _GRID, _TRAIN, _VAL = _STAND_INS
 _LONGEST_SIDE = 224
 
 
@@ -30,8 +29,6 @@ def curve(
     name: str,
     epochs: Sequence[float],
     lines: Mapping[str, Sequence[float | None]],
-    *,
-    best: float | None = None,
     across: str = "epoch",
 ) -> str:
     """Return an SVG of up to two lines over epochs; gaps where a value is None.
@@ -40,7 +37,6 @@ def curve(
         name: what is drawn, such as "accuracy"; titles the vertical axis.
         epochs: the horizontal positions.
         lines: label → values, training first, validation second.
-        best: epoch to mark with a vertical line, if any.
         across: what the horizontal positions are, where they are no epochs.
     """
     style: dict[Any, Any] = {
@@ -61,8 +57,6 @@ def curve(
         axes = figure.add_subplot()
         axes.grid(axis="y", linewidth=0.8)
         axes.set_axisbelow(True)
-        if best is not None:
-            axes.axvline(best, color=_MARK, linewidth=1, linestyle=(0, (3, 3)), label="weights kept")
         marker = "o" if len(epochs) <= 30 else None
         looks = ((_TRAIN, "--"), (_VAL, "-"))
         for (label, values), (colour, dash) in zip(lines.items(), looks, strict=False):

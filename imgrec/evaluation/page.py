@@ -34,10 +34,6 @@ def render(template: str, **values: Any) -> str:
 
 def fragment(template: str, data: Mapping[str, Any]) -> Markup:
     """Return the HTML inside a section, see `Section.template`; raises as `render`."""
-    inline = "<" in template
-    made = (
-        _environment().from_string(template)
-        if inline
-        else _environment().get_template(f"sections/{template}")
-    )
+    pages = _environment()
+    made = pages.from_string(template) if "<" in template else pages.get_template(f"sections/{template}")
     return Markup(made.render(data))

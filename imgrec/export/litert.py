@@ -4,7 +4,6 @@ Every file takes uint8 pixels `[1, H, W, C]` and gives float32 logits `[1, num_c
 built-in operations only, and appears under its name only when it is whole and was checked.
 """
 
-import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import keras
 
 from imgrec.export.inspect import describe, float_operators, foreign_operators
+from imgrec.files import write_file
 from imgrec.layers.fake_quant import ActivationRange, mode
 
 
@@ -104,20 +104,14 @@ def _convert(logits: Callable[[Any], Any], model: keras.Model, *, int8: bool) ->
 
 def _write(content: bytes, path: Path, *, int8: bool) -> Path:
     """Check the file under another name, then give it its own."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
-    try:
-        with open(unfinished, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+
+    def write(unfinished: Path) -> None:
+        unfinished.write_bytes(content)
         operators = describe(unfinished)
-        foreign = foreign_operators(operators)
-        if foreign:
+        if foreign := foreign_operators(operators):
             raise ExportError(f"{path.name}: not TFLite built-ins: {', '.join(foreign)}")
         if int8 and (left := float_operators(operators)):
             raise ExportError(f"{path.name}: not int8: {'; '.join(left)}")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+
+    write_file(path, write)
     return path

@@ -38,7 +38,7 @@ class SqueezeExcitation(Composite):
         self.ratio = ratio
         self.hidden = hidden
         self.activation = activation
-        self.gate_function = gate
+        self.gate = gate
 
     def build(self, input_shape: tuple[Any, ...]) -> None:
         """Create the two dense layers for C channels."""
@@ -48,21 +48,15 @@ class SqueezeExcitation(Composite):
         self.reduce = keras.layers.Dense(hidden, kernel_initializer="he_normal", name="reduce", dtype=dtype)
         self.activate = keras.layers.Activation(self.activation, name="activate", dtype=dtype)
         self.expand = keras.layers.Dense(channels, name="expand", dtype=dtype)
-        self.gate = keras.layers.Activation(self.gate_function, name="gate", dtype=dtype)
+        self.weigh = keras.layers.Activation(self.gate, name="gate", dtype=dtype)
         self.reshape = keras.layers.Reshape((1, 1, channels), name="reshape", dtype=dtype)
         self.scale = keras.layers.Multiply(name="scale", dtype=dtype)
         self.build_sublayers((self.reduce, (None, channels)), (self.expand, (None, hidden)))
-        self.built = True
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         """Return `x` with every channel times its gate in 0…1."""
-        gate = self.gate(self.expand(self.activate(self.reduce(self.squeeze(x)))))
+        gate = self.weigh(self.expand(self.activate(self.reduce(self.squeeze(x)))))
         return self.scale([x, self.reshape(gate)])
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        config = {"ratio": self.ratio, "hidden": self.hidden, "activation": self.activation}
-        return {**super().get_config(), **config, "gate": self.gate_function}
 
 
 @keras.saving.register_keras_serializable("imgrec")
@@ -92,17 +86,12 @@ class ChannelAttention(Composite):
         self.reshape = keras.layers.Reshape((1, 1, channels), name="reshape", dtype=dtype)
         self.scale = keras.layers.Multiply(name="scale", dtype=dtype)
         self.build_sublayers((self.reduce, (None, channels)), (self.expand, (None, hidden)))
-        self.built = True
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         """Return `x` with every channel times its gate in 0…1."""
         average, maximum = (self.expand(self.relu(self.reduce(p(x)))) for p in (self.average, self.maximum))
         gate = self.gate(self.add([average, maximum]))
         return self.scale([x, self.reshape(gate)])
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), "ratio": self.ratio}
 
 
 @keras.saving.register_keras_serializable("imgrec")
@@ -126,16 +115,11 @@ class SpatialAttention(Composite):
     def build(self, input_shape: tuple[Any, ...]) -> None:
         """Create the convolution's kernel for the two maps."""
         self.build_sublayers((self.conv, (*input_shape[:3], 2)))
-        self.built = True
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         """Return `x` with every place times its gate in 0…1."""
         maps = [ops.mean(x, axis=-1, keepdims=True), ops.max(x, axis=-1, keepdims=True)]
         return self.scale([x, self.gate(self.conv(self.concatenate(maps)))])
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), "kernel": self.kernel}
 
 
 @keras.saving.register_keras_serializable("imgrec")
@@ -155,12 +139,7 @@ class CBAM(Composite):
     def build(self, input_shape: tuple[Any, ...]) -> None:
         """Build both attentions."""
         self.build_sublayers((self.channel, input_shape), (self.spatial, input_shape))
-        self.built = True
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         """Return `x` with channels, then places, times their gates."""
         return self.spatial(self.channel(x))
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), "ratio": self.ratio, "kernel": self.kernel}

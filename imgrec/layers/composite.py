@@ -1,11 +1,30 @@
-"""The marker of a layer that is nothing but other layers and `keras.ops` operations."""
+"""What layers of our own have in common, and the marker of those that are nothing but other layers."""
 
+import inspect
 from typing import Any
 
 import keras
 
 
-class Composite(keras.layers.Layer):
+class Configured(keras.layers.Layer):
+    """A layer that keeps each of its constructor's arguments as an attribute of that name, for its config.
+
+    Its output has its input's shape where a subclass does not say otherwise.
+    """
+
+    def compute_output_shape(self, input_shape: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return the input's shape."""
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments, tuples as JSON's lists."""
+        _, *names = inspect.getfullargspec(type(self).__init__).args
+        values = {name: getattr(self, name) for name in names}
+        lists = {name: list(value) for name, value in values.items() if isinstance(value, tuple)}
+        return {**super().get_config(), **values, **lists}
+
+
+class Composite(Configured):
     """A layer whose `call` can be unfolded into primitive layers and operations.
 
     A subclass creates its sublayers in `__init__`, builds them in `build`, and writes
@@ -17,10 +36,6 @@ class Composite(keras.layers.Layer):
     A weight of the layer's own may only meet a tensor computed from `x`: an operation on weights
     alone would be evaluated once, while unfolding, and its result would train no further.
     """
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """Return the input's shape, which every composite keeps that does not say otherwise."""
-        return input_shape
 
     def build_sublayers(self, *pairs: tuple[keras.layers.Layer, tuple[int | None, ...]]) -> None:
         """Build each `(sublayer, input shape)` pair, so that its weights exist under stable names."""

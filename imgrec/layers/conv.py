@@ -41,6 +41,7 @@ class Style:
 
 
 PLAIN = Style()
+RELU = Style("relu")
 BIASED = Style(use_bias=True)
 
 
@@ -116,6 +117,14 @@ def conv(
     return layer(x)
 
 
+def conv_relu(
+    x: Any, filters: int, kernel: int, stride: int = 1, *, name: str, style: Style = BIASED, end: str = ""
+) -> Any:
+    """`conv` and a ReLU called `end`, by default `{name}_relu`."""
+    x = conv(x, filters, kernel, stride, name=name, style=style)
+    return keras.layers.ReLU(name=end or f"{name}_relu")(x)
+
+
 def depthwise(x: Any, kernel: int, stride: int = 1, *, name: str, style: Style = PLAIN) -> Any:
     """Convolve every channel of `[B, H, W, C]` by itself."""
     x, mode = _pad_for(x, kernel, stride, style.padding, name)
@@ -153,15 +162,15 @@ def conv_bn(
     block: str,
     index: int | str = "",
     style: Style = PLAIN,
+    end: str = "",
 ) -> Any:
     """Convolve, normalise, activate.
 
-    The layers are `{block}_conv{index}`, `{block}_bn{index}` and, but for "linear",
-    `{block}_{activation}{index}`. Where the last layer is an endpoint with a name of its own, take
-    `style.linear` here and `activate` after it.
+    The layers are `{block}_conv{index}`, `{block}_bn{index}` and, but for "linear", `end`, by default
+    `{block}_{activation}{index}`.
     """
     x = conv(x, filters, kernel, stride, name=f"{block}_conv{index}", style=style)
-    return _bn_act(x, block, index, style)
+    return _bn_act(x, block, index, style, end)
 
 
 def depthwise_bn(
@@ -172,24 +181,14 @@ def depthwise_bn(
     return _bn_act(x, block, index, style)
 
 
-def _bn_act(x: Any, block: str, index: int | str, style: Style) -> Any:
+def _bn_act(x: Any, block: str, index: int | str, style: Style, end: str = "") -> Any:
     x = batch_norm(x, f"{block}_bn{index}", style.epsilon)
-    return activate(x, style.activation, f"{block}_{style.activation}{index}")
+    return activate(x, style.activation, end or f"{block}_{style.activation}{index}")
 
 
-def conv_bn_relu(
-    x: Any,
-    filters: int,
-    kernel: int | tuple[int, int],
-    stride: int = 1,
-    *,
-    block: str,
-    index: int | str = "",
-    name: str = "",
-) -> Any:
-    """`conv_bn` with a ReLU, called `name`, by default `{block}_relu{index}`."""
-    x = conv_bn(x, filters, kernel, stride, block=block, index=index)
-    return activate(x, "relu", name or f"{block}_relu{index}")
+def bn_relu(x: Any, norm: str, relu: str) -> Any:
+    """Normalise and activate, as pre-activation networks do before a convolution."""
+    return activate(batch_norm(x, norm), "relu", relu)
 
 
 def max_pool(x: Any, kernel: int, stride: int, *, name: str, padding: int = 0, ceil: bool = False) -> Any:

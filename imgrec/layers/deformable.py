@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from imgrec.errors import InputError
+from imgrec.layers.composite import Configured
 from imgrec.layers.conv import he_fan_out
 
 
@@ -86,7 +87,7 @@ def _pixels(x: Any, row: Any, column: Any, share: Any) -> Any:
 
 
 @keras.saving.register_keras_serializable("imgrec")
-class DeformableConv2D(keras.layers.Layer):
+class DeformableConv2D(Configured):
     """Modulated deformable convolution (v2) of `[B, H, W, C]`, H and W known.
 
     An ordinary convolution over the same windows gives every kernel point of every position an offset
@@ -142,7 +143,6 @@ class DeformableConv2D(keras.layers.Layer):
         )
         padded = (None, height + 2 * self.padding, width + 2 * self.padding, channels)
         self.guide.build(padded)
-        self.built = True
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         """Return `[B, H', W', filters]` in the compute dtype; positions are computed in float32."""
@@ -158,8 +158,3 @@ class DeformableConv2D(keras.layers.Layer):
         """Return `[B, H', W', filters]`."""
         sides = [None if side is None else (side - 1) // self.stride + 1 for side in input_shape[1:3]]
         return input_shape[0], *sides, self.filters
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        names = ("filters", "kernel_size", "stride", "modulated")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}

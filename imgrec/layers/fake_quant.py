@@ -12,6 +12,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from imgrec.layers.composite import Configured
+
 LEVELS = 255  # steps of an asymmetric 8-bit range
 WEIGHT_LEVELS = 127  # steps on either side of zero: int8 weights never take -128
 _SMALLEST = 1e-12  # keeps an all-zero kernel from dividing by zero
@@ -152,7 +154,7 @@ def constant(values: np.ndarray) -> Any:
 
 
 @keras.saving.register_keras_serializable("imgrec")
-class ActivationRange(keras.layers.Layer):
+class ActivationRange(Configured):
     """Learns the range of a tensor as a moving average, and rounds the tensor to int8 in it.
 
     While training the range follows each batch's smallest and largest value; in evaluation it is
@@ -248,12 +250,3 @@ class ActivationRange(keras.layers.Layer):
     def _assign(self, end: Any, value: Any, member: int) -> None:
         own = np.arange(self.members) == member
         end.assign(ops.where(own, value, end) if self.members > 1 else value)
-
-    def compute_output_shape(self, input_shape: Any, **_: Any) -> Any:
-        """The input's shape."""
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        config = {"low": self.low, "high": self.high, "momentum": self.momentum, "members": self.members}
-        return {**super().get_config(), **config}

@@ -5,9 +5,11 @@ from typing import Any
 import keras
 from keras import ops
 
+from imgrec.layers.composite import Configured
+
 
 @keras.saving.register_keras_serializable("imgrec")
-class LayerScale(keras.layers.Layer):
+class LayerScale(Configured):
     """Multiply each channel of `[B, …, C]` by a learned factor, small at first.
 
     A primitive, not a composite: the quantiser folds it into the convolution before it, as it does
@@ -29,16 +31,7 @@ class LayerScale(keras.layers.Layer):
         """Create the factors."""
         start = keras.initializers.Constant(self.start)
         self.scale = self.add_weight(shape=(input_shape[-1],), initializer=start, name="scale")
-        self.built = True
 
     def call(self, x: Any) -> Any:
         """Return `x` times the factors."""
         return ops.multiply(x, ops.cast(self.scale, x.dtype))
-
-    def compute_output_shape(self, input_shape: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Return the input's shape."""
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), "start": self.start}

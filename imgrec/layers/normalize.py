@@ -6,9 +6,11 @@ from typing import Any
 import keras
 from keras import ops
 
+from imgrec.layers.composite import Configured
+
 
 @keras.saving.register_keras_serializable("imgrec")
-class PixelNormalization(keras.layers.Layer):
+class PixelNormalization(Configured):
     """`(pixel - mean) / std` by channel, with the figures in the config and no weights.
 
     Takes `[B, H, W, C]` pixels on the 0…255 scale and keeps the shape. The result is float32 under
@@ -34,11 +36,3 @@ class PixelNormalization(keras.layers.Layer):
             ops.multiply(x, ops.convert_to_tensor(scale, "float32")),
             ops.convert_to_tensor(offset, "float32"),
         )
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """Return the input's shape."""
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), "mean": list(self.mean), "std": list(self.std)}

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from imgrec.errors import InputError
-from imgrec.layers.composite import Composite
+from imgrec.layers.composite import Composite, Configured
 from imgrec.layers.transformer import SelfAttention
 
 EPSILON = 1e-4
@@ -47,7 +47,6 @@ class OcclusionMask(Composite):
         )
         self.gate = keras.layers.Activation("sigmoid", name="gate", dtype=dtype)
         self.build_sublayers((self.conv1, input_shape), (self.conv2, (*input_shape[:3], hidden)))
-        self.built = True
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         """Return the visibility of every place."""
@@ -57,13 +56,9 @@ class OcclusionMask(Composite):
         """Return `[B, H, W, 1]`."""
         return (*input_shape[:3], 1)
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), "ratio": self.ratio}
-
 
 @keras.saving.register_keras_serializable("imgrec")
-class LogVisibility(keras.layers.Layer):
+class LogVisibility(Configured):
     """`log(m + ε)` of a visibility m in 0…1.
 
     A layer rather than two operations, because ε is smaller than an int8 step: a file with rounded
@@ -80,14 +75,6 @@ class LogVisibility(keras.layers.Layer):
     def call(self, visibility: Any) -> Any:
         """Return the logarithm, log ε…0, in the shape of `visibility`."""
         return ops.log(ops.add(visibility, self.epsilon))
-
-    def compute_output_shape(self, input_shape: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Return the input's shape."""
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), "epsilon": self.epsilon}
 
 
 @keras.saving.register_keras_serializable("imgrec")
@@ -134,7 +121,6 @@ class OcclusionAttention(Composite):
         )
         gain = keras.initializers.Constant(GAIN)
         self.gain = self.add_weight(shape=(channels,), initializer=gain, name="gain")
-        self.built = True
 
     def call(self, x: Any, training: bool | None = None) -> tuple[Any, Any]:
         """Return the features and the mask."""
@@ -148,10 +134,6 @@ class OcclusionAttention(Composite):
     def compute_output_shape(self, input_shape: tuple[Any, ...]) -> Any:
         """Return the shapes of features and mask."""
         return input_shape, (*input_shape[:3], 1)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), "heads": self.heads}
 
 
 def mask_of(model: keras.Model) -> keras.KerasTensor:

@@ -48,10 +48,6 @@ class MergePatches(Composite):
     Source: Liu et al., "Swin Transformer", 2021 (arXiv 2103.14030), § 3.1.
     """
 
-    def build(self, input_shape: tuple[Any, ...]) -> None:
-        """There is nothing to create."""
-        self.built = True
-
     def call(self, x: Any, training: bool | None = None) -> Any:
         """Return the squares."""
         _, height, width, _ = x.shape

@@ -37,7 +37,6 @@ class UnfoldPatches(Composite):
             raise InputError(
                 f"patches: got a map of {input_shape[1]}×{input_shape[2]}, expected multiples of {self.patch}"
             )
-        self.built = True
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         """Return the sequences."""
@@ -53,10 +52,6 @@ class UnfoldPatches(Composite):
         batch, height, width, channels = input_shape
         area = self.patch**2
         return None if batch is None else batch * area, height * width // area, channels
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), "patch": self.patch}
 
 
 @keras.saving.register_keras_serializable("imgrec")
@@ -75,10 +70,6 @@ class FoldPatches(Composite):
         self.height = height
         self.width = width
 
-    def build(self, input_shape: tuple[Any, ...]) -> None:
-        """There is nothing to create."""
-        self.built = True
-
     def call(self, x: Any, training: bool | None = None) -> Any:
         """Return the map."""
         p, channels = self.patch, x.shape[-1]
@@ -91,11 +82,6 @@ class FoldPatches(Composite):
         """Return `[B, H, W, C]`."""
         batch, _, channels = input_shape
         return None if batch is None else batch // self.patch**2, self.height, self.width, channels
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        config = {"patch": self.patch, "height": self.height, "width": self.width}
-        return {**super().get_config(), **config}
 
 
 @keras.saving.register_keras_serializable("imgrec")
@@ -126,7 +112,6 @@ class StretchMap(Composite):
                 f"stretch: got {input_shape[1]}×{input_shape[2]} for {self.height}×{self.width}, "
                 "expected sides that differ by one at most"
             )
-        self.built = True
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         """Return the resized map."""
@@ -143,10 +128,6 @@ class StretchMap(Composite):
     def compute_output_shape(self, input_shape: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return `[B, height, width, C]`."""
         return input_shape[0], self.height, self.width, input_shape[3]
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), "height": self.height, "width": self.width}
 
 
 def _shares(before: int, after: int) -> np.ndarray:

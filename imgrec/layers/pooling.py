@@ -76,10 +76,6 @@ class AdaptiveAveragePooling(Composite):
         """Return `(B, *grid, C)`."""
         return (input_shape[0], *self.grid, input_shape[-1])
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), "grid": list(self.grid)}
-
 
 def _mean(part: Any, start: int, end: int, axis: int) -> Any:
     return part if end - start == 1 else ops.mean(part, axis=axis, keepdims=True)
@@ -124,7 +120,6 @@ class PooledScores(Composite):
         self.relu = keras.layers.ReLU(name="relu", dtype=dtype)
         self.average = keras.layers.GlobalAveragePooling2D(name="average", dtype=dtype)
         self.build_sublayers((self.conv, (None, *self.grid, channels)))
-        self.built = True
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         """Return each class's average score, 0 or more."""
@@ -133,7 +128,3 @@ class PooledScores(Composite):
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return `(B, N)`."""
         return (input_shape[0], self.num_classes)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), "num_classes": self.num_classes, "grid": list(self.grid)}

@@ -7,10 +7,11 @@ import numpy as np
 from keras import ops
 
 from imgrec.errors import InputError
+from imgrec.layers.composite import Configured
 
 
 @keras.saving.register_keras_serializable("imgrec")
-class RelativePositionBias(keras.layers.Layer):
+class RelativePositionBias(Configured):
     """Add to attention's scores a bias by where the key lies as seen from the query.
 
     `scores + table[offset(query, key)]`, `[B, heads, N, N]` to the same, N = h·w places of a grid in
@@ -48,7 +49,6 @@ class RelativePositionBias(keras.layers.Layer):
         offsets = (2 * self.window[0] - 1) * (2 * self.window[1] - 1)
         start = keras.initializers.TruncatedNormal(stddev=0.02)
         self.table = self.add_weight(shape=(offsets, self.heads), initializer=start, name="table")
-        self.built = True
 
     def bias(self) -> Any:
         """Return the table spread out: `[heads, N, N]`."""
@@ -58,14 +58,6 @@ class RelativePositionBias(keras.layers.Layer):
     def call(self, scores: Any) -> Any:
         """Return `scores` with every pair's bias added."""
         return ops.add(scores, self.bias())
-
-    def compute_output_shape(self, input_shape: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Return the input's shape."""
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), "window": list(self.window), "heads": self.heads}
 
 
 def offset_index(window: tuple[int, int]) -> np.ndarray:

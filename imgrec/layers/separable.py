@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from imgrec.layers.conv import Style, activate, conv_bn, depthwise_bn
+from imgrec.layers.conv import Style, conv_bn, depthwise_bn
 
 RELU6 = Style("relu6")
 
@@ -30,8 +30,7 @@ def separable_bn(
     Source: Howard et al., "MobileNets", 2017 (arXiv 1704.04861), § 3.1.
     """
     x = depthwise_bn(x, kernel, stride, block=block, style=style)
-    x = conv_bn(x, filters, 1, block=f"{block}_pointwise", style=style.linear)
-    return activate(x, style.activation, end or f"{block}_pointwise_{style.activation}")
+    return conv_bn(x, filters, 1, block=f"{block}_pointwise", style=style, end=end)
 
 
 def inverted_residual(

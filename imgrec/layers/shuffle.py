@@ -33,7 +33,6 @@ class ChannelShuffle(Composite):
                 f"channel shuffle: got {input_shape[-1]} channels for {self.groups} groups, "
                 f"expected a multiple"
             )
-        self.built = True
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         """Return `x` with its channels in their new order."""
@@ -41,10 +40,6 @@ class ChannelShuffle(Composite):
         # Places in one dimension: the transposition then has four, which mobile GPUs can do.
         x = ops.reshape(x, (-1, height * width, self.groups, channels // self.groups))
         return ops.reshape(ops.transpose(x, (0, 1, 3, 2)), (-1, height, width, channels))
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), "groups": self.groups}
 
 
 @register_keras_serializable("imgrec")
@@ -69,7 +64,6 @@ class ChannelSlice(Composite):
             raise InputError(
                 f"channel slice: got {self.start}…{self.stop}, expected 0 ≤ start < stop ≤ {input_shape[-1]}"
             )
-        self.built = True
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         """Return the slice."""
@@ -78,7 +72,3 @@ class ChannelSlice(Composite):
     def compute_output_shape(self, input_shape: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return `[B, H, W, stop − start]`."""
         return (*input_shape[:-1], self.stop - self.start)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), "start": self.start, "stop": self.stop}

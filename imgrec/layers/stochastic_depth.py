@@ -26,15 +26,10 @@ class StochasticDepth(Composite):
         """Create the dropout that draws one number an image."""
         shape = (None, *(1 for _ in input_shape[1:]))
         self.drop = keras.layers.Dropout(self.rate, noise_shape=shape, name="drop", dtype=self.dtype_policy)
-        self.built = True
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         """Return `x` with whole images dropped."""
         return self.drop(x, training=training)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), "rate": self.rate}
 
 
 def drop_path(x: Any, rate: float, name: str) -> Any:

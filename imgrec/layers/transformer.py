@@ -48,45 +48,33 @@ class TokenEmbedding(Composite):
 
     def __init__(self, class_token: bool = True, dropout: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.with_class_token = class_token
+        self.class_token = class_token
+        self.dropout = dropout
         self.drop = keras.layers.Dropout(dropout, name="drop", dtype=self.dtype_policy)
 
     def build(self, input_shape: tuple[Any, ...]) -> None:
         """Create the class token `[1, 1, D]` and the positions `[1, tokens, D]`."""
         _, tokens, width = self.compute_output_shape(input_shape)
-        if self.with_class_token:
-            self.class_token = self.add_weight(
-                shape=(1, 1, width), initializer=truncated_normal(), name="class_token"
-            )
-        self.position = self.add_weight(
-            shape=(1, tokens, width), initializer=truncated_normal(), name="position"
-        )
-        self.built = True
+        if self.class_token:
+            self.token = self.add_weight((1, 1, width), truncated_normal(), name="class_token")
+        self.position = self.add_weight((1, tokens, width), truncated_normal(), name="position")
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         """Return the tokens in their places."""
-        if self.with_class_token:
-            first = ops.add(ops.zeros_like(x[:, :1]), self.class_token)
+        if self.class_token:
+            first = ops.add(ops.zeros_like(x[:, :1]), self.token)
             x = ops.concatenate([first, x], axis=1)
         return self.drop(ops.add(x, self.position), training=training)
 
     def compute_output_shape(self, input_shape: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return `[B, N + 1, D]`, or the input's shape without a class token."""
         batch, tokens, width = input_shape
-        return batch, tokens + int(self.with_class_token), width
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), "class_token": self.with_class_token, "dropout": self.drop.rate}
+        return batch, tokens + int(self.class_token), width
 
 
 @keras.saving.register_keras_serializable("imgrec")
 class ClassToken(Composite):
     """Take the first token: `[B, N, D]` becomes `[B, D]`."""
-
-    def build(self, input_shape: tuple[Any, ...]) -> None:
-        """There is nothing to create."""
-        self.built = True
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         """Return token 0."""
@@ -130,6 +118,7 @@ class SelfAttention(Composite):
         super().__init__(**kwargs)
         self.stddev = stddev
         self.heads = heads
+        self.dropout = dropout
         self.width = width
         self.window = (int(window[0]), int(window[1])) if window else None
         self.heads_first = heads_first
@@ -154,7 +143,6 @@ class SelfAttention(Composite):
         if self.window:
             self.position = RelativePositionBias(self.window, self.heads, name="position", dtype=dtype)
             self.build_sublayers((self.position, (None, self.heads, tokens, tokens)))
-        self.built = True
 
     def call(self, x: Any, training: bool | None = None, bias: Any = None) -> Any:
         """Return every token's mixture of all tokens.
@@ -196,13 +184,6 @@ class SelfAttention(Composite):
         """Return `[B, N, width]`."""
         return (*input_shape[:-1], self.width or input_shape[-1])
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        config = {"heads": self.heads, "dropout": self.drop.rate, "width": self.width}
-        window = list(self.window) if self.window else None
-        config |= {"window": window, "heads_first": self.heads_first, "stddev": self.stddev}
-        return {**super().get_config(), **config}
-
 
 @keras.saving.register_keras_serializable("imgrec")
 class MLP(Composite):
@@ -234,6 +215,7 @@ class MLP(Composite):
         self.activation = activation
         self.hidden = hidden
         self.gelu = gelu
+        self.dropout = dropout
         self.drop = keras.layers.Dropout(dropout, name="drop", dtype=self.dtype_policy)
 
     def build(self, input_shape: tuple[Any, ...]) -> None:
@@ -242,7 +224,6 @@ class MLP(Composite):
         self.expand = _dense(self.hidden, self.stddev, "expand", dtype)
         self.reduce = _dense(width, self.stddev, "reduce", dtype)
         self.build_sublayers((self.expand, (None, width)), (self.reduce, (None, self.hidden)))
-        self.built = True
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         """Return the transformed tokens."""
@@ -254,8 +235,3 @@ class MLP(Composite):
         else:
             hidden = ops.gelu(hidden, approximate=self.gelu == "tanh")
         return self.drop(ops.reshape(self.reduce(hidden), (-1, *x.shape[1:])), training=training)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        config = {"hidden": self.hidden, "gelu": self.gelu, "dropout": self.drop.rate}
-        return {**super().get_config(), **config, "activation": self.activation, "stddev": self.stddev}

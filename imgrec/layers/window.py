@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from imgrec.layers.composite import Composite
+from imgrec.layers.composite import Composite, Configured
 from imgrec.layers.transformer import SelfAttention
 
 HIDDEN = -100.0
@@ -56,7 +56,6 @@ class WindowAttention(Composite):
             dtype=dtype,
         )
         self.build_sublayers((self.attend, (None, self.window**2, input_shape[-1])))
-        self.built = True
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         """Return every place's mixture of its window."""
@@ -69,11 +68,6 @@ class WindowAttention(Composite):
         x = _from_windows(x, self.padded, self.window)
         x = _roll(x, -self.shifts[0], -self.shifts[1])
         return x[:, :height, :width] if below or right else x
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        config = {"heads": self.heads, "window": self.window, "shift": self.shift, "stddev": self.stddev}
-        return {**super().get_config(), **config}
 
 
 class _Attention(SelfAttention):
@@ -94,7 +88,7 @@ class _Attention(SelfAttention):
 
 
 @keras.saving.register_keras_serializable("imgrec")
-class WindowMask(keras.layers.Layer):
+class WindowMask(Configured):
     """Add `HIDDEN` to the scores `[B, nW, heads, N·N]` of pairs that are not neighbours in the map.
 
     A primitive, so that the quantiser can put a number that int8 scores have room for.
@@ -118,15 +112,6 @@ class WindowMask(keras.layers.Layer):
     def call(self, scores: Any) -> Any:
         """Add."""
         return ops.add(scores, ops.convert_to_tensor(self.bias(), scores.dtype))
-
-    def compute_output_shape(self, input_shape: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Return the input's shape."""
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        config = {"sides": self.sides, "window": self.window, "shifts": self.shifts}
-        return {**super().get_config(), **config}
 
 
 def parted(sides: tuple[int, int], window: int, shifts: tuple[int, int]) -> np.ndarray:

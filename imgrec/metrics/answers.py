@@ -49,6 +49,34 @@ def wilson_interval(successes: int, trials: int, z: float = 1.959964) -> list[fl
     return [max(0.0, centre - half), min(1.0, centre + half)]
 
 
+def class_rows(classes: Sequence[str], figures: Sequence[NDArray[Any]]) -> list[dict[str, Any]]:
+    """Return precision, recall, F1 and support of each class; without images it has no recall and no F1.
+
+    Args:
+        classes: C names.
+        figures: these four, `[C]` each, as scikit-learn's `precision_recall_fscore_support` returns them.
+    """
+    return [
+        {
+            "label": name,
+            "precision": float(precision),
+            "recall": float(recall) if support else None,
+            "f1": float(f1) if support else None,
+            "support": int(support),
+        }
+        for name, precision, recall, f1, support in zip(classes, *figures, strict=True)
+    ]
+
+
+def macro(rows: Sequence[dict[str, Any]]) -> dict[str, float | None]:
+    """Return the means of `class_rows` over the classes that have images; None where none has."""
+    present = [row for row in rows if row["support"]]
+    return {
+        f"{key}_macro": float(np.mean([row[key] for row in present])) if present else None
+        for key in ("precision", "recall", "f1")
+    }
+
+
 def check_answers(
     logits: NDArray[np.floating],
     labels: NDArray[Any],

@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, precision_recall_fscore_support
 
 from imgrec.data.sources.labels import SEPARATOR, worded
-from imgrec.metrics.answers import Mistake, check_answers, printable, sigmoid, wilson_interval
+from imgrec.metrics.answers import (
+    Mistake,
+    check_answers,
+    class_rows,
+    macro,
+    printable,
+    sigmoid,
+    wilson_interval,
+)
 
 
 def summarize(
@@ -40,14 +48,17 @@ def summarize(
     check_answers(logits, labels, classes)
     truth, said = labels > 0.5, logits > 0
     right = int((said == truth).all(axis=1).sum())
-    rows = _per_class(truth, said, logits, classes)
-    present = [row for row in rows if row["support"]]
+    figures = class_rows(classes, precision_recall_fscore_support(truth, said, zero_division=0))
+    areas = [
+        float(average_precision_score(truth[:, index], logits[:, index])) if row["support"] else None
+        for index, row in enumerate(figures)
+    ]
+    rows = [
+        {"label": row["label"], "average_precision": area, **row}
+        for row, area in zip(figures, areas, strict=True)
+    ]
     micro = precision_recall_fscore_support(truth, said, average="micro", zero_division=0)
-    macro = {
-        f"{key}_macro": float(np.mean([row[key] for row in present])) if present else None
-        for key in ("precision", "recall", "f1")
-    }
-    precisions = [row["average_precision"] for row in present]
+    precisions = [area for area in areas if area is not None]
     return {
         "split": split,
         "images": len(labels),
@@ -55,33 +66,12 @@ def summarize(
         "labels_per_image": float(truth.sum(axis=1).mean()),
         "mean_average_precision": float(np.mean(precisions)) if precisions else None,
         **{f"{key}_micro": float(v) for key, v in zip(("precision", "recall", "f1"), micro[:3], strict=True)},
-        **macro,
+        **macro(rows),
         "exact_match": right / len(labels),
         "exact_match_interval_95": wilson_interval(right, len(labels)),
         "binary_cross_entropy": _cross_entropy(logits, truth),
         "per_class": rows,
     }
-
-
-def _per_class(
-    truth: NDArray[np.bool_], said: NDArray[np.bool_], logits: NDArray[np.floating], classes: Sequence[str]
-) -> list[dict[str, Any]]:
-    figures = precision_recall_fscore_support(truth, said, average=None, zero_division=0)
-    rows = []
-    for index, (name, precision, recall, f1, support) in enumerate(zip(classes, *figures, strict=True)):
-        there = bool(support)
-        area = average_precision_score(truth[:, index], logits[:, index]) if there else None
-        rows.append(
-            {
-                "label": name,
-                "average_precision": None if area is None else float(area),
-                "precision": float(precision),
-                "recall": float(recall) if there else None,
-                "f1": float(f1) if there else None,
-                "support": int(support),
-            }
-        )
-    return rows
 
 
 def _cross_entropy(logits: NDArray[np.floating], truth: NDArray[np.bool_]) -> float:

@@ -8,7 +8,15 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score
 
 from imgrec.data.class_counts import GROUPS, NOTEWORTHY, frequency_groups, ratio
-from imgrec.metrics.answers import Mistake, check_answers, printable, softmax, wilson_interval
+from imgrec.metrics.answers import (
+    Mistake,
+    check_answers,
+    class_rows,
+    macro,
+    printable,
+    softmax,
+    wilson_interval,
+)
 
 CALIBRATION_BINS = 15
 """Equal-width confidence bins of the calibration error, as in Guo et al., 2017 (arXiv 1706.04599)."""
@@ -47,7 +55,8 @@ def summarize(
     correct = int((ranks == 0).sum())
     probabilities = softmax(logits)
     top = min(5, size)
-    rows, macro = _per_class(labels, predicted, classes)
+    figures = precision_recall_fscore_support(labels, predicted, labels=np.arange(size), zero_division=0)
+    rows = class_rows(classes, figures)
     return {
         "split": split,
         "images": count,
@@ -56,9 +65,7 @@ def summarize(
         "accuracy_interval_95": wilson_interval(correct, count),
         "top_k": top,
         "top_k_accuracy": float((ranks < top).mean()),
-        "precision_macro": macro[0],
-        "recall_macro": macro[1],
-        "f1_macro": macro[2],
+        **macro(rows),
         **({"auc": auc(logits, labels)} if size == 2 else {}),
         "cross_entropy": _cross_entropy(logits, labels),
         "expected_calibration_error": calibration_error(probabilities, labels),
@@ -193,27 +200,3 @@ def _cross_entropy(logits: NDArray[np.floating], labels: NDArray[np.integer]) ->
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
     log_total = np.log(np.exp(shifted).sum(axis=1))
     return float((log_total - shifted[np.arange(len(labels)), labels]).mean())
-
-
-def _per_class(
-    labels: NDArray[np.integer], predicted: NDArray[np.integer], classes: Sequence[str]
-) -> tuple[list[dict[str, Any]], list[float]]:
-    """Return one row a class, and macro precision, recall and F1 over the classes that have images."""
-    figures = precision_recall_fscore_support(
-        labels, predicted, labels=np.arange(len(classes)), zero_division=0
-    )
-    rows: list[dict[str, Any]] = []
-    for name, precision, recall, f1, support in zip(classes, *figures, strict=True):
-        present = bool(support)
-        rows.append(
-            {
-                "label": name,
-                "precision": float(precision),
-                "recall": float(recall) if present else None,
-                "f1": float(f1) if present else None,
-                "support": int(support),
-            }
-        )
-    present_rows = [row for row in rows if row["support"]]
-    macro = [float(np.mean([row[key] for row in present_rows])) for key in ("precision", "recall", "f1")]
-    return rows, macro

@@ -5,10 +5,10 @@ from typing import Any
 
 import keras
 
-from imgrec.layers.conv import BIASED, Style, conv, max_pool
+from imgrec.layers.conv import BIASED, conv_relu, max_pool
 from imgrec.layers.pooling import adaptive_average_pool
 from imgrec.models.architecture import Architecture, Shape
-from imgrec.models.head import check_rate, logits_out, pixels_in
+from imgrec.models.head import check_rate, dense_relu, logits_out, pixels_in
 
 GRID = 6
 """Side of the feature map that the classifier sees at 224 px."""
@@ -18,27 +18,15 @@ def _alexnet(row: Architecture, shape: Shape, num_classes: int, *, dropout: floa
     """Build AlexNet; `dropout` is the share dropped before each of the two hidden dense layers."""
     check_rate(dropout, "dropout")
     image, x = pixels_in(row, shape)
-    x = max_pool(_conv_relu(x, 64, 11, 4, name="conv1", style=replace(BIASED, padding=2)), 3, 2, name="stem")
-    x = max_pool(_conv_relu(x, 192, 5, name="conv2"), 3, 2, name="stage1")
-    x = _conv_relu(x, 384, 3, name="conv3")
-    x = _conv_relu(x, 256, 3, name="conv4")
-    x = max_pool(_conv_relu(x, 256, 3, name="conv5"), 3, 2, name="stage2")
+    x = max_pool(conv_relu(x, 64, 11, 4, name="conv1", style=replace(BIASED, padding=2)), 3, 2, name="stem")
+    x = max_pool(conv_relu(x, 192, 5, name="conv2"), 3, 2, name="stage1")
+    x = conv_relu(x, 384, 3, name="conv3")
+    x = conv_relu(x, 256, 3, name="conv4")
+    x = max_pool(conv_relu(x, 256, 3, name="conv5"), 3, 2, name="stage2")
     x = keras.layers.Flatten(name="flatten")(_pool_to_grid(x))
-    x = _dense_relu(_drop(x, dropout, "fc6_dropout"), name="fc6", relu="fc6_relu")
-    x = _dense_relu(_drop(x, dropout, "fc7_dropout"), name="fc7", relu="features")
+    x = dense_relu(_drop(x, dropout, "fc6_dropout"), 4096, name="fc6", end="fc6_relu")
+    x = dense_relu(_drop(x, dropout, "fc7_dropout"), 4096, name="fc7", end="features")
     return keras.Model(image, logits_out(x, num_classes), name=row.name)
-
-
-def _conv_relu(
-    x: Any, filters: int, kernel: int, stride: int = 1, *, name: str, style: Style = BIASED
-) -> Any:
-    x = conv(x, filters, kernel, stride, name=name, style=style)
-    return keras.layers.ReLU(name=f"{name}_relu")(x)
-
-
-def _dense_relu(x: Any, *, name: str, relu: str) -> Any:
-    x = keras.layers.Dense(4096, kernel_initializer="he_normal", name=name)(x)
-    return keras.layers.ReLU(name=relu)(x)
 
 
 def _drop(x: Any, rate: float, name: str) -> Any:
@@ -73,6 +61,7 @@ alexnet = Architecture(
     _alexnet,
     {},
     parameters=61_100_840,
+    macs=714_188_480,
     source="Krizhevsky, One Weird Trick for Parallelizing CNNs, 2014 (arXiv 1404.5997); torchvision alexnet",
     stages=2,
     min_size=63,

@@ -8,7 +8,6 @@ from typing import Any
 import keras
 
 from imgrec.errors import InputError
-from imgrec.models.macs import MACS
 from imgrec.registry import lookup
 
 Shape = tuple[int, int, int]
@@ -22,6 +21,8 @@ CENTRED_MEAN: Scale = (128.0, 128.0, 128.0)
 """With `CENTRED_STD` for models without published weights: −2…2, every level exact in an int8 file."""
 CENTRED_STD: Scale = (64.0, 64.0, 64.0)
 """See `CENTRED_MEAN`."""
+HALF: Scale = (127.5, 127.5, 127.5)
+"""Mean and standard deviation for pixels on −1…1, as many published weights were trained with."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Architecture:
     layout: Mapping[str, Any]
     parameters: int
     """Trainable parameters at `image_size`, `channels` and `num_classes`, with default options."""
+    macs: int
+    """Multiply-accumulates of one image at the same, as `compression.cost.parts` counts them."""
     source: str
     """The paper, and the reference implementation where the numbers are checked against one."""
     stages: int
@@ -79,11 +82,6 @@ class Architecture:
         return {name: value for name, value in defaults.items() if value is not inspect.Parameter.empty}
 
     @property
-    def macs(self) -> int:
-        """Multiply-accumulates of one image at `image_size`, with default options."""
-        return MACS[self.name]
-
-    @property
     def endpoints(self) -> tuple[str, ...]:
         """Names of the layers that others may rely on, input to output."""
         return ("stem", *(f"stage{i}" for i in range(1, self.stages + 1)), "features", "logits")
@@ -113,3 +111,21 @@ class Architecture:
             )
         self.require_size(shape, self.min_size)
         return shape
+
+
+def family(build: Callable[..., keras.Model], source: str, **shared: Any) -> Callable[..., Architecture]:
+    """Return what makes a row of a family of: name, layout, parameters, macs, by keyword facts of its own.
+
+    Args:
+        build: as `Architecture.build`.
+        source: of every row; `{}` stands for the name in the reference, by default the row's own.
+        shared: further facts that all rows have.
+    """
+
+    def row(
+        name: str, layout: Mapping[str, Any], parameters: int, macs: int, reference: str = "", **own: Any
+    ) -> Architecture:
+        cited = source.format(reference or name)
+        return Architecture(name, build, layout, parameters, macs, cited, **shared, **own)
+
+    return row

@@ -1,6 +1,5 @@
 """CoAtNet: two stages of inverted residuals, then two of attention with a relative position bias."""
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,9 +9,10 @@ from imgrec.layers.attention import SqueezeExcitation
 from imgrec.layers.conv import BIASED, Style, batch_norm, conv, conv_bn, depthwise_bn
 from imgrec.layers.stochastic_depth import drop_path, rates
 from imgrec.layers.transformer import MLP, SelfAttention, layer_norm
-from imgrec.models.architecture import Architecture, Scale, Shape
+from imgrec.models.architecture import HALF, Architecture, Shape
 from imgrec.models.head import check_rate, logits_out, pixels_in
 from imgrec.models.small_stem import wants_small_stem
+from imgrec.models.stage_names import block_of
 
 HEAD = 32
 """Features of an attention head."""
@@ -149,23 +149,22 @@ def _reference_names(layer: str) -> tuple[str, ...]:
     """Timm's names."""
     if layer in _ENDS:
         return (_ENDS[layer],)
-    stage, block, part = re.fullmatch(r"stage(\d+)_block(\d+)_(.+)", layer).groups()  # type: ignore[union-attr]
+    stage, block, part = block_of(layer)
     # Where a block halves the map, timm's normalisation stands in one sequence with the pooling.
-    norm = "norm1.norm" if part == "norm1" and block == "1" else _TIMM[part]
-    return (f"stages.{int(stage) - 1}.blocks.{int(block) - 1}.{norm}",)
+    norm = "norm1.norm" if part == "norm1" and block == 0 else _TIMM[part]
+    return (f"stages.{stage}.blocks.{block}.{norm}",)
 
-
-_HALF: Scale = (127.5, 127.5, 127.5)
 
 coatnet_0 = Architecture(
     "coatnet_0",
     _coatnet,
     {"stem_width": 64, "widths": (96, 192, 384, 768), "depths": (2, 3, 5, 2)},
     parameters=25_036_820,
+    macs=4_546_507_776,
     source="Dai et al., CoAtNet, 2021 (arXiv 2106.04803), table 3; timm coatnet_0_224",
     stages=4,
     min_size=16,
     reference_names=_reference_names,
-    mean=_HALF,
-    std=_HALF,
+    mean=HALF,
+    std=HALF,
 )

@@ -10,7 +10,7 @@ from imgrec.layers.layer_scale import LayerScale
 from imgrec.layers.patch_embedding import patch_embedding
 from imgrec.layers.stochastic_depth import drop_path, rates
 from imgrec.layers.transformer import layer_norm, truncated_normal
-from imgrec.models.architecture import Architecture, Shape
+from imgrec.models.architecture import Architecture, Shape, family
 from imgrec.models.head import check_rate, logits_out, pixels_in
 from imgrec.models.small_stem import wants_small_stem
 from imgrec.models.stage_names import StageNames
@@ -84,26 +84,18 @@ _BLOCK = {
 }
 _NAMES = StageNames(_ENDS, _DOWN, _BLOCK, timm_stages="stages")
 
-_PAPER = "Liu et al., A ConvNet for the 2020s, 2022 (arXiv 2201.03545)"
-
-
-def _row(name: str, layout: dict[str, Any], parameters: int) -> Architecture:
-    return Architecture(
-        name,
-        _convnext,
-        layout,
-        parameters=parameters,
-        source=f"{_PAPER}, § 3; torchvision {name}",
-        stages=4,
-        min_size=16,
-        reference_names=_NAMES,
-    )
-
+_row = family(
+    _convnext,
+    "Liu et al., A ConvNet for the 2020s, 2022 (arXiv 2201.03545), § 3; torchvision {}",
+    stages=4,
+    min_size=16,
+    reference_names=_NAMES,
+)
 
 _TINY = {"widths": (96, 192, 384, 768), "depths": (3, 3, 9, 3), "drop": 0.1}
 _SMALL = {"widths": (96, 192, 384, 768), "depths": (3, 3, 27, 3), "drop": 0.4}
 _BASE = {"widths": (128, 256, 512, 1024), "depths": (3, 3, 27, 3), "drop": 0.5}
 
-convnext_tiny = _row("convnext_tiny", _TINY, 28_589_128)
-convnext_small = _row("convnext_small", _SMALL, 50_223_688)
-convnext_base = _row("convnext_base", _BASE, 88_591_464)
+convnext_tiny = _row("convnext_tiny", _TINY, 28_589_128, 4_455_531_264)
+convnext_small = _row("convnext_small", _SMALL, 50_223_688, 8_683_712_256)
+convnext_base = _row("convnext_base", _BASE, 88_591_464, 15_354_729_472)

@@ -7,14 +7,14 @@ from typing import Any
 import keras
 from keras.initializers import HeNormal
 
-from imgrec.layers.conv import Style, activate, batch_norm, conv, conv_bn, max_pool
-from imgrec.models.architecture import Architecture, Shape
+from imgrec.layers.conv import Style, bn_relu, conv, conv_bn, max_pool
+from imgrec.models.architecture import Architecture, Shape, family
 from imgrec.models.head import logits_out, pixels_in
 from imgrec.models.small_stem import wants_small_stem
 
 GROWTH = 32
 BOTTLENECK = 4
-STYLE = Style(initializer=HeNormal)
+STYLE = Style("relu", initializer=HeNormal)
 
 
 def _densenet(
@@ -34,9 +34,9 @@ def _densenet(
     small = wants_small_stem(row, shape, small_stem)
     image, x = pixels_in(row, shape)
     if small:
-        x = activate(conv_bn(x, 2 * GROWTH, 3, block="stem", style=STYLE), "relu", "stem")
+        x = conv_bn(x, 2 * GROWTH, 3, block="stem", style=STYLE, end="stem")
     else:
-        x = activate(conv_bn(x, 2 * GROWTH, 7, 2, block="stem", style=STYLE), "relu", "stem_relu")
+        x = conv_bn(x, 2 * GROWTH, 7, 2, block="stem", style=STYLE)
         x = max_pool(x, 3, 2, padding=1, name="stem")
     for stage, depth in enumerate(depths, start=1):
         if stage > 1:
@@ -46,29 +46,25 @@ def _densenet(
             # The last stage ends with the network's last normalisation and ReLU.
             last = index == depth and stage < len(depths)
             x = _dense_layer(x, name, end=f"stage{stage}" if last else f"{name}_concat")
-    x = _bn_relu(x, "final_bn", f"stage{len(depths)}")
+    x = bn_relu(x, "final_bn", f"stage{len(depths)}")
     x = keras.layers.GlobalAveragePooling2D(name="features")(x)
     return keras.Model(image, logits_out(x, num_classes, dropout), name=row.name)
 
 
 def _dense_layer(x: Any, name: str, end: str) -> Any:
     """Add 32 maps to `x`: normalise, 1×1 to 128, normalise, 3×3."""
-    y = _bn_relu(x, f"{name}_bn1", f"{name}_relu1")
+    y = bn_relu(x, f"{name}_bn1", f"{name}_relu1")
     y = conv(y, BOTTLENECK * GROWTH, 1, name=f"{name}_conv1", style=STYLE)
-    y = _bn_relu(y, f"{name}_bn2", f"{name}_relu2")
+    y = bn_relu(y, f"{name}_bn2", f"{name}_relu2")
     y = conv(y, GROWTH, 3, name=f"{name}_conv2", style=STYLE)
     return keras.layers.Concatenate(name=end)([x, y])
 
 
 def _transition(x: Any, name: str) -> Any:
     """Halve the channels by a 1×1 convolution, then the sides by averaging."""
-    x = _bn_relu(x, f"{name}_bn", f"{name}_relu")
+    x = bn_relu(x, f"{name}_bn", f"{name}_relu")
     x = conv(x, x.shape[-1] // 2, 1, name=f"{name}_conv", style=STYLE)
     return keras.layers.AveragePooling2D(2, name=f"{name}_pool")(x)
-
-
-def _bn_relu(x: Any, norm: str, relu: str) -> Any:
-    return activate(batch_norm(x, norm), "relu", relu)
 
 
 def _reference_names(layer: str) -> tuple[str, ...]:
@@ -89,20 +85,15 @@ def _reference_names(layer: str) -> tuple[str, ...]:
     return f"{path}.{kind}{index}", f"{path}.{kind}.{index}"
 
 
-def _row(name: str, depths: Sequence[int], parameters: int) -> Architecture:
-    return Architecture(
-        name,
-        _densenet,
-        {"depths": depths},
-        parameters=parameters,
-        source="Huang et al., Densely Connected Convolutional Networks, 2017 (arXiv 1608.06993), table 1; "
-        f"torchvision {name}",
-        stages=4,
-        min_size=16,
-        reference_names=_reference_names,
-    )
+_row = family(
+    _densenet,
+    "Huang et al., Densely Connected Convolutional Networks, 2017 (arXiv 1608.06993), table 1; "
+    "torchvision {}",
+    stages=4,
+    min_size=16,
+    reference_names=_reference_names,
+)
 
-
-densenet121 = _row("densenet121", (6, 12, 24, 16), 7_978_856)
-densenet169 = _row("densenet169", (6, 12, 32, 32), 14_149_480)
-densenet201 = _row("densenet201", (6, 12, 48, 32), 20_013_928)
+densenet121 = _row("densenet121", {"depths": (6, 12, 24, 16)}, 7_978_856, 2_834_161_664)
+densenet169 = _row("densenet169", {"depths": (6, 12, 32, 32)}, 14_149_480, 3_359_843_328)
+densenet201 = _row("densenet201", {"depths": (6, 12, 48, 32)}, 20_013_928, 4_291_365_888)

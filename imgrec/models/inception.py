@@ -9,7 +9,7 @@ import keras
 from keras.initializers import HeNormal
 
 from imgrec.layers.conv import Style, conv_bn, max_pool
-from imgrec.models.architecture import Architecture, Scale, Shape
+from imgrec.models.architecture import HALF, Architecture, Shape
 from imgrec.models.head import logits_out, pixels_in
 from imgrec.models.small_stem import wants_small_stem
 
@@ -40,13 +40,13 @@ def _inception_v3(
         small_stem = min(shape[:2]) < PHOTO_SIZE
     small = wants_small_stem(row, shape, small_stem, TIMES)
     image, x = pixels_in(row, shape)
-    x = _conv(x, 32, 3, "stem", "1a", stride=1 if small else 2, style=UNPADDED)
-    x = _conv(x, 32, 3, "stem", "2a", style=UNPADDED)
-    x = _conv(x, 64, 3, "stem", "2b")
+    x = conv_bn(x, 32, 3, 1 if small else 2, block="stem", index="1a", style=UNPADDED)
+    x = conv_bn(x, 32, 3, block="stem", index="2a", style=UNPADDED)
+    x = conv_bn(x, 64, 3, block="stem", index="2b", style=STYLE)
     if not small:
         x = max_pool(x, 3, 2, name="stem_pool1")
-    x = _conv(x, 80, 1, "stem", "3b")
-    x = _conv(x, 192, 3, "stem", "4a", style=UNPADDED)
+    x = conv_bn(x, 80, 1, block="stem", index="3b", style=STYLE)
+    x = conv_bn(x, 192, 3, block="stem", index="4a", style=UNPADDED)
     x = max_pool(x, 3, 2, name="stem")
     x = _module_a(x, 32, "mixed5b")
     x = _module_a(x, 64, "mixed5c")
@@ -112,7 +112,8 @@ def _module_e(x: Any, name: str, end: str = "") -> Any:
 
 
 def _split(x: Any, block: str, index: str) -> Any:
-    pair = [_conv(x, 384, (1, 3), block, f"{index}a"), _conv(x, 384, (3, 1), block, f"{index}b")]
+    kernels = {"a": (1, 3), "b": (3, 1)}
+    pair = [conv_bn(x, 384, k, block=block, index=index + half, style=STYLE) for half, k in kernels.items()]
     return keras.layers.Concatenate(name=f"{block}_concat")(pair)
 
 
@@ -126,7 +127,7 @@ def _branches(module: str) -> Callable[..., Any]:
         for index, (filters, kernel) in enumerate(layers, start=1):
             stride, style = (2, UNPADDED) if reduce and index == len(layers) else (1, STYLE)
             number = str(index) if numbered else ""
-            x = _conv(x, filters, kernel, f"{module}_{name}", number, stride=stride, style=style)
+            x = conv_bn(x, filters, kernel, stride, block=f"{module}_{name}", index=number, style=style)
         return x
 
     return branch
@@ -136,19 +137,6 @@ def _average(x: Any, module: str) -> Any:
     """Average 3×3 with the zeros of the padding counted, as the reference does and `same` does not."""
     x = keras.layers.ZeroPadding2D(1, name=f"{module}_branch_pool_pad")(x)
     return keras.layers.AveragePooling2D(3, 1, name=f"{module}_branch_pool_average")(x)
-
-
-def _conv(
-    x: Any,
-    filters: int,
-    kernel: Kernel,
-    block: str,
-    index: str = "",
-    *,
-    stride: int = 1,
-    style: Style = STYLE,
-) -> Any:
-    return conv_bn(x, filters, kernel, stride, block=block, index=index, style=style)
 
 
 def _reference_names(layer: str) -> tuple[str, ...]:
@@ -162,14 +150,12 @@ def _reference_names(layer: str) -> tuple[str, ...]:
     return (f"Mixed_{module}.{branch}_{index}.{kind}" if index else f"Mixed_{module}.{branch}.{kind}",)
 
 
-_HALF: Scale = (127.5, 127.5, 127.5)
-"""The published weights were trained on −1…1; torchvision converts its own scale to that."""
-
 inception_v3 = Architecture(
     "inception_v3",
     _inception_v3,
     {},
     parameters=23_834_568,
+    macs=5_713_216_096,
     source="Szegedy et al., Rethinking the Inception Architecture, 2016 (arXiv 1512.00567); "
     "torchvision inception_v3",
     stages=3,
@@ -177,6 +163,6 @@ inception_v3 = Architecture(
     min_size=MIN_SIZE,
     reference_names=_reference_names,
     unused_state=r"AuxLogits\..*",
-    mean=_HALF,
-    std=_HALF,
+    mean=HALF,
+    std=HALF,
 )

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import keras
 
-from imgrec.layers.conv import BIASED, conv
+from imgrec.layers.conv import BIASED, conv_relu
 from imgrec.models.architecture import CENTRED_MEAN, CENTRED_STD, Architecture, Shape
-from imgrec.models.head import logits_out, pixels_in
+from imgrec.models.head import dense_relu, logits_out, pixels_in
 
 LECUN_SIZE = 32
 """The paper's input; the 28 px digits stand in its middle."""
@@ -21,17 +21,13 @@ def _lenet(row: Architecture, shape: Shape, num_classes: int, *, dropout: float 
     """
     image, x = pixels_in(row, shape)
     padding = 2 if min(shape[:2]) < LECUN_SIZE else 0
-    x = conv(x, 6, 5, name="c1", style=replace(BIASED, padding=padding))
-    x = keras.layers.ReLU(name="c1_relu")(x)
+    x = conv_relu(x, 6, 5, name="c1", style=replace(BIASED, padding=padding))
     x = keras.layers.AveragePooling2D(2, name="stem")(x)
-    x = conv(x, 16, 5, name="c3", style=replace(BIASED, padding=0))
-    x = keras.layers.ReLU(name="c3_relu")(x)
+    x = conv_relu(x, 16, 5, name="c3", style=replace(BIASED, padding=0))
     x = keras.layers.AveragePooling2D(2, name="stage1")(x)
     x = keras.layers.Flatten(name="flatten")(x)
-    x = keras.layers.Dense(120, kernel_initializer="he_normal", name="c5")(x)
-    x = keras.layers.ReLU(name="c5_relu")(x)
-    x = keras.layers.Dense(84, kernel_initializer="he_normal", name="f6")(x)
-    x = keras.layers.ReLU(name="features")(x)
+    x = dense_relu(x, 120, name="c5", end="c5_relu")
+    x = dense_relu(x, 84, name="f6", end="features")
     return keras.Model(image, logits_out(x, num_classes, dropout), name=row.name)
 
 
@@ -40,6 +36,7 @@ lenet5 = Architecture(
     _lenet,
     {},
     parameters=61_706,
+    macs=416_520,
     source="LeCun et al., Gradient-Based Learning Applied to Document Recognition, 1998",
     stages=1,
     image_size=LECUN_SIZE,

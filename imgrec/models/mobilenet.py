@@ -2,11 +2,12 @@
 
 import keras
 
-from imgrec.layers.conv import activate, conv_bn
+from imgrec.layers.conv import conv_bn
 from imgrec.layers.separable import RELU6, inverted_residual, separable_bn
-from imgrec.models.architecture import Architecture, Scale, Shape
+from imgrec.models.architecture import HALF, Architecture, Shape
 from imgrec.models.head import logits_out, pixels_in
 from imgrec.models.small_stem import early_strides, wants_small_stem
+from imgrec.models.stage_names import block_of
 from imgrec.models.widths import check_width, round_channels
 
 V1_STAGES = ((64, 1, 1), (128, 2, 2), (256, 2, 2), (512, 6, 2), (1024, 2, 2))
@@ -41,7 +42,7 @@ def _mobilenet_v1(
     small = wants_small_stem(row, shape, small_stem)
     stem_stride, *strides = early_strides((2, *(stride for *_, stride in V1_STAGES)), small)
     image, x = pixels_in(row, shape)
-    x = activate(conv_bn(x, round_channels(32 * width), 3, stem_stride, block="stem"), "relu6", "stem")
+    x = conv_bn(x, round_channels(32 * width), 3, stem_stride, block="stem", style=RELU6, end="stem")
     for stage, (filters, blocks, _) in enumerate(V1_STAGES, start=1):
         for index in range(1, blocks + 1):
             stride = strides[stage - 1] if index == 1 else 1
@@ -69,7 +70,7 @@ def _mobilenet_v2(
     small = wants_small_stem(row, shape, small_stem)
     stem_stride, *strides = early_strides((2, *(stride for *_, stride in V2_STAGES)), small)
     image, x = pixels_in(row, shape)
-    x = activate(conv_bn(x, round_channels(32 * width), 3, stem_stride, block="stem"), "relu6", "stem")
+    x = conv_bn(x, round_channels(32 * width), 3, stem_stride, block="stem", style=RELU6, end="stem")
     for stage, (expansion, filters, blocks, _) in enumerate(V2_STAGES, start=1):
         for index in range(1, blocks + 1):
             x = inverted_residual(
@@ -89,20 +90,19 @@ def small_normal() -> keras.initializers.Initializer:
     return keras.initializers.RandomNormal(stddev=0.01)
 
 
-def _v1_names() -> dict[str, tuple[str, ...]]:
-    """Layer → timm's name in `mobilenetv1_100`."""
-    names = {"stem_conv": "conv_stem", "stem_bn": "bn1", "logits": "classifier"}
+def _v1_names(layer: str) -> tuple[str, ...]:
+    """Timm's name in `mobilenetv1_100`."""
+    ends = {"stem_conv": "conv_stem", "stem_bn": "bn1", "logits": "classifier"}
     parts = {"depthwise": "conv_dw", "bn": "bn1", "pointwise_conv": "conv_pw", "pointwise_bn": "bn2"}
-    for stage, (_, blocks, _) in enumerate(V1_STAGES):
-        for index in range(blocks):
-            ours, theirs = f"stage{stage + 1}_block{index + 1}", f"blocks.{stage}.{index}"
-            names |= {f"{ours}_{part}": f"{theirs}.{name}" for part, name in parts.items()}
-    return {layer: (name,) for layer, name in names.items()}
+    if layer in ends:
+        return (ends[layer],)
+    stage, block, part = block_of(layer)
+    return (f"blocks.{stage}.{block}.{parts[part]}",)
 
 
-def _v2_names() -> dict[str, tuple[str, ...]]:
-    """Layer → torchvision's name, then timm's in `mobilenetv2_100`, which is the same network."""
-    names: dict[str, tuple[str, ...]] = {
+def _v2_names(layer: str) -> tuple[str, ...]:
+    """Torchvision's name, then timm's in `mobilenetv2_100`, which is the same network."""
+    ends = {
         "stem_conv": ("features.0.0", "conv_stem"),
         "stem_bn": ("features.0.1", "bn1"),
         "head_conv": ("features.18.0", "conv_head"),
@@ -123,36 +123,35 @@ def _v2_names() -> dict[str, tuple[str, ...]]:
         "project_conv": ("2", "conv_pwl"),
         "project_bn": ("3", "bn3"),
     }
-    indices = [(stage, index) for stage, (_, _, n, _) in enumerate(V2_STAGES) for index in range(n)]
-    for number, (stage, index) in enumerate(indices, start=1):
-        for part, (torchvision, timm) in (plain if V2_STAGES[stage][0] == 1 else widened).items():
-            ours = f"stage{stage + 1}_block{index + 1}_{part}"
-            names[ours] = (f"features.{number}.conv.{torchvision}", f"blocks.{stage}.{index}.{timm}")
-    return names
+    if layer in ends:
+        return ends[layer]
+    stage, block, part = block_of(layer)
+    torchvision, timm = (plain if V2_STAGES[stage][0] == 1 else widened)[part]
+    number = 1 + block + sum(blocks for _, _, blocks, _ in V2_STAGES[:stage])
+    return f"features.{number}.conv.{torchvision}", f"blocks.{stage}.{block}.{timm}"
 
-
-_HALF: Scale = (127.5, 127.5, 127.5)
-"""MobileNetV1's checkpoints take pixels on −1…1."""
 
 mobilenet_v1 = Architecture(
     "mobilenet_v1",
     _mobilenet_v1,
     {},
     parameters=4_231_976,
+    macs=568_740_352,
     source="Howard et al., MobileNets, 2017 (arXiv 1704.04861), table 1; timm mobilenetv1_100",
     stages=len(V1_STAGES),
     min_size=16,
-    mean=_HALF,
-    std=_HALF,
-    reference_names=_v1_names().__getitem__,
+    mean=HALF,
+    std=HALF,
+    reference_names=_v1_names,
 )
 mobilenet_v2 = Architecture(
     "mobilenet_v2",
     _mobilenet_v2,
     {},
     parameters=3_504_872,
+    macs=300_774_272,
     source="Sandler et al., MobileNetV2, 2018 (arXiv 1801.04381), table 2; torchvision mobilenet_v2",
     stages=len(V2_STAGES),
     min_size=16,
-    reference_names=_v2_names().__getitem__,
+    reference_names=_v2_names,
 )

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import keras
 
 from imgrec.layers.attention import SqueezeExcitation
-from imgrec.layers.conv import Style, activate, conv_bn
+from imgrec.layers.conv import Style, conv_bn
 from imgrec.layers.separable import inverted_residual
 from imgrec.models.architecture import Architecture, Shape
 from imgrec.models.head import logits_out, pixels_in
@@ -92,8 +92,7 @@ def _mobilenet_v3(
     small = wants_small_stem(row, shape, small_stem)
     stem_stride, *strides = early_strides((2, *(blocks[0].stride for blocks in stages)), small)
     image, x = pixels_in(row, shape)
-    x = conv_bn(x, round_channels(16 * width), 3, stem_stride, block="stem", style=STYLE.linear)
-    x = activate(x, STYLE.activation, "stem")
+    x = conv_bn(x, round_channels(16 * width), 3, stem_stride, block="stem", style=STYLE, end="stem")
     for stage, blocks in enumerate(stages, start=1):
         for index, block in enumerate(blocks, start=1):
             stride = strides[stage - 1] if index == 1 else 1
@@ -151,12 +150,13 @@ def _parts(block: Block, *, expands: bool) -> Iterator[tuple[str, str]]:
         yield from ((ours, f"{spot}.{theirs}") for ours, theirs in parts)
 
 
-def _row(name: str, stages: Stages, hidden: int, parameters: int, table: int) -> Architecture:
+def _row(name: str, stages: Stages, hidden: int, parameters: int, macs: int, table: int) -> Architecture:
     return Architecture(
         name,
         _mobilenet_v3,
         {"stages": stages, "hidden": hidden},
         parameters=parameters,
+        macs=macs,
         source=f"Howard et al., Searching for MobileNetV3, 2019 (arXiv 1905.02244), table {table}; "
         f"torchvision {name}",
         stages=len(stages),
@@ -165,5 +165,5 @@ def _row(name: str, stages: Stages, hidden: int, parameters: int, table: int) ->
     )
 
 
-mobilenet_v3_large = _row("mobilenet_v3_large", LARGE, 1280, 5_483_032, table=1)
-mobilenet_v3_small = _row("mobilenet_v3_small", SMALL, 1024, 2_542_856, table=2)
+mobilenet_v3_large = _row("mobilenet_v3_large", LARGE, 1280, 5_483_032, 216_589_760, table=1)
+mobilenet_v3_small = _row("mobilenet_v3_small", SMALL, 1024, 2_542_856, 56_510_400, table=2)

@@ -6,10 +6,10 @@ from typing import Any
 
 import keras
 
-from imgrec.layers.conv import Style, activate, batch_norm, conv, conv_bn, depthwise_bn
+from imgrec.layers.conv import Style, batch_norm, conv, conv_bn, depthwise_bn
 from imgrec.layers.patches import FoldPatches, StretchMap, UnfoldPatches
 from imgrec.layers.transformer import MLP, SelfAttention, layer_norm
-from imgrec.models.architecture import Architecture, Scale, Shape
+from imgrec.models.architecture import Architecture, Shape, family
 from imgrec.models.head import logits_out, pixels_in
 from imgrec.models.small_stem import wants_small_stem
 
@@ -46,7 +46,7 @@ def _mobilevit(
         row.require_size(shape, FULL, " with small_stem=false")
     early = 1 if wants_small_stem(row, shape, small_stem) else 2
     image, x = pixels_in(row, shape)
-    x = activate(conv_bn(x, STEM, 3, early, block="stem"), "silu", "stem")
+    x = conv_bn(x, STEM, 3, early, block="stem", style=STYLE, end="stem")
     x = _inverted_residual(x, widths[0], 1, expansion, "stage1_block1", end="stage1")
     for index in (1, 2, 3):
         end = "stage2" if index == 3 else ""
@@ -78,7 +78,7 @@ def _mobilevit_block(x: Any, tokens: int, depth: int, stage: str) -> Any:
     y = _transformers(y, depth, name)
     y = conv_bn(y, width, 1, block=f"{name}_project", style=STYLE)
     y = keras.layers.Concatenate(name=f"{name}_concat")([x, y])
-    return activate(conv_bn(y, width, 3, block=f"{name}_fuse"), "silu", stage)
+    return conv_bn(y, width, 3, block=f"{name}_fuse", style=STYLE, end=stage)
 
 
 def _transformers(x: Any, depth: int, name: str) -> Any:
@@ -151,34 +151,20 @@ def _reference_names(layer: str) -> tuple[str, ...]:
     return (f"{prefix}.1.{_VIT[rest.removeprefix('vit_')]}",)
 
 
-_PAPER = "Mehta and Rastegari, MobileViT, 2022 (arXiv 2110.02178), table 4"
-_NONE: Scale = (0.0, 0.0, 0.0)
-_FULL: Scale = (255.0, 255.0, 255.0)
+_row = family(
+    _mobilevit,
+    "Mehta and Rastegari, MobileViT, 2022 (arXiv 2110.02178), table 4; timm {}",
+    stages=5,
+    image_size=256,
+    min_size=24,
+    reference_names=_reference_names,
+    mean=(0.0, 0.0, 0.0),
+    std=(255.0, 255.0, 255.0),
+)
+_XXS = {"expansion": 2, "widths": (16, 24, 48, 64, 80), "token_widths": (64, 80, 96), "last": 320}
+_XS = {"expansion": 4, "widths": (32, 48, 64, 80, 96), "token_widths": (96, 120, 144), "last": 384}
+_S = {"expansion": 4, "widths": (32, 64, 96, 128, 160), "token_widths": (144, 192, 240), "last": 640}
 
-
-def _row(
-    name: str,
-    expansion: int,
-    widths: Sequence[int],
-    token_widths: Sequence[int],
-    last: int,
-    parameters: int,
-) -> Architecture:
-    return Architecture(
-        name,
-        _mobilevit,
-        {"expansion": expansion, "widths": widths, "token_widths": token_widths, "last": last},
-        parameters=parameters,
-        source=f"{_PAPER}; timm {name}",
-        stages=5,
-        image_size=256,
-        min_size=24,
-        reference_names=_reference_names,
-        mean=_NONE,
-        std=_FULL,
-    )
-
-
-mobilevit_xxs = _row("mobilevit_xxs", 2, (16, 24, 48, 64, 80), (64, 80, 96), 320, 1_272_024)
-mobilevit_xs = _row("mobilevit_xs", 4, (32, 48, 64, 80, 96), (96, 120, 144), 384, 2_317_848)
-mobilevit_s = _row("mobilevit_s", 4, (32, 64, 96, 128, 160), (144, 192, 240), 640, 5_578_632)
+mobilevit_xxs = _row("mobilevit_xxs", _XXS, 1_272_024, 407_364_096)
+mobilevit_xs = _row("mobilevit_xs", _XS, 2_317_848, 1_025_911_808)
+mobilevit_s = _row("mobilevit_s", _S, 5_578_632, 2_000_831_488)

@@ -6,9 +6,10 @@ from typing import Any
 
 import keras
 
-from imgrec.layers.conv import activate, batch_norm, conv
-from imgrec.models.architecture import Architecture, Scale, Shape
+from imgrec.layers.conv import bn_relu, conv
+from imgrec.models.architecture import Architecture, Scale, Shape, family
 from imgrec.models.head import logits_out, pixels_in
+from imgrec.models.stage_names import block_of
 
 WIDTHS = (16, 32, 64)
 
@@ -39,7 +40,7 @@ def _preact_resnet(
             last = index == depth and stage < len(WIDTHS)
             end = f"stage{stage}" if last else f"{name}_add"
             x = _block(x, branch, width, expansion, stride, name=name, end=end)
-    x = _bn_relu(x, "final_bn", f"stage{len(WIDTHS)}")
+    x = bn_relu(x, "final_bn", f"stage{len(WIDTHS)}")
     x = keras.layers.GlobalAveragePooling2D(name="features")(x)
     return keras.Model(image, logits_out(x, num_classes, dropout), name=row.name)
 
@@ -47,7 +48,7 @@ def _preact_resnet(
 def _block(
     x: Any, branch: Callable[..., Any], width: int, expansion: int, stride: int, *, name: str, end: str
 ) -> Any:
-    y = _bn_relu(x, f"{name}_bn1", f"{name}_relu1")
+    y = bn_relu(x, f"{name}_bn1", f"{name}_relu1")
     if stride != 1 or x.shape[-1] != expansion * width:
         x = conv(y, expansion * width, 1, stride, name=f"{name}_shortcut")
     return keras.layers.Add(name=end)([x, branch(y, width, stride, name)])
@@ -56,7 +57,7 @@ def _block(
 def basic(x: Any, width: int, stride: int, name: str) -> Any:
     """Two 3×3 convolutions, BN and ReLU between them."""
     x = conv(x, width, 3, stride, name=f"{name}_conv1")
-    return conv(_bn_relu(x, f"{name}_bn2", f"{name}_relu2"), width, 3, name=f"{name}_conv2")
+    return conv(bn_relu(x, f"{name}_bn2", f"{name}_relu2"), width, 3, name=f"{name}_conv2")
 
 
 def bottleneck(x: Any, width: int, stride: int, name: str) -> Any:
@@ -66,12 +67,8 @@ def bottleneck(x: Any, width: int, stride: int, name: str) -> Any:
     the 1×1 before, which skips three quarters of the places.
     """
     x = conv(x, width, 1, name=f"{name}_conv1")
-    x = conv(_bn_relu(x, f"{name}_bn2", f"{name}_relu2"), width, 3, stride, name=f"{name}_conv2")
-    return conv(_bn_relu(x, f"{name}_bn3", f"{name}_relu3"), 4 * width, 1, name=f"{name}_conv3")
-
-
-def _bn_relu(x: Any, norm: str, relu: str) -> Any:
-    return activate(batch_norm(x, norm), "relu", relu)
+    x = conv(bn_relu(x, f"{name}_bn2", f"{name}_relu2"), width, 3, stride, name=f"{name}_conv2")
+    return conv(bn_relu(x, f"{name}_bn3", f"{name}_relu3"), 4 * width, 1, name=f"{name}_conv3")
 
 
 def _reference_names(layer: str) -> tuple[str, ...]:
@@ -79,9 +76,9 @@ def _reference_names(layer: str) -> tuple[str, ...]:
     ends = {"stem": "features.init_block", "final_bn": "features.post_activ.bn", "logits": "output"}
     if layer in ends:
         return (ends[layer],)
-    stage, unit, part = re.fullmatch(r"stage(\d)_block(\d+)_(.+)", layer).groups()  # type: ignore[union-attr]
+    stage, block, part = block_of(layer)
     part = "identity_conv" if part == "shortcut" else re.sub(r"(conv|bn)(\d)", r"body.conv\2.\1", part)
-    return (f"features.stage{stage}.unit{unit}.{part}",)
+    return (f"features.stage{stage + 1}.unit{block + 1}.{part}",)
 
 
 _CIFAR_MEAN: Scale = (125.307, 122.961, 113.8575)
@@ -89,26 +86,21 @@ _CIFAR_STD: Scale = (51.5865, 50.847, 51.255)
 """Those of CIFAR-10 that the published weights were trained with: (0.2023, 0.1994, 0.2010) × 255."""
 
 
-def _row(
-    name: str, branch: Callable[..., Any], expansion: int, depth: int, parameters: int, reference: str
-) -> Architecture:
-    return Architecture(
-        name,
-        _preact_resnet,
-        {"branch": branch, "expansion": expansion, "depth": depth},
-        parameters=parameters,
-        source="He et al., Identity Mappings in Deep Residual Networks, 2016 (arXiv 1603.05027), appendix; "
-        f"pytorchcv {reference}",
-        stages=3,
-        image_size=32,
-        num_classes=10,
-        min_size=8,
-        reference_names=_reference_names,
-        mean=_CIFAR_MEAN,
-        std=_CIFAR_STD,
-    )
+_row = family(
+    _preact_resnet,
+    "He et al., Identity Mappings in Deep Residual Networks, 2016 (arXiv 1603.05027), appendix; pytorchcv {}",
+    stages=3,
+    image_size=32,
+    num_classes=10,
+    min_size=8,
+    reference_names=_reference_names,
+    mean=_CIFAR_MEAN,
+    std=_CIFAR_STD,
+)
+_20 = {"branch": basic, "expansion": 1, "depth": 3}
+_164 = {"branch": bottleneck, "expansion": 4, "depth": 18}
+_1001 = {"branch": bottleneck, "expansion": 4, "depth": 111}
 
-
-preact_resnet20 = _row("preact_resnet20", basic, 1, 3, 272_282, "preresnet20_cifar10")
-preact_resnet164 = _row("preact_resnet164", bottleneck, 4, 18, 1_703_258, "preresnet164bn_cifar10")
-preact_resnet1001 = _row("preact_resnet1001", bottleneck, 4, 111, 10_327_706, "preresnet1001_cifar10")
+preact_resnet20 = _row("preact_resnet20", _20, 272_282, 40_813_184, "preresnet20_cifar10")
+preact_resnet164 = _row("preact_resnet164", _164, 1_703_258, 247_646_720, "preresnet164bn_cifar10")
+preact_resnet1001 = _row("preact_resnet1001", _1001, 10_327_706, 1_490_995_712, "preresnet1001_cifar10")

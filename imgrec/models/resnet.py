@@ -1,7 +1,6 @@
 """ResNet: torchvision's for photographs, the 6n + 2 form for small images; with attention, or deformable."""
 
 import math
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,12 +8,13 @@ import keras
 
 from imgrec.errors import InputError
 from imgrec.layers.attention import CBAM, SqueezeExcitation
-from imgrec.layers.conv import activate, batch_norm, conv_bn, conv_bn_relu, max_pool
+from imgrec.layers.conv import RELU, activate, batch_norm, conv_bn, max_pool
 from imgrec.layers.deformable import DeformableConv2D
 from imgrec.layers.occlusion import OcclusionAttention
-from imgrec.models.architecture import CENTRED_MEAN, CENTRED_STD, Architecture, Shape
+from imgrec.models.architecture import CENTRED_MEAN, CENTRED_STD, Architecture, Shape, family
 from imgrec.models.head import check_flag, logits_out, pixels_in
 from imgrec.models.small_stem import wants_small_stem
+from imgrec.models.stage_names import block_of
 from imgrec.registry import lookup
 
 Block = Callable[..., Any]
@@ -53,9 +53,9 @@ def _resnet(
     small = wants_small_stem(row, shape, small_stem)
     image, x = pixels_in(row, shape)
     if small:
-        x = conv_bn_relu(x, 64, 3, block="stem", name="stem")
+        x = conv_bn(x, 64, 3, block="stem", style=RELU, end="stem")
     else:
-        x = conv_bn_relu(x, 64, 7, 2, block="stem")
+        x = conv_bn(x, 64, 7, 2, block="stem", style=RELU)
         x = max_pool(x, 3, 2, padding=1, name="stem")
     x = _stages(x, block, depths, 64, attention, deformable)
     x = keras.layers.GlobalAveragePooling2D(name="features")(x)
@@ -85,9 +85,9 @@ def _resnet_small(
         row.require_size(shape, 2 * row.min_size, " with stem_pool=true")
     image, x = pixels_in(row, shape)
     if stem_pool:
-        x = max_pool(conv_bn_relu(x, width, 3, block="stem"), 2, 2, name="stem")
+        x = max_pool(conv_bn(x, width, 3, block="stem", style=RELU), 2, 2, name="stem")
     else:
-        x = conv_bn_relu(x, width, 3, block="stem", name="stem")
+        x = conv_bn(x, width, 3, block="stem", style=RELU, end="stem")
     x = _stages(x, basic, depths, width, attention, deformable)
     x = keras.layers.GlobalAveragePooling2D(name="features")(x)
     return keras.Model(image, logits_out(x, num_classes, dropout), name=row.name)
@@ -143,7 +143,7 @@ def basic(x: Any, filters: int, stride: int, attend: Block, three: Block, *, nam
 
 def bottleneck(x: Any, filters: int, stride: int, attend: Block, three: Block, *, name: str, end: str) -> Any:
     """1×1 down, 3×3, 1×1 up to four times `filters`, and a shortcut."""
-    y = conv_bn_relu(x, filters, 1, block=name, index=1)
+    y = conv_bn(x, filters, 1, block=name, index=1, style=RELU)
     y = activate(three(y, filters, stride, name, 2), "relu", f"{name}_relu2")
     y = conv_bn(y, 4 * filters, 1, block=name, index=3)
     return _add(x, attend(y, name), stride, name, end)
@@ -174,50 +174,38 @@ def _reference_names(layer: str) -> tuple[str, ...]:
         return (ends[layer],)
     if layer.startswith("occlusion"):
         return (layer.replace("/", "."),)  # ours alone: no reference has it
-    stage, block, rest = re.fullmatch(r"stage(\d+)_block(\d+)_(.+)", layer).groups()  # type: ignore[union-attr]
-    return (f"layer{stage}.{int(block) - 1}.{_SUBLAYERS.get(rest, rest.replace('/', '.'))}",)
+    stage, block, rest = block_of(layer)
+    return (f"layer{stage + 1}.{block}.{_SUBLAYERS.get(rest, rest.replace('/', '.'))}",)
 
 
 _PAPER = "He et al., Deep Residual Learning, 2016 (arXiv 1512.03385)"
 
+_photo = family(
+    _resnet,
+    f"{_PAPER}, table 1; torchvision {{}}",
+    stages=4,
+    min_size=16,
+    reference_names=_reference_names,
+)
+_small = family(
+    _resnet_small,
+    f"{_PAPER}, § 4.2, with projection shortcuts",
+    stages=3,
+    image_size=32,
+    num_classes=10,
+    min_size=8,
+    reference_names=_reference_names,
+    mean=CENTRED_MEAN,
+    std=CENTRED_STD,
+)
 
-def _photo(name: str, block: Block, depths: Sequence[int], parameters: int) -> Architecture:
-    return Architecture(
-        name,
-        _resnet,
-        {"block": block, "depths": depths},
-        parameters=parameters,
-        source=f"{_PAPER}, table 1; torchvision {name}",
-        stages=4,
-        min_size=16,
-        reference_names=_reference_names,
-    )
+resnet18 = _photo("resnet18", {"block": basic, "depths": (2, 2, 2, 2)}, 11_689_512, 1_814_073_344)
+resnet34 = _photo("resnet34", {"block": basic, "depths": (3, 4, 6, 3)}, 21_797_672, 3_663_761_408)
+resnet50 = _photo("resnet50", {"block": bottleneck, "depths": (3, 4, 6, 3)}, 25_557_032, 4_089_184_256)
+resnet101 = _photo("resnet101", {"block": bottleneck, "depths": (3, 4, 23, 3)}, 44_549_160, 7_801_405_440)
+resnet152 = _photo("resnet152", {"block": bottleneck, "depths": (3, 8, 36, 3)}, 60_192_808, 11_513_626_624)
 
-
-def _small(name: str, depths: Sequence[int], parameters: int) -> Architecture:
-    return Architecture(
-        name,
-        _resnet_small,
-        {"depths": depths},
-        parameters=parameters,
-        source=f"{_PAPER}, § 4.2, with projection shortcuts",
-        stages=3,
-        image_size=32,
-        num_classes=10,
-        min_size=8,
-        reference_names=_reference_names,
-        mean=CENTRED_MEAN,
-        std=CENTRED_STD,
-    )
-
-
-resnet18 = _photo("resnet18", basic, (2, 2, 2, 2), 11_689_512)
-resnet34 = _photo("resnet34", basic, (3, 4, 6, 3), 21_797_672)
-resnet50 = _photo("resnet50", bottleneck, (3, 4, 6, 3), 25_557_032)
-resnet101 = _photo("resnet101", bottleneck, (3, 4, 23, 3), 44_549_160)
-resnet152 = _photo("resnet152", bottleneck, (3, 8, 36, 3), 60_192_808)
-
-resnet8 = _small("resnet8", (1, 1, 1), 78_042)
-resnet14 = _small("resnet14", (2, 2, 2), 175_258)
-resnet20 = _small("resnet20", (3, 3, 3), 272_474)
-resnet56 = _small("resnet56", (9, 9, 9), 855_770)
+resnet8 = _small("resnet8", {"depths": (1, 1, 1)}, 78_042, 12_501_632)
+resnet14 = _small("resnet14", {"depths": (2, 2, 2)}, 175_258, 26_657_408)
+resnet20 = _small("resnet20", {"depths": (3, 3, 3)}, 272_474, 40_813_184)
+resnet56 = _small("resnet56", {"depths": (9, 9, 9)}, 855_770, 125_747_840)

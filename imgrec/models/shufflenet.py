@@ -1,16 +1,16 @@
 """ShuffleNetV2 as torchvision has it."""
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 
-from imgrec.layers.conv import conv_bn_relu, depthwise_bn, max_pool
+from imgrec.layers.conv import RELU, conv_bn, depthwise_bn, max_pool
 from imgrec.layers.shuffle import ChannelShuffle, ChannelSlice
-from imgrec.models.architecture import Architecture, Shape
+from imgrec.models.architecture import Architecture, Shape, family
 from imgrec.models.head import logits_out, pixels_in
 from imgrec.models.small_stem import wants_small_stem
+from imgrec.models.stage_names import block_of
 
 STEM = 24
 """Channels of the first convolution in every variant."""
@@ -36,15 +36,15 @@ def _shufflenet_v2(
     small = wants_small_stem(row, shape, small_stem)
     image, x = pixels_in(row, shape)
     if small:
-        x = conv_bn_relu(x, STEM, 3, block="stem", name="stem")
+        x = conv_bn(x, STEM, 3, block="stem", style=RELU, end="stem")
     else:
-        x = conv_bn_relu(x, STEM, 3, 2, block="stem")
+        x = conv_bn(x, STEM, 3, 2, block="stem", style=RELU)
         x = max_pool(x, 3, 2, padding=1, name="stem")
     for stage, (filters, depth) in enumerate(zip(widths, DEPTHS, strict=True), start=1):
         x = _downsample(x, filters, f"stage{stage}_block1")
         for index in range(2, depth + 1):
             x = _block(x, f"stage{stage}_block{index}", f"stage{stage}" if index == depth else "")
-    x = conv_bn_relu(x, head, 1, block="head")
+    x = conv_bn(x, head, 1, block="head", style=RELU)
     x = keras.layers.GlobalAveragePooling2D(name="features")(x)
     return keras.Model(image, logits_out(x, num_classes, dropout), name=row.name)
 
@@ -52,7 +52,7 @@ def _shufflenet_v2(
 def _downsample(x: Any, filters: int, block: str) -> Any:
     """Halve the map: both branches see all channels, and each gives half of `filters`."""
     y = depthwise_bn(x, 3, 2, block=f"{block}_short")
-    y = conv_bn_relu(y, filters // 2, 1, block=f"{block}_short_pointwise")
+    y = conv_bn(y, filters // 2, 1, block=f"{block}_short_pointwise", style=RELU)
     return _join(y, _branch(x, filters // 2, 2, block), block)
 
 
@@ -66,9 +66,9 @@ def _block(x: Any, block: str, end: str) -> Any:
 
 def _branch(x: Any, filters: int, stride: int, block: str) -> Any:
     """1×1, 3×3 depthwise without activation, 1×1."""
-    x = conv_bn_relu(x, filters, 1, block=f"{block}_first")
+    x = conv_bn(x, filters, 1, block=f"{block}_first", style=RELU)
     x = depthwise_bn(x, 3, stride, block=block)
-    return conv_bn_relu(x, filters, 1, block=f"{block}_last")
+    return conv_bn(x, filters, 1, block=f"{block}_last", style=RELU)
 
 
 def _join(first: Any, second: Any, block: str, end: str = "") -> Any:
@@ -76,7 +76,13 @@ def _join(first: Any, second: Any, block: str, end: str = "") -> Any:
     return ChannelShuffle(2, name=end or f"{block}_shuffle")(x)
 
 
-_ENDS = {"stem_conv": "conv1.0", "stem_bn": "conv1.1", "head_conv": "conv5.0", "head_bn": "conv5.1"}
+_ENDS = {
+    "stem_conv": "conv1.0",
+    "stem_bn": "conv1.1",
+    "head_conv": "conv5.0",
+    "head_bn": "conv5.1",
+    "logits": "fc",
+}
 _PARTS = {
     "short_depthwise": "branch1.0",
     "short_bn": "branch1.1",
@@ -93,27 +99,25 @@ _PARTS = {
 
 def _reference_names(layer: str) -> tuple[str, ...]:
     """Torchvision's names, which count the stem as a stage."""
-    ends = {**_ENDS, "logits": "fc"}
-    if layer in ends:
-        return (ends[layer],)
-    stage, block, part = re.fullmatch(r"stage(\d+)_block(\d+)_(.+)", layer).groups()  # type: ignore[union-attr]
-    return (f"stage{int(stage) + 1}.{int(block) - 1}.{_PARTS[part]}",)
+    if layer in _ENDS:
+        return (_ENDS[layer],)
+    stage, block, part = block_of(layer)
+    return (f"stage{stage + 2}.{block}.{_PARTS[part]}",)
 
 
-def _row(name: str, widths: Sequence[int], head: int, parameters: int) -> Architecture:
-    return Architecture(
-        name,
-        _shufflenet_v2,
-        {"widths": widths, "head": head},
-        parameters=parameters,
-        source=f"Ma et al., ShuffleNet V2, 2018 (arXiv 1807.11164), table 5; torchvision {name}",
-        stages=len(DEPTHS),
-        min_size=16,
-        reference_names=_reference_names,
-    )
+_row = family(
+    _shufflenet_v2,
+    "Ma et al., ShuffleNet V2, 2018 (arXiv 1807.11164), table 5; torchvision {}",
+    stages=len(DEPTHS),
+    min_size=16,
+    reference_names=_reference_names,
+)
+_X0_5 = {"widths": (48, 96, 192), "head": 1024}
+_X1_0 = {"widths": (116, 232, 464), "head": 1024}
+_X1_5 = {"widths": (176, 352, 704), "head": 1024}
+_X2_0 = {"widths": (244, 488, 976), "head": 2048}
 
-
-shufflenet_v2_x0_5 = _row("shufflenet_v2_x0_5", (48, 96, 192), 1024, 1_366_792)
-shufflenet_v2_x1_0 = _row("shufflenet_v2_x1_0", (116, 232, 464), 1024, 2_278_604)
-shufflenet_v2_x1_5 = _row("shufflenet_v2_x1_5", (176, 352, 704), 1024, 3_503_624)
-shufflenet_v2_x2_0 = _row("shufflenet_v2_x2_0", (244, 488, 976), 2048, 7_393_996)
+shufflenet_v2_x0_5 = _row("shufflenet_v2_x0_5", _X0_5, 1_366_792, 40_476_448)
+shufflenet_v2_x1_0 = _row("shufflenet_v2_x1_0", _X1_0, 2_278_604, 144_907_992)
+shufflenet_v2_x1_5 = _row("shufflenet_v2_x1_5", _X1_5, 3_503_624, 295_759_392)
+shufflenet_v2_x2_0 = _row("shufflenet_v2_x2_0", _X2_0, 7_393_996, 583_253_464)

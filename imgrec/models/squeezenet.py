@@ -7,9 +7,9 @@ from typing import Any
 
 import keras
 
-from imgrec.layers.conv import Style, conv, max_pool
+from imgrec.layers.conv import Style, conv_relu, max_pool
 from imgrec.layers.pooling import PooledScores
-from imgrec.models.architecture import Architecture, Shape
+from imgrec.models.architecture import Architecture, Shape, family
 from imgrec.models.head import check_rate, pixels_in
 from imgrec.models.small_stem import wants_small_stem
 
@@ -41,9 +41,9 @@ def _squeezenet(
     image, x = pixels_in(row, shape)
     filters, kernel = stem
     if small:
-        x = _conv_relu(x, filters, 3, name="stem_conv", relu="stem")
+        x = conv_relu(x, filters, 3, name="stem_conv", style=STYLE, end="stem")
     else:
-        x = _conv_relu(x, filters, kernel, 2, name="stem_conv", relu="stem_relu", style=UNPADDED)
+        x = conv_relu(x, filters, kernel, 2, name="stem_conv", style=UNPADDED, end="stem_relu")
         x = max_pool(x, 3, 2, ceil=True, name="stem")
     index = 2  # the paper's fire2 follows conv1
     for stage, widths in enumerate(fires, start=1):
@@ -62,17 +62,10 @@ def _squeezenet(
 
 def _fire(x: Any, squeeze: int, name: str, end: str) -> Any:
     """Squeeze by 1×1, expand by 1×1 and by 3×3 to four times as many channels each, side by side."""
-    x = _conv_relu(x, squeeze, 1, name=f"{name}_squeeze")
-    one = _conv_relu(x, 4 * squeeze, 1, name=f"{name}_expand1x1")
-    three = _conv_relu(x, 4 * squeeze, 3, name=f"{name}_expand3x3")
+    x = conv_relu(x, squeeze, 1, name=f"{name}_squeeze", style=STYLE)
+    one = conv_relu(x, 4 * squeeze, 1, name=f"{name}_expand1x1", style=STYLE)
+    three = conv_relu(x, 4 * squeeze, 3, name=f"{name}_expand3x3", style=STYLE)
     return keras.layers.Concatenate(name=end)([one, three])
-
-
-def _conv_relu(
-    x: Any, filters: int, kernel: int, stride: int = 1, *, name: str, relu: str = "", style: Style = STYLE
-) -> Any:
-    x = conv(x, filters, kernel, stride, name=name, style=style)
-    return keras.layers.ReLU(name=relu or f"{name}_relu")(x)
 
 
 _V1_0 = {"stem": (96, 7), "fires": ((16, 16, 32), (32, 48, 48, 64), (64,))}
@@ -95,18 +88,12 @@ def _reference_names(version: dict[str, Any]) -> Any:
     return names
 
 
-def _row(name: str, version: dict[str, Any], parameters: int) -> Architecture:
-    return Architecture(
-        name,
-        _squeezenet,
-        version,
-        parameters=parameters,
-        source=f"Iandola et al., SqueezeNet, 2016 (arXiv 1602.07360); torchvision {name}",
-        stages=3,
-        min_size=16,
-        reference_names=_reference_names(version),
-    )
+_row = family(
+    _squeezenet,
+    "Iandola et al., SqueezeNet, 2016 (arXiv 1602.07360); torchvision {}",
+    stages=3,
+    min_size=16,
+)
 
-
-squeezenet1_0 = _row("squeezenet1_0", _V1_0, 1_248_424)
-squeezenet1_1 = _row("squeezenet1_1", _V1_1, 1_235_496)
+squeezenet1_0 = _row("squeezenet1_0", _V1_0, 1_248_424, 818_924_576, reference_names=_reference_names(_V1_0))
+squeezenet1_1 = _row("squeezenet1_1", _V1_1, 1_235_496, 349_151_936, reference_names=_reference_names(_V1_1))

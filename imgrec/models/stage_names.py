@@ -1,4 +1,4 @@
-"""Where torchvision and timm keep the stages of a hierarchy with steps down between them: ConvNeXt, Swin."""
+"""From our layers' names to those of torchvision and timm."""
 
 import re
 from collections.abc import Mapping
@@ -7,9 +7,15 @@ from dataclasses import dataclass
 Names = tuple[str, ...]
 
 
+def block_of(layer: str) -> tuple[int, int, str]:
+    """Take `stage2_block1_bn1` apart: stage and block, counted from 0, and the rest of the name."""
+    stage, block, rest = re.fullmatch(r"stage(\d+)_block(\d+)_(.+)", layer).groups()  # type: ignore[union-attr]
+    return int(stage) - 1, int(block) - 1, rest
+
+
 @dataclass(frozen=True)
 class StageNames:
-    """Our layer name → torchvision's name, then timm's; an `Architecture`'s `reference_names`.
+    """Our layer name → torchvision's name, then timm's, in a hierarchy with steps down: ConvNeXt, Swin.
 
     Torchvision counts stages and steps down in one list, `features.1, 2, 3, …`; timm has the steps down
     inside the stage that they lead to.

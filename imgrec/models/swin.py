@@ -5,11 +5,12 @@ from typing import Any
 
 import keras
 
+from imgrec.layers.conv import Style, conv
 from imgrec.layers.patch_embedding import MergePatches, patch_embedding
 from imgrec.layers.stochastic_depth import drop_path, rates
 from imgrec.layers.transformer import MLP, layer_norm, truncated_normal
 from imgrec.layers.window import WindowAttention
-from imgrec.models.architecture import Architecture, Shape
+from imgrec.models.architecture import Architecture, Shape, family
 from imgrec.models.head import check_rate, logits_out, pixels_in
 from imgrec.models.small_stem import wants_small_stem
 from imgrec.models.stage_names import StageNames
@@ -68,10 +69,7 @@ def _merge(x: Any, name: str) -> Any:
     """Halve the map and double the features: 2×2 patches side by side, normalised, projected."""
     x = MergePatches(name=name)(x)
     x = layer_norm(x, f"{name}_norm", EPSILON)
-    layer = keras.layers.Conv2D(
-        x.shape[-1] // 2, 1, use_bias=False, kernel_initializer=truncated_normal(), name=f"{name}_conv"
-    )
-    return layer(x)
+    return conv(x, x.shape[-1] // 2, 1, name=f"{name}_conv", style=Style(initializer=truncated_normal))
 
 
 def _block(x: Any, attention: keras.layers.Layer, rate: float, *, name: str, end: str) -> Any:
@@ -101,27 +99,19 @@ _BLOCK = {
 }
 _NAMES = StageNames(_ENDS, _DOWN, _BLOCK, timm_stages="layers")
 
-_PAPER = "Liu et al., Swin Transformer, 2021 (arXiv 2103.14030)"
-
-
-def _row(name: str, layout: dict[str, Any], parameters: int) -> Architecture:
-    return Architecture(
-        name,
-        _swin,
-        layout,
-        parameters=parameters,
-        source=f"{_PAPER}, § 3.3; torchvision {name}",
-        stages=4,
-        min_size=16,
-        reference_names=_NAMES,
-        unused_state=r".*\.relative_position_index|.*\.attn_mask",
-    )
-
+_row = family(
+    _swin,
+    "Liu et al., Swin Transformer, 2021 (arXiv 2103.14030), § 3.3; torchvision {}",
+    stages=4,
+    min_size=16,
+    reference_names=_NAMES,
+    unused_state=r".*\.relative_position_index|.*\.attn_mask",
+)
 
 _TINY = {"width": 96, "depths": (2, 2, 6, 2), "heads": (3, 6, 12, 24), "drop": 0.2}
 _SMALL = {"width": 96, "depths": (2, 2, 18, 2), "heads": (3, 6, 12, 24), "drop": 0.3}
 _BASE = {"width": 128, "depths": (2, 2, 18, 2), "heads": (4, 8, 16, 32), "drop": 0.5}
 
-swin_t = _row("swin_t", _TINY, 28_288_354)
-swin_s = _row("swin_s", _SMALL, 49_606_258)
-swin_b = _row("swin_b", _BASE, 87_768_224)
+swin_t = _row("swin_t", _TINY, 28_288_354, 4_490_566_656)
+swin_s = _row("swin_s", _SMALL, 49_606_258, 8_740_875_264)
+swin_b = _row("swin_b", _BASE, 87_768_224, 15_430_946_816)

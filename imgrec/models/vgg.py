@@ -8,7 +8,7 @@ import keras
 from imgrec.layers.conv import BIASED, activate, conv, conv_bn, max_pool
 from imgrec.layers.pooling import adaptive_average_pool
 from imgrec.models.architecture import Architecture, Shape
-from imgrec.models.head import check_rate, logits_out, pixels_in
+from imgrec.models.head import check_rate, dense_relu, logits_out, pixels_in
 from imgrec.models.small_stem import wants_small_stem
 
 WIDTHS = (64, 128, 256, 512, 512)
@@ -48,9 +48,9 @@ def _vgg(
         x = keras.layers.GlobalAveragePooling2D(name="features")(x)
         return keras.Model(image, logits_out(x, num_classes, dropout), name=row.name)
     x = keras.layers.Flatten(name="flatten")(adaptive_average_pool(x, (GRID, GRID), "grid"))
-    x = _dense_relu(x, name="fc6", relu="fc6_relu")
+    x = dense_relu(x, 4096, name="fc6", end="fc6_relu", initializer=_normal())
     x = keras.layers.Dropout(dropout, name="fc6_dropout")(x) if dropout else x
-    x = _dense_relu(x, name="fc7", relu="features")
+    x = dense_relu(x, 4096, name="fc7", end="features", initializer=_normal())
     return keras.Model(image, logits_out(x, num_classes, dropout, _normal), name=row.name)
 
 
@@ -61,11 +61,6 @@ def _conv_relu(x: Any, filters: int, batch_norm: bool, *, block: str, index: int
     else:
         x = conv(x, filters, 3, name=f"{block}_conv{index}", style=BIASED)
     return activate(x, "relu", name)
-
-
-def _dense_relu(x: Any, *, name: str, relu: str) -> Any:
-    x = keras.layers.Dense(4096, kernel_initializer=_normal(), name=name)(x)
-    return keras.layers.ReLU(name=relu)(x)
 
 
 def _normal() -> keras.initializers.Initializer:
@@ -89,13 +84,14 @@ def _reference_names(depths: Sequence[int], batch_norm: bool) -> Callable[[str],
     return names.__getitem__
 
 
-def _row(name: str, depths: Sequence[int], parameters: int) -> Architecture:
+def _row(name: str, depths: Sequence[int], parameters: int, macs: int) -> Architecture:
     batch_norm = name.endswith("_bn")
     return Architecture(
         name,
         _vgg,
         {"depths": depths, "batch_norm": batch_norm},
         parameters=parameters,
+        macs=macs,
         source="Simonyan and Zisserman, Very Deep Convolutional Networks, 2015 (arXiv 1409.1556), table 1; "
         f"torchvision {name}",
         stages=5,
@@ -107,11 +103,11 @@ def _row(name: str, depths: Sequence[int], parameters: int) -> Architecture:
 _A, _B, _D, _E = (1, 1, 2, 2, 2), (2, 2, 2, 2, 2), (2, 2, 3, 3, 3), (2, 2, 4, 4, 4)
 """Convolutions in each stage: columns A, B, D and E of table 1."""
 
-vgg11 = _row("vgg11", _A, 132_863_336)
-vgg13 = _row("vgg13", _B, 133_047_848)
-vgg16 = _row("vgg16", _D, 138_357_544)
-vgg19 = _row("vgg19", _E, 143_667_240)
-vgg11_bn = _row("vgg11_bn", _A, 132_868_840)
-vgg13_bn = _row("vgg13_bn", _B, 133_053_736)
-vgg16_bn = _row("vgg16_bn", _D, 138_365_992)
-vgg19_bn = _row("vgg19_bn", _E, 143_678_248)
+vgg11 = _row("vgg11", _A, 132_863_336, 7_609_090_048)
+vgg13 = _row("vgg13", _B, 133_047_848, 11_308_466_176)
+vgg16 = _row("vgg16", _D, 138_357_544, 15_470_264_320)
+vgg19 = _row("vgg19", _E, 143_667_240, 19_632_062_464)
+vgg11_bn = _row("vgg11_bn", _A, 132_868_840, 7_609_090_048)
+vgg13_bn = _row("vgg13_bn", _B, 133_053_736, 11_308_466_176)
+vgg16_bn = _row("vgg16_bn", _D, 138_365_992, 15_470_264_320)
+vgg19_bn = _row("vgg19_bn", _E, 143_678_248, 19_632_062_464)

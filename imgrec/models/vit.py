@@ -16,7 +16,7 @@ from imgrec.layers.transformer import (
     layer_norm,
     truncated_normal,
 )
-from imgrec.models.architecture import CENTRED_MEAN, CENTRED_STD, Architecture, Scale, Shape
+from imgrec.models.architecture import CENTRED_MEAN, CENTRED_STD, HALF, Architecture, Shape
 from imgrec.models.head import check_rate, logits_out, pixels_in
 
 GELUS = ("exact", "tanh")
@@ -119,77 +119,42 @@ def _reference_names(layer: str) -> tuple[str, ...]:
 
 
 _PAPER = "Dosovitskiy et al., An Image is Worth 16x16 Words, 2021 (arXiv 2010.11929)"
-_DEIT = "Touvron et al., DeiT, 2021 (arXiv 2012.12877)"
-_HALF: Scale = (127.5, 127.5, 127.5)
-"""timm's checkpoints of these two take pixels on −1…1."""
+_TABLE = f"{_PAPER}, table 1; torchvision"
+_DEIT = "Touvron et al., DeiT, 2021 (arXiv 2012.12877), table 1; timm"
 
 
-def _layout(patch: int, width: int, depth: int = 12) -> dict[str, Any]:
-    """Lay out a row of the papers' tables: a class token, heads of 64 features."""
-    return {
-        "patch": patch,
-        "width": width,
-        "depth": depth,
-        "heads": width // 64,
-        "mlp_ratio": 4,
-        "class_token": True,
-    }
+def _row(
+    name: str, sizes: tuple[int, int, int], parameters: int, macs: int, source: str, **facts: Any
+) -> Architecture:
+    """A row of the papers' tables by patch, width and depth: a class token, heads of 64 features."""
+    patch, width, depth = sizes
+    layout = {"patch": patch, "width": width, "depth": depth, "heads": width // 64}
+    return Architecture(
+        name,
+        _vit,
+        {**layout, "mlp_ratio": 4, "class_token": True},
+        parameters=parameters,
+        macs=macs,
+        source=source,
+        stages=depth,
+        reference_names=_reference_names,
+        **facts,
+    )
 
 
-vit_ti_16 = Architecture(
-    "vit_ti_16",
-    _vit,
-    _layout(16, 192),
-    parameters=5_717_416,
-    source=f"{_DEIT}, table 1; timm vit_tiny_patch16_224",
-    stages=12,
-    reference_names=_reference_names,
-    mean=_HALF,
-    std=_HALF,
-)
-vit_s_16 = Architecture(
-    "vit_s_16",
-    _vit,
-    _layout(16, 384),
-    parameters=22_050_664,
-    source=f"{_DEIT}, table 1; timm vit_small_patch16_224",
-    stages=12,
-    reference_names=_reference_names,
-    mean=_HALF,
-    std=_HALF,
-)
-vit_b_16 = Architecture(
-    "vit_b_16",
-    _vit,
-    _layout(16, 768),
-    parameters=86_567_656,
-    source=f"{_PAPER}, table 1; torchvision vit_b_16",
-    stages=12,
-    reference_names=_reference_names,
-)
-vit_b_32 = Architecture(
-    "vit_b_32",
-    _vit,
-    _layout(32, 768),
-    parameters=88_224_232,
-    source=f"{_PAPER}, table 1; torchvision vit_b_32",
-    stages=12,
-    reference_names=_reference_names,
-)
-vit_l_16 = Architecture(
-    "vit_l_16",
-    _vit,
-    _layout(16, 1024, 24),
-    parameters=304_326_632,
-    source=f"{_PAPER}, table 1; torchvision vit_l_16",
-    stages=24,
-    reference_names=_reference_names,
-)
+_TI, _S = f"{_DEIT} vit_tiny_patch16_224", f"{_DEIT} vit_small_patch16_224"
+
+vit_ti_16 = _row("vit_ti_16", (16, 192, 12), 5_717_416, 1_253_683_200, _TI, mean=HALF, std=HALF)
+vit_s_16 = _row("vit_s_16", (16, 384, 12), 22_050_664, 4_598_882_304, _S, mean=HALF, std=HALF)
+vit_b_16 = _row("vit_b_16", (16, 768, 12), 86_567_656, 17_563_828_224, f"{_TABLE} vit_b_16")
+vit_b_32 = _row("vit_b_32", (32, 768, 12), 88_224_232, 4_409_186_304, f"{_TABLE} vit_b_32")
+vit_l_16 = _row("vit_l_16", (16, 1024, 24), 304_326_632, 61_554_712_576, f"{_TABLE} vit_l_16")
 vit_small_image = Architecture(
     "vit_small_image",
     _vit,
     {"patch": 4, "width": 128, "depth": 6, "heads": 4, "mlp_ratio": 2, "class_token": False},
     parameters=810_890,
+    macs=57_017_600,
     source=f"{_PAPER}, scaled down; mean over tokens as in Beyer et al., 2022 (arXiv 2205.01580)",
     stages=6,
     image_size=32,

@@ -60,15 +60,6 @@ def load_state(model: keras.Model, state: Mapping[str, np.ndarray], leave: Colle
         variable.assign(values[name])
 
 
-def reference_names(model: keras.Model) -> list[tuple[str, ...]]:
-    """Return, for every weight of `model` in order, the names that a checkpoint may hold it under.
-
-    Raises:
-        InputError: the model's family has no reference implementation.
-    """
-    return [names for names, *_ in candidates(model)]
-
-
 def _wanted(
     model: keras.Model, arrays: Mapping[str, np.ndarray]
 ) -> Iterator[tuple[str, tuple[keras.layers.Layer, Any]]]:

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from imgrec import bundle, files, runtime, tasks
-from imgrec.data.loading import load_arrays
-from imgrec.data.triggered import triggered
+from imgrec.data.loading import load_arrays, triggered
 from imgrec.evaluation import adaptation, cross_validation
 from imgrec.evaluation.evaluated import Evaluated
 from imgrec.evaluation.report import write_report

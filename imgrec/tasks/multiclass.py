@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from imgrec.data.sources.labels import LabelKind
 from imgrec.metrics.answers import Mistake, softmax
 from imgrec.metrics.wording import percent
-from imgrec.tasks.ranking import ranked, ranked_lines, title_of
-from imgrec.tasks.task import Outputs, Task, Tile
+from imgrec.tasks.classes import ClassTask
+from imgrec.tasks.task import Outputs, Tile
 
 if TYPE_CHECKING:
     import keras
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Multiclass(Task):
+class Multiclass(ClassTask):
     """Which of the classes an image shows; labels int32 `[N]`, outputs logits `[N, C]`."""
 
     name: ClassVar[str] = "multiclass"
@@ -47,21 +47,9 @@ class Multiclass(Task):
         balanced = [BalancedAccuracy(self.outputs)] if score == "balanced_accuracy" else []
         return [keras.metrics.CategoricalAccuracy(name="accuracy"), *balanced]
 
-    def caption(self, target: NDArray[np.floating]) -> str:
-        """Return `cat`, or `cat 0.7 + dog 0.3` of a mixed image."""
-        return title_of(target, self.classes)
-
     def scores(self, outputs: Outputs) -> NDArray[np.float32]:
         """Return probabilities, float32 `[N, C]`, that sum to 1."""
         return softmax(outputs).astype(np.float32)
-
-    def decode(self, outputs: Outputs, top: int = 5) -> list[dict[str, Any]]:
-        """Return `{"predictions": [{"label", "probability"}]}` of each image, the most probable first."""
-        return [{"predictions": ranked(row, self.classes, top)} for row in self.scores(outputs)]
-
-    def lines(self, answer: Mapping[str, Any]) -> list[str]:
-        """Return a line a class: name, per cent, bar."""
-        return ["", *ranked_lines(answer)]
 
     def right(self, outputs: Outputs, labels: np.ndarray) -> NDArray[np.bool_]:
         """Whether the largest logit is the label's; of equal ones the first counts."""

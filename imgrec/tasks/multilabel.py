@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -11,8 +12,8 @@ from imgrec.data.sources.labels import LabelKind
 from imgrec.errors import InputError
 from imgrec.metrics.answers import Mistake, sigmoid
 from imgrec.metrics.wording import percent
-from imgrec.tasks.ranking import ranked, ranked_lines, title_of
-from imgrec.tasks.task import Outputs, Task, Tile
+from imgrec.tasks.classes import ClassTask
+from imgrec.tasks.task import Outputs, Tile
 
 if TYPE_CHECKING:
     import keras
@@ -22,7 +23,7 @@ _MEANS = {"mAP": "mean_average_precision", "F1 micro": "f1_micro", "macro": "f1_
 
 
 @dataclass(frozen=True)
-class Multilabel(Task):
+class Multilabel(ClassTask):
     """Which of the classes an image shows, any number of them.
 
     Labels are 0 or 1 in float32 `[N, C]`, outputs logits `[N, C]`; a label is said where its probability, by
@@ -60,27 +61,19 @@ class Multilabel(Task):
 
         return [ExactMatch(), MicroF1()]
 
-    def caption(self, target: NDArray[np.floating]) -> str:
-        """Return `cat`, or `cat 0.7 + dog 0.3` of a mixed image."""
-        return title_of(target, self.classes)
-
     def scores(self, outputs: Outputs) -> NDArray[np.float32]:
         """Return the probability of each label by itself, float32 `[N, C]`."""
         return sigmoid(outputs).astype(np.float32)
 
     def decode(self, outputs: Outputs, top: int = 5) -> list[dict[str, Any]]:
         """Return `{"predictions": …, "labels": […]}` of each image: the most probable, and those above ½."""
-        return [
-            {
-                "predictions": ranked(row, self.classes, top),
-                "labels": [label for label, share in zip(self.classes, row, strict=True) if share > 0.5],
-            }
-            for row in self.scores(outputs)
-        ]
+        answers = zip(super().decode(outputs, top), self.scores(outputs) > 0.5, strict=True)
+        return [{**answer, "labels": list(compress(self.classes, said))} for answer, said in answers]
 
     def lines(self, answer: Mapping[str, Any]) -> list[str]:
         """Return what is said, then a line a class: name, per cent, bar."""
-        return [f": {', '.join(answer['labels']) or 'no label above 50 %'}", *ranked_lines(answer)]
+        _, *ranked = super().lines(answer)
+        return [f": {', '.join(answer['labels']) or 'no label above 50 %'}", *ranked]
 
     def right(self, outputs: Outputs, labels: np.ndarray) -> NDArray[np.bool_]:
         """Whether every label of an image is decided right."""

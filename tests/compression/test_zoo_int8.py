@@ -11,12 +11,18 @@ import pytest
 from quantized_nets import CLASSES, answers, measured, pictures, train, train_on
 
 from imgrec.compression import qat
-from imgrec.compression.coverage import EXCEPTIONS
 from imgrec.errors import InputError
 from imgrec.export import litert
 from imgrec.export.parity import ParityRow
 from imgrec.layers.normalization import BatchNormalization
 from imgrec.models import build_model, info, list_models
+
+EXCEPTIONS: dict[str, str] = {
+    "preact_resnet1001": "rounded, 1001 layers answer by chance (.17 right, five classes; .945 before), and "
+    "four steps of fine-tuning mend nothing; file and fine-tuned model agree on 99 % all the same",
+}
+"""Model name → reason, in one line. A test holds that every other model agrees with its file, and that these
+do not, or answer by chance."""
 
 MIN_AGREEMENT = 0.95
 IMAGES = 200

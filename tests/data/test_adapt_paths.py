@@ -9,17 +9,17 @@ import pytest
 from pictures import encode, picture
 from targets import feed, one_hot
 
+from benchmarks import degrade
 from imgrec.config import AugmentConfig
 from imgrec.data.augment.compose import compose
 from imgrec.data.cache import Cache
-from imgrec.data.loading import load_arrays
+from imgrec.data.decode import decode
+from imgrec.data.loading import load_arrays, triggered
 from imgrec.data.order.sampling import order_of
 from imgrec.data.pipeline import evaluation_dataset, training_dataset, training_order
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources.dataset import Split
-from imgrec.data.triggered import triggered
 from imgrec.errors import InputError
-from imgrec.evaluation import degrade
 from imgrec.runtimes import Runtime
 from imgrec.serving.predictor import Predictor
 from imgrec.tasks.multiclass import Multiclass
@@ -89,7 +89,7 @@ def test_a_random_crop_is_one_of_the_adapted_whole_picture(split):
     crop = compose("resized_crop", PROCESS.size, 3)
     order = order_of(split.labels, "natural", 3)
     for place, index in enumerate(next(iter(training_order(order, 8, steps=1)))["index"].numpy()):
-        whole = PROCESS.whole_of_bytes(Path(split.paths[index]).read_bytes())
+        whole = PROCESS.whole(decode(Path(split.paths[index]).read_bytes(), PROCESS.max_pixels))
         assert np.array_equal(crop(whole, 0, int(index)), batch[place])
 
 

@@ -20,7 +20,6 @@ PICTURES = {
     "grey": picture()[..., :1].copy(),
 }
 EXACT = {
-    "invert": (pixels.invert, ImageOps.invert, [()]),
     "solarize": (pixels.solarize, ImageOps.solarize, [(0,), (1,), (127.5,), (128,), (255,), (256,)]),
     "posterize": (pixels.posterize, ImageOps.posterize, [(n,) for n in range(1, 9)]),
     "autocontrast": (pixels.autocontrast, ImageOps.autocontrast, [()]),

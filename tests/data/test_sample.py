@@ -4,8 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import build_sample
 from imgrec.config import DataConfig
-from imgrec.data.sources import build_sample, sample
+from imgrec.data.sources import sample
 from imgrec.data.sources.idx import read_idx
 from imgrec.data.sources.load import load_source
 from imgrec.errors import InputError

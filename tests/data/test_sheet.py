@@ -5,7 +5,7 @@ from pictures import picture
 from PIL import Image
 
 from imgrec.data.augment.sheet import contact_sheet
-from imgrec.tasks.ranking import title_of
+from imgrec.tasks.multiclass import Multiclass
 
 
 def test_the_sheet_shows_every_picture_under_its_title():
@@ -27,7 +27,7 @@ def test_the_sheet_shows_every_picture_under_its_title():
 
 
 def test_titles_tell_what_was_mixed():
-    classes = ("cat", "dog", "owl")
-    assert title_of(np.array([0, 1, 0.0]), classes) == "dog"
-    assert title_of(np.array([0.3, 0.004, 0.696]), classes) == "owl 0.7 + cat 0.3"
-    assert title_of(np.array([1.0, 0.0, 1.0]), classes) == "cat 1 + owl 1"
+    task = Multiclass(("cat", "dog", "owl"))
+    assert task.caption(np.array([0, 1, 0.0])) == "dog"
+    assert task.caption(np.array([0.3, 0.004, 0.696])) == "owl 0.7 + cat 0.3"
+    assert task.caption(np.array([1.0, 0.0, 1.0])) == "cat 1 + owl 1"

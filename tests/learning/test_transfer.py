@@ -17,7 +17,7 @@ from imgrec.data.sources.load import Source, load_source
 from imgrec.errors import InputError
 from imgrec.learning import conflicts, features, methods, transfer
 from imgrec.models import build_model
-from imgrec.models.weights import reference_names
+from imgrec.models.weights import candidates
 from imgrec.training.fit import Fitted, fit_phases
 from imgrec.training.optim.schedules import cosine_with_warmup
 
@@ -83,7 +83,7 @@ def train(source: Source, **changes: Any) -> tuple[keras.Model, list[np.ndarray]
 def test_a_fresh_head_starts_at_zero_and_a_loaded_one_as_loaded(tmp_path: Path, classes: int) -> None:
     given = pretrained(classes=2)
     state = {}
-    for names, weight in zip(reference_names(given), given.get_weights(), strict=True):
+    for (names, *_), weight in zip(candidates(given), given.get_weights(), strict=True):
         order = {4: (3, 2, 0, 1), 2: (1, 0)}.get(weight.ndim)
         state[names[0]] = np.ascontiguousarray(weight.transpose(order) if order else weight)
     save_file(state, tmp_path / "state.safetensors")

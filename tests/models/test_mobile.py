@@ -10,7 +10,7 @@ import pytest
 from imgrec.errors import InputError
 from imgrec.models import build_model
 from imgrec.models.small_stem import early_strides
-from imgrec.models.weights import reference_names
+from imgrec.models.weights import candidates
 from imgrec.models.widths import round_channels
 
 MOBILE = [
@@ -90,14 +90,14 @@ def last_map(model: keras.Model) -> int:
 
 @pytest.mark.parametrize("name", MOBILE)
 def test_reference_names(name: str) -> None:
-    candidates = reference_names(small(name, classes=5))
-    assert set(NAMES[name].split()) <= {names[0] for names in candidates}
-    for which in range(len(candidates[0])):
-        assert len({names[which] for names in candidates}) == len(candidates)
+    found = [names for names, *_ in candidates(small(name, classes=5))]
+    assert set(NAMES[name].split()) <= {names[0] for names in found}
+    for which in range(len(found[0])):
+        assert len({names[which] for names in found}) == len(found)
 
 
 def test_mobilenet_v2_also_has_the_names_of_timm() -> None:
-    assert set(TIMM_V2.split()) <= {names[1] for names in reference_names(small("mobilenet_v2", classes=5))}
+    assert set(TIMM_V2.split()) <= {names[1] for names, *_ in candidates(small("mobilenet_v2", classes=5))}
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from imgrec.errors import InputError
 from imgrec.models import build_model
-from imgrec.models.weights import load_state, reference_names
+from imgrec.models.weights import candidates, load_state
 
 REFERENCE = json.loads((Path(__file__).parent / "reference.json").read_text(encoding="utf-8"))
 
@@ -19,7 +19,7 @@ def draw(model: keras.Model, pick: int = 0) -> dict[str, np.ndarray]:
     state = {}
     generator = np.random.default_rng(0)
     weights = [w for layer in model.layers for w in layer.variables if "seed_generator" not in w.path]
-    for names, weight in zip(reference_names(model), weights, strict=True):
+    for (names, *_), weight in zip(candidates(model), weights, strict=True):
         value = generator.normal(size=weight.shape).astype(np.float32)
         order = {4: (3, 2, 0, 1), 2: (1, 0)}.get(value.ndim)
         state[names[min(pick, len(names) - 1)]] = value.transpose(order) if order else value
@@ -30,10 +30,10 @@ def draw(model: keras.Model, pick: int = 0) -> dict[str, np.ndarray]:
 def test_names_are_those_of_the_reference(name: str) -> None:
     size = 63 if name == "alexnet" else 32
     model = build_model(name, (size, size, 3), 1000)
-    assert [names[0] for names in reference_names(model)] == list(
-        dict.fromkeys(names[0] for names in reference_names(model))
+    assert [names[0] for names, *_ in candidates(model)] == list(
+        dict.fromkeys(names[0] for names, *_ in candidates(model))
     )
-    assert {names[0] for names in reference_names(model)} == set(REFERENCE[name]["tensors"])
+    assert {names[0] for names, *_ in candidates(model)} == set(REFERENCE[name]["tensors"])
 
 
 def test_torchvision_names_of_a_vit() -> None:

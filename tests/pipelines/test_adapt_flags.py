@@ -7,11 +7,11 @@ import cv2
 import numpy as np
 import pytest
 
+from benchmarks import degrade
 from imgrec import bundle
 from imgrec.config import Config
 from imgrec.data.preprocess import Preprocess
 from imgrec.errors import InputError
-from imgrec.evaluation import degrade
 from imgrec.learning.adaptive_bn import adapt_batch_norm
 from imgrec.serving.predictor import Predictor
 from pipelines import predict, train

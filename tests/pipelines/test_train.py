@@ -15,7 +15,7 @@ from imgrec import bundle
 from imgrec.errors import InputError
 from imgrec.export import parity
 from imgrec.export.inspect import describe, float_operators, foreign_operators
-from imgrec.models.weights import reference_names
+from imgrec.models.weights import candidates
 from imgrec.runtimes import Runtime, open_runtime
 from imgrec.serving.predictor import Predictor
 from pipelines import train
@@ -47,7 +47,7 @@ def npz(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def torch_state(model: keras.Model) -> dict[str, np.ndarray]:
     """The weights of a model under reference names, in PyTorch's layout."""
     state = {}
-    for names, weight in zip(reference_names(model), model.weights, strict=True):
+    for (names, *_), weight in zip(candidates(model), model.weights, strict=True):
         value = np.asarray(keras.ops.convert_to_numpy(weight))
         order = {4: (3, 2, 0, 1), 2: (1, 0)}.get(value.ndim)
         state[names[0]] = np.ascontiguousarray(value.transpose(order) if order else value)

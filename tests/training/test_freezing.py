@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from imgrec.layers.conv import conv_bn_relu
+from imgrec.layers.conv import RELU, conv_bn
 from imgrec.layers.stochastic_depth import drop_path
 from imgrec.models import build_model
 from imgrec.training.freezing import depth_groups, frozen, layers_up_to
@@ -14,8 +14,8 @@ from imgrec.training.freezing import depth_groups, frozen, layers_up_to
 def random_model() -> keras.Model:
     """A model whose frozen part has batch normalisation, dropout and stochastic depth."""
     image = keras.Input((8, 8, 1), name="image")
-    x = conv_bn_relu(image, 4, 3, block="stem", name="stem")
-    y = conv_bn_relu(x, 4, 3, block="stage1_block1")
+    x = conv_bn(image, 4, 3, block="stem", style=RELU, end="stem")
+    y = conv_bn(x, 4, 3, block="stage1_block1", style=RELU)
     y = drop_path(y, 0.5, "stage1_drop")
     x = keras.layers.Add(name="stage1")([x, y])
     x = keras.layers.Dropout(0.5, name="stage1_dropout")(x)

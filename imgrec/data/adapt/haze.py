@@ -53,39 +53,30 @@ def transmission(pixels: np.ndarray, light: np.ndarray, radius: int) -> np.ndarr
     return 1.0 - OMEGA * cv2.erode(relative, np.ones((2 * radius + 1, 2 * radius + 1), np.uint8))
 
 
-def guided_filter(guide: np.ndarray, source: np.ndarray, radius: int, epsilon: float) -> np.ndarray:
-    """Smooth `source` so that its edges are those of `guide`: ECCV 2010, eq. 8; all float64 `[h, w]`.
-
-    Args:
-        guide: values of about 0…1.
-        source: what is smoothed.
-        radius: of the square windows, which end at the image's edges.
-        epsilon: variance of the guide above which an edge is kept.
-    """
-    slope, offset = guided_coefficients(guide, source, radius, epsilon)
-    return slope * guide + offset
-
-
 def guided_coefficients(
     guide: np.ndarray, source: np.ndarray, radius: int, epsilon: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean a and b of all windows over each pixel (ECCV 2010, eqs. 5, 6 and 8)."""
-    ones = np.ones_like(guide)
-    count = _box(ones, radius)
+    """Return the mean a and b of all windows over each pixel (ECCV 2010, eqs. 5, 6 and 8), float64 `[h, w]`.
+
+    a · guide + b is `source`, smoothed so that its edges are those of `guide`, whose values are about 0…1.
+    The square windows of `radius` end at the image's edges; an edge is kept where the guide's variance is
+    above `epsilon`.
+    """
+    side = (2 * radius + 1, 2 * radius + 1)
+
+    def total(values: np.ndarray) -> np.ndarray:
+        return cv2.boxFilter(values, cv2.CV_64F, side, normalize=False, borderType=cv2.BORDER_CONSTANT)
+
+    count = total(np.ones_like(guide))
 
     def mean(values: np.ndarray) -> np.ndarray:
-        return _box(values, radius) / count
+        return total(values) / count
 
     mean_guide, mean_source = mean(guide), mean(source)
     covariance = mean(guide * source) - mean_guide * mean_source
     variance = mean(guide * guide) - mean_guide * mean_guide
     slope = covariance / (variance + epsilon)
     return mean(slope), mean(mean_source - slope * mean_guide)
-
-
-def _box(values: np.ndarray, radius: int) -> np.ndarray:
-    side = 2 * radius + 1
-    return cv2.boxFilter(values, cv2.CV_64F, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT)
 
 
 def _guide(pixels: np.ndarray) -> np.ndarray:

@@ -16,7 +16,11 @@ from imgrec.data.audit.scores import THUMBNAIL_BYTES, Scores, measure
 from imgrec.data.sources.dataset import Source, Split
 from imgrec.data.sources.labels import worded
 
-_LEAKS = ("duplicate_across_splits", "near_duplicate_across_splits", "two_labels")
+_LEAKS = {
+    "duplicate_across_splits": "are in two splits, byte for byte",
+    "near_duplicate_across_splits": "look like one in another split",
+    "two_labels": "have a copy under another label",
+}
 
 
 def copies(
@@ -63,9 +67,4 @@ def _row(split: Split, index: int, examined: Mapping[str, Examined]) -> tuple[st
 def notes(findings: Iterable[Finding]) -> tuple[str, ...]:
     """One line for each kind of finding that makes figures of a training untrue."""
     counts = Counter(finding.code for finding in findings)
-    words = {
-        "duplicate_across_splits": "are in two splits, byte for byte",
-        "near_duplicate_across_splits": "look like one in another split",
-        "two_labels": "have a copy under another label",
-    }
-    return tuple(f"audit: {counts[code]:,} images {words[code]}" for code in _LEAKS if counts[code])
+    return tuple(f"audit: {counts[code]:,} images {words}" for code, words in _LEAKS.items() if counts[code])

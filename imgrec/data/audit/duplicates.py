@@ -37,11 +37,11 @@ def find_duplicates(facts: ImageFacts) -> list[Finding]:
     """
     if not facts.ids:
         return []
-    same = _numbered(facts.digests)
     # Of equal bytes one image stands for all in the search for near copies.
-    first = np.unique(same, return_index=True)[1]
-    pairs = near_pairs(facts.thumbnails[first], facts.scores[first, 1])
-    alike = _connected(pairs, len(first))[same] if len(pairs) else same
+    _, first, same = np.unique(facts.digests, return_index=True, return_inverse=True)
+    row, column = near_pairs(facts.thumbnails[first], facts.scores[first, 1]).T
+    graph = coo_array((np.ones(len(row), np.int8), (row, column)), shape=(len(first), len(first)))
+    alike = connected_components(graph, directed=False)[1][same]
     findings = []
     for group in _groups(alike):
         for member in group:
@@ -78,18 +78,6 @@ def _other_label(facts: ImageFacts, member: int, copies: Sequence[int]) -> list[
 
 def _and_more(count: int) -> str:
     return f" (and {count} more)" if count else ""
-
-
-def _numbered(keys: Sequence[str]) -> np.ndarray:
-    """Number equal keys alike: int64 `[N]`."""
-    numbers: dict[str, int] = {}
-    return np.array([numbers.setdefault(key, len(numbers)) for key in keys])
-
-
-def _connected(pairs: np.ndarray, count: int) -> np.ndarray:
-    """Return the component of each of `count` nodes, joined by `pairs` int `[M, 2]`."""
-    graph = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
-    return connected_components(graph, directed=False)[1]
 
 
 def _groups(numbers: np.ndarray) -> list[list[int]]:

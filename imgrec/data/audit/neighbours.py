@@ -11,7 +11,7 @@ scale-invariant keypoints", 2004).
 import numpy as np
 from scipy.fft import dct
 
-from imgrec.data.audit.scores import GRID, SIDE
+from imgrec.data.audit.scores import SIDE
 
 HASH_SIDE = 8
 _MAX_BITS = 12
@@ -34,7 +34,7 @@ def perceptual_hashes(thumbnails: np.ndarray) -> np.ndarray:
 
     Their hexadecimal form is what `imagehash.phash` gives for the grey thumbnail.
     """
-    return _packed([_frequencies(part) for part in _blocks(thumbnails)])
+    return _hashes(_frequencies(thumbnails))
 
 
 def near_pairs(thumbnails: np.ndarray, contrast: np.ndarray) -> np.ndarray:
@@ -50,12 +50,10 @@ def near_pairs(thumbnails: np.ndarray, contrast: np.ndarray) -> np.ndarray:
     if len(chosen) < 2:
         return np.zeros((0, 2), np.int64)
     thumbnails = thumbnails[chosen]
-    spectra = [_frequencies(part) for part in _blocks(thumbnails)]
-    hashes = _packed(spectra)
-    low = [part.reshape(len(part), -1)[:, 1:] for part in spectra]
-    vectors = np.concatenate(low).astype(np.float32)
+    spectra = _frequencies(thumbnails)
+    vectors = spectra.reshape(len(spectra), -1)[:, 1:].astype(np.float32)
     colours = thumbnails[:, SIDE * SIDE :].astype(np.float32)
-    pairs, distances, reference = _candidates(hashes, vectors)
+    pairs, distances, reference = _candidates(_hashes(spectra), vectors)
     near = np.abs(colours[pairs[:, 0]] - colours[pairs[:, 1]]).mean(axis=1) <= _COLOUR
     limit = _RATIO * np.minimum(reference[pairs[:, 0]], reference[pairs[:, 1]])
     alike = near & ((distances < _SURE) | (distances < np.minimum(limit, _POSSIBLE)))
@@ -113,24 +111,16 @@ def _ranked(row: np.ndarray, apart: np.ndarray, count: int) -> np.ndarray:
 
 
 def _frequencies(thumbnails: np.ndarray) -> np.ndarray:
-    """The lowest of the cosine transform of grey thumbnails, float64 `[n, _FREQUENCIES, _FREQUENCIES]`."""
-    assert thumbnails.shape[1] == SIDE * SIDE + GRID * GRID * 3
+    """The lowest of the cosine transform of grey thumbnails, float64 `[N, _FREQUENCIES, _FREQUENCIES]`."""
     grey = thumbnails[:, : SIDE * SIDE].reshape(-1, SIDE, SIDE)
-    return _COSINES @ grey.astype(np.float64) @ _COSINES.T
+    result = np.empty((len(grey), _FREQUENCIES, _FREQUENCIES))
+    for top in range(0, len(grey), _BLOCK):
+        result[top : top + _BLOCK] = _COSINES @ grey[top : top + _BLOCK].astype(np.float64) @ _COSINES.T
+    return result
 
 
-def _signs(frequencies: np.ndarray) -> np.ndarray:
-    low = frequencies[:, :HASH_SIDE, :HASH_SIDE].reshape(len(frequencies), -1)
-    return low > np.median(low, axis=1, keepdims=True)
-
-
-def _packed(spectra: list[np.ndarray]) -> np.ndarray:
+def _hashes(spectra: np.ndarray) -> np.ndarray:
     """The hashes of images with these cosine transforms, uint64 `[N]`."""
-    if not spectra:
-        return np.zeros(0, np.uint64)
-    bits = np.concatenate([_signs(part) for part in spectra])
+    low = spectra[:, :HASH_SIDE, :HASH_SIDE].reshape(-1, HASH_SIDE**2)
+    bits = low > np.median(low, axis=1, keepdims=True)
     return np.packbits(bits, axis=1).view(">u8")[:, 0].astype(np.uint64)
-
-
-def _blocks(thumbnails: np.ndarray) -> list[np.ndarray]:
-    return [thumbnails[top : top + _BLOCK] for top in range(0, len(thumbnails), _BLOCK)]

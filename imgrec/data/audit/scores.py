@@ -4,11 +4,12 @@ Images are halved until their shorter side is below 256 pixels, so that the figu
 of its smaller copy agree, and so that they cost a fraction of decoding.
 """
 
-from functools import lru_cache
 from typing import NamedTuple
 
 import cv2
 import numpy as np
+
+from imgrec.data.adapt.statistics import dark_channel
 
 SIDE = 32
 """Side of the grey thumbnail."""
@@ -94,15 +95,9 @@ def _correlation(grey: np.ndarray, deviation: float) -> float:
 
 def _dark_channel(pixels: np.ndarray) -> float:
     """Mean over pixels of the least colour around them; window 15 pixels of 400 (the paper's), or 3."""
-    if pixels.ndim == 3:
-        red, green, blue = cv2.split(pixels)
-        pixels = cv2.min(cv2.min(red, green), blue)
-    return float(cv2.mean(cv2.erode(pixels, _window(max(3, round(min(pixels.shape) * 15 / 400) | 1))))[0])
-
-
-@lru_cache
-def _window(side: int) -> np.ndarray:
-    return np.ones((side, side), np.uint8)
+    height, width = pixels.shape[:2]
+    window = max(3, round(min(height, width) * 15 / 400) | 1)
+    return float(cv2.mean(dark_channel(pixels.reshape(height, width, -1), window // 2))[0])
 
 
 def _thumbnail(grey: np.ndarray) -> np.ndarray:

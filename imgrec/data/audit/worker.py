@@ -12,7 +12,7 @@ import struct
 import sys
 import tempfile
 import traceback
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import cv2
 
@@ -56,15 +56,11 @@ def packed(done: Examined) -> dict[str, object]:
     return {"facts": facts, "scores": done.scores, "found": done.found}
 
 
-def unpacked(message: dict[str, object], thumbnail: bytes) -> Examined:
+def unpacked(message: dict[str, Any], thumbnail: bytes) -> Examined:
     """The reverse of `packed`, in the parent."""
-    facts, scores, found = (message[key] for key in ("facts", "scores", "found"))
-    return Examined(
-        FileFacts(*facts) if isinstance(facts, list) else None,
-        Scores(*scores) if isinstance(scores, list) else None,
-        thumbnail,
-        tuple((code, detail) for code, detail in found) if isinstance(found, list) else (),
-    )
+    facts = FileFacts(*message["facts"]) if message["facts"] else None
+    scores = Scores(*message["scores"]) if message["scores"] else None
+    return Examined(facts, scores, thumbnail, tuple((code, detail) for code, detail in message["found"]))
 
 
 def main() -> None:

@@ -8,10 +8,9 @@ import math
 
 import numpy as np
 
-from imgrec.data.augment.view import View
+from imgrec.data.augment.view import LUMA, View
 from imgrec.data.order.draws import Draws
 
-LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R 601
 # To the luma and chroma axes Y, I, Q of NTSC (FCC, 1953), in which a hue is an angle.
 _YIQ = np.array([LUMA, [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
 

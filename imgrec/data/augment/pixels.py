@@ -11,11 +11,6 @@ import numpy as np
 _LEVELS = np.arange(256)
 
 
-def invert(pixels: np.ndarray) -> np.ndarray:
-    """Return 255 − x."""
-    return 255 - pixels
-
-
 def solarize(pixels: np.ndarray, threshold: float) -> np.ndarray:
     """Invert the pixels of at least `threshold`."""
     return _through(pixels, np.where(threshold > _LEVELS, _LEVELS, 255 - _LEVELS))

@@ -123,11 +123,6 @@ def _shift(side: int, level: float, ranges: Ranges) -> int:
     return int(level * ranges.shift * (side if ranges.relative else 1))
 
 
-def _bits(level: float, ranges: Ranges) -> int:
-    most, fewest = ranges.bits
-    return most - round((most - fewest) * level)
-
-
 # Shears keep the top left corner in place, as in AutoAugment's code.
 _MATRICES: dict[str, Callable[[tuple[int, int], float, Ranges], Matrix]] = {
     "shear_x": lambda size, level, r: affine.shearing(x=level * r.shear),
@@ -143,9 +138,9 @@ _COLOURS: dict[str, Callable[[View, float], View]] = {
 }
 _TONES: dict[str, Callable[[np.ndarray, float, Ranges], np.ndarray]] = {
     "sharpness": lambda x, level, r: pixels.sharpen(x, 1 + level * r.enhance),
-    "posterize": lambda x, level, r: pixels.posterize(x, _bits(level, r)),
+    "posterize": lambda x, level, r: pixels.posterize(x, r.bits[0] - round((r.bits[0] - r.bits[1]) * level)),
     "solarize": lambda x, level, r: pixels.solarize(x, 255 * (1 - level)),
     "autocontrast": lambda x, level, r: pixels.autocontrast(x),
     "equalize": lambda x, level, r: pixels.equalize(x),
-    "invert": lambda x, level, r: pixels.invert(x),
+    "invert": lambda x, level, r: 255 - x,
 }

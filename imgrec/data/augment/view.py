@@ -22,7 +22,7 @@ IDENTITY: Matrix = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 # Source pixels for one of the result, along one side: up to so many, one bilinear sample sees nearly all of
 # them; above, the image is halved beforehand.
 _HALVED = 2.0
-_LUMA = np.array([0.299, 0.587, 0.114])
+LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R 601
 
 
 @dataclass(frozen=True)
@@ -98,14 +98,14 @@ class View:
             mean[:] = mean[0]
         if self.colour is not None:
             mean = self.colour[:, :3] @ mean + self.colour[:, 3]
-        return float(_LUMA @ mean)
+        return float(LUMA @ mean)
 
 
 def _recoloured(pixels: np.ndarray, colour: np.ndarray) -> np.ndarray:
     """Apply a colour matrix to uint8 `[h, w, C]`, rounded and cut to 0…255."""
     if pixels.shape[-1] == 1:
         # Grey is (g, g, g), and its answer the luma of what becomes of that.
-        colour = np.array([[_LUMA @ colour[:, :3].sum(axis=1), _LUMA @ colour[:, 3]]])
+        colour = np.array([[LUMA @ colour[:, :3].sum(axis=1), LUMA @ colour[:, 3]]])
     return cv2.transform(pixels, colour).reshape(pixels.shape)
 
 

@@ -119,35 +119,28 @@ def from_arrays(
     raw = {part: _labels(y, len(images[part]), f"{source}: {part}") for part, (_, y) in arrays.items()}
     held = np.concatenate(list(raw.values()))
     if held.dtype.kind == "f":
-        return _valued(images, raw, names or ("value",), source)
-    found = np.unique(held)
+        classes = names or ("value",)
+        if len(classes) != 1 or not np.isfinite(held).all():
+            raise InputError(f"{source}: labels are numbers; expected finite ones, and one name in classes")
+        labels = {part: y.astype(np.float32) for part, y in raw.items()}
+    else:
+        classes, found = _classes(np.unique(held), names, source)
+        labels = {part: np.searchsorted(found, y).astype(np.int32) for part, y in raw.items()}
+    ids = {part: tuple(f"{part}-{index:05d}" for index in range(len(x))) for part, x in images.items()}
+    return {part: Split(ids[part], labels[part], x) for part, x in images.items()}, classes
+
+
+def _classes(
+    found: np.ndarray, names: tuple[str, ...] | None, source: str
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """Return the names of the classes and their labels, of which `found` occur."""
     if names is not None and found.dtype.kind in "iu":
         if found.min() < 0 or found.max() >= len(names):
             raise InputError(f"{source}: labels {found.min()} to {found.max()}, but {len(names)} class names")
         found = np.arange(len(names))
-    classes = (
-        names if names is not None and len(names) == len(found) else tuple(str(label) for label in found)
-    )
-    splits = {
-        part: Split(_ids(part, held), np.searchsorted(found, raw[part]).astype(np.int32), held)
-        for part, held in images.items()
-    }
-    return splits, classes
-
-
-def _ids(part: str, images: np.ndarray) -> tuple[str, ...]:
-    return tuple(f"{part}-{index:05d}" for index in range(len(images)))
-
-
-def _valued(
-    images: dict[str, np.ndarray], values: dict[str, np.ndarray], names: tuple[str, ...], source: str
-) -> tuple[dict[str, Split], tuple[str, ...]]:
-    """Splits whose labels are numbers, one an image, under one name."""
-    if len(names) != 1 or not all(np.isfinite(held).all() for held in values.values()):
-        raise InputError(f"{source}: labels are numbers; expected finite ones, and one name in classes")
-    return {
-        part: Split(_ids(part, held), values[part].astype(np.float32), held) for part, held in images.items()
-    }, names
+    if names is None or len(names) != len(found):
+        names = tuple(str(label) for label in found)
+    return names, found
 
 
 def _images(x: np.ndarray, what: str) -> np.ndarray:

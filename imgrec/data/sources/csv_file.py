@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from imgrec.data.header import SUPPORTED
-from imgrec.data.sources.folder import SPLIT_NAMES, Entry, Listing
+from imgrec.data.sources.folder import SPLIT_NAMES, Entry, Listing, occurring
 from imgrec.data.sources.labels import SEPARATOR
 from imgrec.errors import InputError
 
@@ -51,28 +51,13 @@ def list_csv(file: str) -> Listing:
 
 
 def _listing(path: Path, entries: Sequence[Entry], multi_label: bool, classes: tuple[str, ...]) -> Listing:
-    """Put the splits in order, train first among them."""
-    parts = [part for part in ("test", "train", "val") if any(entry.part == part for entry in entries)]
+    """Put the splits in order."""
+    parts = sorted({entry.part for entry in entries})
     if "train" not in parts:
         raise InputError(f"csv:{path}: no row is of the split train, only of {', '.join(parts)}")
-    held = {
-        part: {label for entry in entries if entry.part == part for label in entry.labels} for part in parts
-    }
-    in_order = {part: tuple(name for name in classes if name in held[part]) for part in parts}
-    if multi_label:
-        in_order["train"] = classes
-    ordered = tuple(sorted(entries, key=lambda entry: parts.index(entry.part)))
-    return Listing(
-        path.parent,
-        dict.fromkeys(parts, ""),
-        in_order,
-        ordered,
-        (),
-        (),
-        0,
-        multi_label=multi_label,
-        origin=path,
-    )
+    folders, held = dict.fromkeys(parts, ""), occurring(entries, parts, classes, multi_label)
+    ordered = tuple(sorted(entries, key=lambda entry: entry.part))
+    return Listing(path.parent, folders, held, ordered, multi_label=multi_label, origin=path)
 
 
 def _read(path: Path, what: str) -> tuple[list[str], list[Row]]:

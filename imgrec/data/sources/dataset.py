@@ -49,6 +49,17 @@ class Split:
             paths=None if self.paths is None else tuple(self.paths[i] for i in indices),
         )
 
+    def joined(self, *others: "Split") -> "Split":
+        """Return these images and those of `others`, one split after another; all arrays or all files."""
+        parts = (self, *others)
+        images = [part.images for part in parts if part.images is not None]
+        return Split(
+            ids=tuple(name for part in parts for name in part.ids),
+            labels=np.concatenate([part.labels for part in parts]),
+            images=np.concatenate(images) if images else None,
+            paths=None if images else tuple(path for part in parts for path in part.paths or ()),
+        )
+
     @property
     def kind(self) -> LabelKind:
         """What kind of labels the images have."""

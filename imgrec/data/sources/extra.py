@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -47,9 +46,9 @@ def with_extra(source: Source, more: Opened, data: DataConfig) -> Source:
             "images go to the training split"
         )
     extra = _labelled(more.given["train"], more.classes, source, folder)
-    digests = {path: one.facts.sha256 for path, one in more.examined.items() if one.facts is not None}
-    total = hashlib.sha256(f"{source.fingerprint}\n{fingerprint((), [extra], digests)}".encode())
-    note = f"--extra-data: {len(extra):,} images of {_count(more.classes)} added to the training split"
+    total = hashlib.sha256(f"{source.fingerprint}\n{fingerprint((), [extra], more.digests)}".encode())
+    classes = f"{len(more.classes)} class{'' if len(more.classes) == 1 else 'es'}"
+    note = f"--extra-data: {len(extra):,} images of {classes} added to the training split"
     return dataclasses.replace(
         source,
         train=joined(source.train, extra, data),
@@ -61,24 +60,22 @@ def with_extra(source: Source, more: Opened, data: DataConfig) -> Source:
 
 
 def joined(train: Split, extra: Split, data: DataConfig) -> Split:
-    """Return one split, `train` first; files of `extra` are decoded where `train` holds arrays."""
-    ids, labels = train.ids + extra.ids, np.concatenate([train.labels, extra.labels])
-    if train.images is None:
-        return Split(ids, labels, paths=(train.paths or ()) + (extra.paths or ()))
-    images = extra.images
-    if images is None:
+    """Return one split, `train` first; the files of `extra` are decoded where `train` holds arrays."""
+    if train.images is not None:
         height, width, channels = train.images.shape[1:]
         colour: Colour = "grey" if channels == 1 else "rgb"
         like = Preprocess((height, width), colour, data.resize, max_pixels=data.max_pixels)
         images = np.stack([like.on_file(path) for path in extra.paths or ()])
-    return Split(ids, labels, images=np.concatenate([train.images, images]))
+        extra = Split(extra.ids, extra.labels, images=images)
+    return train.joined(extra)
 
 
 def _labelled(split: Split, folders: tuple[str, ...], source: Source, name: str) -> Split:
     """The images with marked ids and the labels of the set."""
     known = {label: number for number, label in enumerate(source.classes)}
     kind = f"class in --extra-data {name}, which must be one of the data's"
-    numbers = [lookup(known, _class_name(folder, known), kind) for folder in folders]
+    names = (folder if folder in known else unquote(folder) for folder in folders)
+    numbers = [lookup(known, class_name, kind) for class_name in names]
     if source.train.kind == "value":
         raise InputError(f"--extra-data {name}: class folders cannot say values; leave it out")
     labels = np.array(numbers, np.int32)[split.labels]
@@ -99,15 +96,6 @@ def folder_name(label: str) -> str:
 
 def _percent(found: re.Match[str]) -> str:
     return f"%{ord(found.group()):02X}"
-
-
-def _class_name(folder: str, known: Mapping[str, int]) -> str:
-    return folder if folder in known else unquote(folder)
-
-
-def _count(names: Iterable[str]) -> str:
-    count = len(tuple(names))
-    return f"{count} class{'' if count == 1 else 'es'}"
 
 
 def is_extra(name: str) -> bool:

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,9 +58,9 @@ class Listing:
     folders: dict[str, str]
     classes: dict[str, tuple[str, ...]]
     entries: tuple[Entry, ...]
-    loops: tuple[str, ...]
-    closed: tuple[tuple[str, str], ...]
-    hidden: int
+    loops: tuple[str, ...] = ()
+    closed: tuple[tuple[str, str], ...] = ()
+    hidden: int = 0
     multi_label: bool = False
     origin: Path = Path()
 
@@ -106,6 +106,20 @@ class Listing:
         return (f"passed over {sum(kinds.values())} files that are no images: {counts}",)
 
 
+def occurring(
+    entries: Iterable[Entry], parts: Iterable[str], names: Sequence[str], multi_label: bool
+) -> dict[str, tuple[str, ...]]:
+    """Return split → those of the classes `names` that occur in it, in order.
+
+    Where an image may have several, the training split has all classes.
+    """
+    held = {(entry.part, name) for entry in entries for name in entry.labels}
+    return {
+        part: tuple(name for name in names if (part, name) in held or (multi_label and part == "train"))
+        for part in parts
+    }
+
+
 def list_folder(folder: str) -> Listing:
     """List the files of a folder.
 
@@ -149,7 +163,7 @@ def list_unlabeled(folder: str) -> Listing | None:
     if not any(entry.is_image for entry in entries):
         return None
     return Listing(
-        root, {"train": ""}, {"train": ()}, entries, (), (), walk.hidden, multi_label=True, origin=root
+        root, {"train": ""}, {"train": ()}, entries, hidden=walk.hidden, multi_label=True, origin=root
     )
 
 

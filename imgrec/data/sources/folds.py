@@ -3,14 +3,13 @@
 import dataclasses
 import hashlib
 import re
-from collections import Counter, defaultdict
 from collections.abc import Mapping
 
 import numpy as np
 
 from imgrec.config.settings import FoldOver
 from imgrec.data.sources.dataset import Source, Split
-from imgrec.data.sources.splits import divide
+from imgrec.data.sources.splits import divide, grouped, turn
 from imgrec.errors import InputError
 
 
@@ -32,9 +31,9 @@ def fold_numbers(
 ) -> np.ndarray:
     """Return the fold, 0…`count`−1, of each image of `split`, int64 `[N]`: stratified, by the seed.
 
-    scikit-learn's stratified folds over the images in the order of sha256(seed, id), which depends on no
-    library's random numbers: of each class, and in all, the folds' numbers of images differ by one at most.
-    Copies of one image count once and stay together, so that no fold knows the answers of another.
+    scikit-learn's stratified folds over the images in the order of `splits.turn`: of each class, and in all,
+    the folds' numbers of images differ by one at most. Copies of one image count once and stay together, so
+    that no fold knows the answers of another.
 
     Args:
         split: the images, one label each.
@@ -50,26 +49,21 @@ def fold_numbers(
 
     if split.kind != "class":
         raise InputError("--fold: expected one class an image; cross-validation knows no other labels")
-    copies: dict[tuple[int, str], list[int]] = defaultdict(list)
-    for member, (label, name) in enumerate(zip(split.labels.tolist(), split.ids, strict=True)):
-        copies[label, contents.get(name, f"id {name}")].append(member)
-    different = Counter(label for label, _ in copies)
+    groups: list[list[int]] = []
     for label, name in enumerate(classes):
-        if different[label] < count:
+        copies = grouped(split, np.flatnonzero(split.labels == label).tolist(), contents)
+        if len(copies) < count:
             raise InputError(
-                f"class {name!r} has {different[label]} different images to hold out in turn, too few for "
+                f"class {name!r} has {len(copies)} different images to hold out in turn, too few for "
                 f"{count} folds: add images, or ask for fewer folds"
             )
-    groups = sorted(copies.values(), key=lambda group: _turn(seed, split.ids[group[0]]))
+        groups += copies
+    groups.sort(key=lambda group: turn(split, seed, group[0]))
     labels = np.array([split.labels[group[0]] for group in groups])
     numbers = np.empty(len(split), np.int64)
     for number, (_, held) in enumerate(StratifiedKFold(count).split(labels, labels)):
         numbers[[member for index in held for member in groups[index]]] = number
     return numbers
-
-
-def _turn(seed: int, name: str) -> bytes:
-    return hashlib.sha256(f"{seed}\n{name}".encode("utf-8", "surrogateescape")).digest()
 
 
 def in_fold(source: Source, fold: str, over: FoldOver, seed: int, contents: Mapping[str, str]) -> Source:
@@ -108,15 +102,9 @@ def joined(parts: list[Split]) -> Split:
     Raises:
         InputError: two of them have an image of the same name, or arrays of other sizes.
     """
-    ids = tuple(name for part in parts for name in part.ids)
-    if len(set(ids)) < len(ids):
-        raise InputError("--fold: two splits have images of one name; expected every name once")
-    images = [part.images for part in parts if part.images is not None]
-    if len({array.shape[1:] for array in images}) > 1:
+    if len({part.images.shape[1:] for part in parts if part.images is not None}) > 1:
         raise InputError("--fold: the splits' images differ in size; expected one size, or a folder of files")
-    return Split(
-        ids=ids,
-        labels=np.concatenate([part.labels for part in parts]),
-        images=np.concatenate(images) if images else None,
-        paths=None if images else tuple(path for part in parts for path in part.paths or ()),
-    )
+    whole = parts[0].joined(*parts[1:])
+    if len(set(whole.ids)) < len(whole):
+        raise InputError("--fold: two splits have images of one name; expected every name once")
+    return whole

@@ -120,7 +120,7 @@ def load_source(data: DataConfig, seed: int) -> Source:
     source = dataclasses.replace(to_source(data, opened, seed), findings=opened.findings)
     examined = opened.examined
     if data.fold:
-        source = in_fold(source, data.fold, data.fold_over, seed, _contents(source.splits, _digests(opened)))
+        source = in_fold(source, data.fold, data.fold_over, seed, _contents(source.splits, opened.digests))
     if data.extra_data:
         elsewhere = dataclasses.replace(data, data=data.extra_data, quarantine="")
         more = open_data(elsewhere)
@@ -169,11 +169,6 @@ def _check_folders(name: str, seen: Scan | None) -> None:
                 )
 
 
-def _digests(opened: Opened) -> dict[str, str]:
-    """The sha256 of every usable file by its path; empty for arrays."""
-    return {path: one.facts.sha256 for path, one in opened.examined.items() if one.facts is not None}
-
-
 def _contents(given: Mapping[str, Split], digests: Mapping[str, str]) -> dict[str, str]:
     """The digest of every image by its id."""
     held: dict[str, str] = {}
@@ -193,7 +188,7 @@ def to_source(data: DataConfig, opened: Opened, seed: int) -> Source:
         InputError: a class is too small to be divided.
     """
     facts = {path: one.facts for path, one in opened.examined.items() if one.facts is not None}
-    digests = _digests(opened)
+    digests = opened.digests
     contents = {} if len(opened.given) == 3 else _contents(opened.given, digests)
     splits, made = complete(opened.given, opened.classes, seed, contents)
     order = [splits[part] for part in ("train", "val", "test")]

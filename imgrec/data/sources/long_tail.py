@@ -5,8 +5,9 @@ import hashlib
 
 import numpy as np
 
-from imgrec.data.sources.dataset import Source, Split
+from imgrec.data.sources.dataset import Source
 from imgrec.data.sources.extra import is_extra
+from imgrec.data.sources.splits import turn
 from imgrec.errors import InputError
 
 
@@ -39,16 +40,10 @@ def long_tailed(source: Source, ratio: float, seed: int) -> Source:
     added = np.array([is_extra(name) for name in source.train.ids], bool)
     train, classes = source.train.take(np.flatnonzero(~added)), source.classes
     wanted = long_tail_counts(int(train.counts(len(classes)).max()), len(classes), ratio)
-    kept = [_drawn(train, label, seed)[:count] for label, count in enumerate(wanted)]
+    order = np.array(sorted(range(len(train)), key=lambda member: turn(train, seed, member)))
+    kept = [order[train.labels[order] == label][:count] for label, count in enumerate(wanted)]
     remaining = np.flatnonzero(~added)[np.sort(np.concatenate(kept))]
     chosen = source.train.take(np.concatenate([remaining, np.flatnonzero(added)]))
     digest = hashlib.sha256(f"{source.fingerprint}\nlong tail {ratio!r} {seed}".encode()).hexdigest()
     note = f"--long-tail {ratio:g}: {len(remaining):,} of {len(train):,} training images left"
     return dataclasses.replace(source, train=chosen, fingerprint=digest, notes=(*source.notes, note))
-
-
-def _drawn(split: Split, label: int, seed: int) -> np.ndarray:
-    """Return the places of a class's images, int64, in the order of sha256(seed, id)."""
-    members = np.flatnonzero(split.labels == label)
-    keys = [hashlib.sha256(f"{seed}\n{split.ids[member]}".encode()).digest() for member in members]
-    return members[sorted(range(len(members)), key=keys.__getitem__)]

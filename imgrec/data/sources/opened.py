@@ -11,7 +11,7 @@ from imgrec.data.sources.dataset import Split
 
 @dataclass(frozen=True)
 class Opened:
-    """What a specification holds, before anything is decided about what is broken.
+    """What `imgrec.data.sources.load.open_data` returns.
 
     given: the splits there are, of usable images only; those of the quarantine list are left out.
     examined: what came of each usable file, by path; empty for arrays.
@@ -25,3 +25,8 @@ class Opened:
     scan: Scan | None
     findings: tuple[Finding, ...]
     notes: tuple[str, ...]
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The sha256 of every usable file by its path; empty for arrays."""
+        return {path: one.facts.sha256 for path, one in self.examined.items() if one.facts is not None}

@@ -1,7 +1,7 @@
 """The embedded sample: 14,000 images of Fashion-MNIST, 10,000 / 2,000 / 2,000, equal per class.
 
 Source: Xiao, Rasul and Vollgraf, "Fashion-MNIST", 2017 (arXiv 1708.07747), MIT licence, see
-`assets/LICENSE-fashion-mnist.txt`. `build_sample.py` makes the file from the original set.
+`assets/LICENSE-fashion-mnist.txt`. `benchmarks/build_sample.py` makes the file from the original set.
 """
 
 import hashlib

@@ -2,15 +2,12 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Mapping
 
 import numpy as np
 
-from imgrec.data.sources.dataset import Split
+from imgrec.data.sources.dataset import NONE, Split
 from imgrec.errors import InputError
-
-_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 def divide(
@@ -18,14 +15,13 @@ def divide(
     classes: tuple[str, ...],
     shares: tuple[float, ...],
     seed: int,
-    contents: Mapping[str, str] = _NONE,
+    contents: Mapping[str, str] = NONE,
 ) -> list[Split]:
     """Divide `split` into parts of about the given shares of every class, each in its old order.
 
     Every part gets at least one example of each class. Within a class the examples are dealt in the
-    order of sha256(seed, id), which depends on no library's random numbers; copies of one image
-    stay together, so that no part knows the answers of another. Where images have several labels: see
-    `_divide_multi_label`.
+    order of `turn`; copies of one image stay together, so that no part knows the answers of another.
+    Where images have several labels: see `_divide_multi_label`.
 
     Args:
         split: the examples.
@@ -42,7 +38,9 @@ def divide(
         return _divide_multi_label(split, shares, seed, contents)
     parts: list[list[int]] = [[] for _ in range(len(shares) + 1)]
     for label, name in enumerate(classes):
-        groups = _grouped(split, members_of(split, label), contents)
+        # Values are not divided by: all count as one class.
+        members = np.arange(len(split)) if split.kind == "value" else np.flatnonzero(split.labels == label)
+        groups = grouped(split, members.tolist(), contents)
         if len(groups) < len(parts):
             held = _images(len(groups)) + (
                 ", copies counted once" if sum(map(len, groups)) > len(groups) else ""
@@ -51,7 +49,7 @@ def divide(
                 f"class {name!r} has {held}, too few to divide into {len(parts)} splits; "
                 f"add images (at least {len(parts)}) or take the class out"
             )
-        groups.sort(key=_turn(split, seed))
+        groups.sort(key=lambda group: turn(split, seed, group[0]))
         total = sum(len(group) for group in groups)
         for number, (part, share) in enumerate(zip(parts[1:], shares, strict=True), start=2):
             count, dealt = max(1, int(total * share + 0.5)), 0
@@ -63,16 +61,9 @@ def divide(
     return [split.take(np.sort(np.array(part, np.int64))) for part in parts]
 
 
-def members_of(split: Split, label: int) -> list[int]:
-    """Return the indices of the images of a class; values are not divided by, so that they count as one."""
-    if split.kind == "value":
-        return list(range(len(split)))
-    return np.flatnonzero(split.labels == label).tolist()
-
-
-def _turn(split: Split, seed: int) -> Callable[[list[int]], bytes]:
-    """Return group → its place in the order of sha256(seed, id of its first member)."""
-    return lambda group: hashlib.sha256(f"{seed}\n{split.ids[group[0]]}".encode()).digest()
+def turn(split: Split, seed: int, member: int) -> bytes:
+    """Return sha256(seed, id): images in its order are in a random one that hangs on no library's numbers."""
+    return hashlib.sha256(f"{seed}\n{split.ids[member]}".encode()).digest()
 
 
 def _divide_multi_label(
@@ -88,7 +79,8 @@ def _divide_multi_label(
     Raises:
         InputError: fewer images than parts.
     """
-    groups = sorted(_grouped(split, list(range(len(split))), contents), key=_turn(split, seed))
+    groups = grouped(split, list(range(len(split))), contents)
+    groups.sort(key=lambda group: turn(split, seed, group[0]))
     if len(groups) <= len(shares):
         raise InputError(f"{_images(len(groups))}, too few to divide into {len(shares) + 1} splits; add some")
     marks = np.array([split.labels[group].sum(axis=0) for group in groups])
@@ -116,7 +108,7 @@ def _wanted(counts: np.ndarray, shares: tuple[float, ...]) -> np.ndarray:
     return np.concatenate([np.maximum(1.0, counts - others.sum(axis=0))[np.newaxis], others])
 
 
-def _grouped(split: Split, members: list[int], contents: Mapping[str, str]) -> list[list[int]]:
+def grouped(split: Split, members: list[int], contents: Mapping[str, str]) -> list[list[int]]:
     """Members of equal contents together, in their order."""
     groups: dict[str, list[int]] = defaultdict(list)
     for member in members:
@@ -126,7 +118,7 @@ def _grouped(split: Split, members: list[int], contents: Mapping[str, str]) -> l
 
 
 def complete(
-    given: dict[str, Split], classes: tuple[str, ...], seed: int, contents: Mapping[str, str] = _NONE
+    given: dict[str, Split], classes: tuple[str, ...], seed: int, contents: Mapping[str, str] = NONE
 ) -> tuple[dict[str, Split], tuple[str, ...]]:
     """Make the missing ones of `train`, `val` and `test`; return all three and a note on what was done.
 

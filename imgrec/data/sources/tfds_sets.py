@@ -1,6 +1,6 @@
 """`tfds:NAME[:DATA_DIR]`: sets in the on-disk format of TensorFlow Datasets, read without their code.
 
-NAME is as TFDS has it, with a configuration or a version where there are multi_label: `mnist`,
+NAME is as TFDS has it, with a configuration or a version where there are several: `mnist`,
 `cats_vs_dogs/4.0.1`. Stored images are handed on as the bytes they are, so that they are decoded as all
 others; TFDS itself would use TensorFlow's inexact decoder. An image of a fixed size goes into an array,
 others into files of the cache folder, once.
@@ -20,7 +20,7 @@ import numpy as np
 from imgrec.data.decode import decode
 from imgrec.data.header import SUFFIXES, sniff
 from imgrec.data.sources.dataset import Split
-from imgrec.data.sources.folder import SPLIT_NAMES, Entry, Listing
+from imgrec.data.sources.folder import SPLIT_NAMES, Entry, Listing, occurring
 from imgrec.errors import InputError
 from imgrec.files import cache_folder
 
@@ -54,8 +54,7 @@ def load_tfds(spec: str, max_pixels: int, download: bool = False) -> Arrays | Li
         )
     if importlib.util.find_spec("tensorflow_datasets") is None:
         raise InputError(f"{what}: needs the package tensorflow-datasets: pip install 'imgrec[tfds]'")
-    builder = _prepared(name, root, what) if index is None else _opened(index, what)
-    return _Stored(builder, what).load(max_pixels)
+    return _Stored(_builder(index, name, root, what), what).load(max_pixels)
 
 
 def _find(root: Path, name: str, what: str) -> Path | None:
@@ -75,27 +74,20 @@ def _find(root: Path, name: str, what: str) -> Path | None:
     return max(found, key=lambda path: [int(part) for part in path.name.split(".")], default=None)
 
 
-def _opened(index: Path, what: str) -> Any:
+def _builder(index: Path | None, name: str, root: Path, what: str) -> Any:
+    """Open the set in the folder `index`; without one let TFDS fetch and prepare it."""
     import tensorflow_datasets as tfds
 
     try:
-        return tfds.builder_from_directory(str(index))
-    # What is wrong with the files of a set shows in errors of many libraries.
-    except Exception as error:
-        raise InputError(f"{what}: {index} cannot be read ({_first_line(error)})") from None
-
-
-def _prepared(name: str, root: Path, what: str) -> Any:
-    """Let TFDS fetch and prepare the set."""
-    import tensorflow_datasets as tfds
-
-    try:
+        if index is not None:
+            return tfds.builder_from_directory(str(index))
         builder = tfds.builder(name, data_dir=str(root))
         builder.download_and_prepare()
-    # No network, an unknown name, a moved file: TFDS raises as it pleases.
+        return builder
+    # No network, an unknown name, a damaged file: TFDS raises as it pleases.
     except Exception as error:
-        raise InputError(f"{what}: could not be fetched ({_first_line(error)})") from None
-    return builder
+        failed = "could not be fetched" if index is None else f"{index} cannot be read"
+        raise InputError(f"{what}: {failed} ({_first_line(error)})") from None
 
 
 def _first_line(error: Exception) -> str:
@@ -210,14 +202,9 @@ class _Stored:
                 held = np.flatnonzero(label) if self.multi_label else [label]
                 names = tuple(self.classes[number] for number in held)
                 entries.append(Entry(f"{part}/{file}", str(root / part / file), part, names))
-        held_by = {
-            part: {n for entry in entries if entry.part == part for n in entry.labels} for part in parts
-        }
-        classes = {part: tuple(n for n in self.classes if n in held_by[part]) for part in parts}
-        if self.multi_label:
-            classes["train"] = self.classes
+        classes = occurring(entries, parts, self.classes, self.multi_label)
         folders = {part: part for part in parts}
-        return Listing(root, folders, classes, tuple(entries), (), (), 0, self.multi_label, origin=root)
+        return Listing(root, folders, classes, tuple(entries), multi_label=self.multi_label, origin=root)
 
     def _write(self, root: Path, parts: Mapping[str, str]) -> None:
         unfinished = root.with_name(f"{root.name}.{os.getpid()}.unfinished")

@@ -1,6 +1,6 @@
 """Rebuild the embedded sample, byte for byte, from the original Fashion-MNIST files.
 
-    python -m imgrec.data.sources.build_sample --from /usr/share/datasets/fashion-mnist [--to FILE]
+    python -m benchmarks.build_sample --from /usr/share/datasets/fashion-mnist [--to FILE]
 
 The folder is the one that Debian's package `dataset-fashion-mnist` installs. Which images are taken
 depends on their index alone (the order of sha256 over it), so no library's random numbers matter.

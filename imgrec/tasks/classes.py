@@ -1,0 +1,47 @@
+"""What the tasks about named classes have in common, whether an image shows one of them or any number."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgrec.tasks.task import Outputs, Task
+
+BAR = 20
+"""Characters of the bar of a probability of 1."""
+
+
+@dataclass(frozen=True)
+class ClassTask(Task):
+    """A task whose outputs are a logit for each class, float32 `[N, C]`."""
+
+    def caption(self, target: NDArray[np.floating]) -> str:
+        """Return `cat`, or `cat 0.7 + dog 0.3` of a mixed image."""
+        shown = [k for k in np.argsort(-target, kind="stable") if target[k] >= 0.005]
+        if len(shown) == 1:
+            return self.classes[shown[0]]
+        return " + ".join(f"{self.classes[k]} {target[k]:.2g}" for k in shown)
+
+    def decode(self, outputs: Outputs, top: int = 5) -> list[dict[str, Any]]:
+        """Return `{"predictions": [{"label", "probability"}]}` of each image, the most probable first.
+
+        Equal ones stand in the order of the classes.
+        """
+        scores = self.scores(outputs)
+        best = (-scores).argsort(axis=1, kind="stable")[:, :top]
+        return [
+            {"predictions": [{"label": self.classes[k], "probability": float(row[k])} for k in chosen]}
+            for row, chosen in zip(scores, best, strict=True)
+        ]
+
+    def lines(self, answer: Mapping[str, Any]) -> list[str]:
+        """Return a line for each of an answer's predictions: name, per cent, bar."""
+        width = max(len(entry["label"]) for entry in answer["predictions"])
+        lines = [""]
+        for entry in answer["predictions"]:
+            share = entry["probability"]
+            bar = "█" * round(BAR * share)
+            lines.append(f"  {entry['label']:<{width}}  {100 * share:5.1f} %  {bar}".rstrip())
+        return lines
