@@ -210,8 +210,12 @@ class _Course:
             state = TrainState(
                 self.model, part, optimizer, self._compile(part, optimizer), stateful, rollbacks
             )
-            last_step = lambda: (*position.last_step, phase.images(position.taken(begin) - 1))  # noqa: E731
-            stateful.guard.watch(part, optimizer, state.metrics, last_step)
+            stateful.guard.watch(
+                part,
+                optimizer,
+                state.metrics,
+                lambda: (position.epoch, position.step, phase.images(position.taken(begin) - 1)),
+            )
             saver = (
                 CheckpointCallback(self.policy, state, position, self.interruption, phase.until)
                 if self.policy
