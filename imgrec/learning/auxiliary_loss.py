@@ -79,18 +79,13 @@ class EmbeddingSupervised(AuxiliaryLoss):
 class Embedding(Auxiliary):
     """`--embedding-loss`: features near those of their class."""
 
+    trait = "embedding loss"
     conflicts: ClassVar[Mapping[str, str]] = {
         "mixing": "a mixed image has no class of its own; use no mixing",
         "frozen": "expected features that learn: --freeze none",
         "mask loss": "one loss beside that of the logits, please: leave out --mask-loss",
         "consistency": "one loss beside that of the logits, please: leave out {other}",
     }
-
-    @classmethod
-    def asked(cls, config: Config) -> str:
-        """Return the setting where it is given."""
-        name = config.loss.embedding_loss
-        return "" if name == "none" else f"--embedding-loss {name}"
 
     def check(self, config: Config, model: keras.Model) -> None:
         """Make sure that there is such a loss.

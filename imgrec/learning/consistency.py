@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
-from imgrec.config import Config
 from imgrec.data.pipeline import VIEWS
 from imgrec.learning.method import Auxiliary
 from imgrec.learning.session import Session
@@ -83,6 +82,7 @@ def _own(logits: Any) -> Any:
 class Consistency(Auxiliary):
     """`--augmix-consistency`: equal answers for an image and two AugMix views of it."""
 
+    trait = "consistency"
     needs: ClassVar[frozenset[str]] = frozenset({VIEWS})
     conflicts: ClassVar[Mapping[str, str]] = {
         "mixing": "compares views of one image, and a mixed one is of two; use no mixing",
@@ -92,12 +92,6 @@ class Consistency(Auxiliary):
         "mask loss": "one loss beside that of the logits, please: leave out the other",
         "embedding loss": "one loss beside that of the logits, please: leave out the other",
     }
-
-    @classmethod
-    def asked(cls, config: Config) -> str:
-        """Return the setting where it is given."""
-        weight = config.loss.augmix_consistency
-        return f"--augmix-consistency {weight:g}" if weight else ""
 
     def part(self, session: Session) -> keras.Model:
         """Return the model that answers for all views of an image."""

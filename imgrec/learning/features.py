@@ -9,6 +9,7 @@ import json
 import sys
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -97,8 +98,7 @@ def cached_features(
             if held is None:
                 held = _compute(backbone, split, preprocess, name, view)
                 path.parent.mkdir(parents=True, exist_ok=True)
-                kept = held
-                write_file(path, lambda temporary, kept=kept: np.save(temporary, kept))  # type: ignore[misc]
+                write_file(path, partial(np.save, arr=held))
             else:
                 print(f"features of {len(split):,} {name} images ({view}): read from {path}", flush=True)
             views.append(held)

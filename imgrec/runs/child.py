@@ -4,6 +4,7 @@ As a program (`python -m imgrec.runs.child PARENT MODULE words…`) it runs a mo
 process that asked for it is gone.
 """
 
+import contextlib
 import csv
 import os
 import runpy
@@ -15,7 +16,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import yaml
@@ -34,7 +34,7 @@ PATIENCE = 30.0
 Row = dict[str, float]
 
 
-class Training:
+class Training(contextlib.AbstractContextManager["Training"]):
     """A training that has been started; leaving its `with` block stops it if it still runs."""
 
     def __init__(self, config: Config, out: Path) -> None:
@@ -96,12 +96,7 @@ class Training:
         lines = self.log.read_text(encoding="utf-8", errors="replace").split("\n")
         return next((line.strip() for line in reversed(lines) if line.strip()), "it printed nothing")
 
-    def __enter__(self) -> "Training":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.stop()
 
 

@@ -1,9 +1,13 @@
 """What a network that learned on ImageNet sees in every image of a set, to judge labels by."""
 
+import keras
 import numpy as np
 
+from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources.dataset import Source
-from imgrec.frameworks import import_frameworks
+from imgrec.learning.features import cached_features
+from imgrec.models import build_model, info
+from imgrec.models.pretrained import load_pretrained
 
 MODEL = "efficientnet_lite0"
 
@@ -14,14 +18,6 @@ def network_features(source: Source) -> np.ndarray:
     Raises:
         InputError: the weights are not installed.
     """
-    import_frameworks()
-    import keras
-
-    from imgrec.data.preprocess import Preprocess
-    from imgrec.learning.features import cached_features
-    from imgrec.models import build_model, info
-    from imgrec.models.pretrained import load_pretrained
-
     side = info(MODEL).image_size
     model = build_model(MODEL, input_shape=(side, side, 3), num_classes=1000)
     load_pretrained(model, "imagenet")

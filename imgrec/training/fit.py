@@ -108,18 +108,8 @@ def fit_phases(
         NaNGuard(),
         tuple(callback for callback in recording.callbacks if isinstance(callback, Stateful)),
     )
-    course = _Course(
-        model=model,
-        phases=phases,
-        optim=optim,
-        steps=steps_per_epoch,
-        goal=goal,
-        strategy=strategy,
-        callbacks=(*recording.callbacks,),
-        stateful=stateful,
-        policy=recording.policy,
-    )
-    course.run()
+    callbacks, policy = tuple(recording.callbacks), recording.policy
+    _Course(model, phases, optim, steps_per_epoch, goal, strategy, callbacks, stateful, policy).run()
     stateful.best.restore()
     return Fitted(stateful.history.rows, stateful.best.best_epoch + 1)
 
@@ -220,8 +210,12 @@ class _Course:
             state = TrainState(
                 self.model, part, optimizer, self._compile(part, optimizer), stateful, rollbacks
             )
-            last_step = lambda: (*position.last_step, phase.images(position.taken(begin) - 1))  # noqa: E731
-            stateful.guard.watch(part, optimizer, state.metrics, last_step)
+            stateful.guard.watch(
+                part,
+                optimizer,
+                state.metrics,
+                lambda: (position.epoch, position.step, phase.images(position.taken(begin) - 1)),
+            )
             saver = (
                 CheckpointCallback(self.policy, state, position, self.interruption, phase.until)
                 if self.policy
@@ -261,10 +255,7 @@ class _Course:
     ) -> list[keras.callbacks.Callback]:
         """Those who act on an epoch's figures: after the best weights are kept, before anything is saved."""
 
-        def batches(count: int) -> Any:
-            return phase.batches(0).take(count)
-
-        averaged = averaging(optimizer, self.model, part, self.optim, self.phases[-1].until, batches)
+        averaged = averaging(optimizer, self.model, part, self.optim, self.phases[-1].until, phase)
         return [*plateau(optimizer), *averaged]
 
     def _compile(

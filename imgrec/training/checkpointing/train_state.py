@@ -80,8 +80,8 @@ class TrainState:
         part: what is fitted of it, compiled.
         optimizer: built.
         metrics: those that `part` was compiled with.
-        crew: the callbacks with a memory.
-        terms: the optimiser was built under.
+        stateful: the callbacks with a memory.
+        rollbacks: those that the optimiser was built under.
     """
 
     def __init__(
