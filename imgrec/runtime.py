@@ -1,7 +1,7 @@
 """Seed, determinism, precision and devices: decided here and nowhere else."""
 
 import contextlib
-import time
+import timeit
 from collections.abc import Callable
 from typing import Any
 
@@ -57,15 +57,9 @@ def bfloat16_gain() -> float:
     sides = [convolution(tf.float32), convolution(tf.bfloat16)]
     for side in sides:
         side()
-    rounds = [[_seconds(side) for side in sides] for _ in range(10)]
+    rounds = [[timeit.timeit(side, number=1) for side in sides] for _ in range(10)]
     float32, bfloat16 = (min(times) for times in zip(*rounds, strict=True))
     return float32 / bfloat16
-
-
-def _seconds(action: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    action()
-    return time.perf_counter() - start
 
 
 def set_precision(name: str) -> str:
@@ -125,10 +119,7 @@ def choose_strategy(name: str) -> tuple[Any, str]:
         return strategy, f"mirrored over {strategy.num_replicas_in_sync} device(s)"
     if gpus:
         return None, "one GPU"
-    return (
-        None,
-        f"CPU, {cores()} cores",
-    )
+    return None, f"CPU, {cores()} cores"
 
 
 def _tpu() -> tuple[Any, str]:

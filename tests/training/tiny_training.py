@@ -13,8 +13,7 @@ import tensorflow as tf
 
 from imgrec import runtime
 from imgrec.config import OptimConfig
-from imgrec.training.checkpointing.callback import CheckpointPolicy
-from imgrec.training.checkpointing.interval import Interval
+from imgrec.training.checkpointing.callback import CheckpointPolicy, Interval
 from imgrec.training.checkpointing.store import Checkpoints
 from imgrec.training.fit import Fitted, Phase, Recording, Stream, fit_phases
 
