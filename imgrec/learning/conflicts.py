@@ -25,28 +25,22 @@ def _mixing(config: Config) -> str:
     return " ".join(filter(None, flags)) if augment.mix_probability else ""
 
 
-def _cached(config: Config) -> str:
-    transfer = config.transfer
-    asked = transfer.freeze == "backbone" and transfer.cache_features != "false"
-    return "--freeze backbone" if asked else ""
-
-
-def _own_crop(config: Config) -> str:
-    return "" if config.augment.crop in ("auto", "none") else _flag("crop", config.augment.crop)
-
-
 TRAITS: dict[str, Callable[[Config], str]] = {
     "mixing": _mixing,
     "flip": lambda c: "--flip" if c.augment.flip and not c.augment.augment else "",
     "no erasing": lambda c: "" if c.augment.erasing else "--erasing 0",
     "augment line": lambda c: _when("augment", c.augment.augment, ""),
     "augmix line": lambda c: "--augment" if "augmix" in c.augment.augment else "",
-    "own crop": _own_crop,
+    "own crop": lambda c: "" if c.augment.crop in ("auto", "none") else _flag("crop", c.augment.crop),
     "frozen": lambda c: _when("freeze", c.transfer.freeze, "none"),
     "nothing frozen": lambda c: "--freeze none" if c.transfer.freeze == "none" else "",
     "backbone frozen": lambda c: "--freeze backbone" if c.transfer.freeze == "backbone" else "",
     "part frozen": lambda c: "" if c.transfer.freeze == "backbone" else _flag("freeze", c.transfer.freeze),
-    "features cached": _cached,
+    "features cached": lambda c: (
+        "--freeze backbone"
+        if c.transfer.freeze == "backbone" and c.transfer.cache_features != "false"
+        else ""
+    ),
     "cache asked for": lambda c: "--cache-features true" if c.transfer.cache_features == "true" else "",
     "random weights": lambda c: "--weights none" if c.transfer.weights == "none" else "",
     "unfreezing": lambda c: _when("unfreeze-at", c.transfer.unfreeze_at, 0),

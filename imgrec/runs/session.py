@@ -50,7 +50,7 @@ def prepare(config: Config, command: str, precision: str = "", batch_size: int =
     strategy, devices = runtime.choose_strategy(config.run.strategy)
     optimizers.check(config.optim, strategy)
     source = _source(config)
-    runtime.seed_everything(config.run.seed)
+    keras.utils.set_random_seed(config.run.seed)
     if config.run.deterministic:
         runtime.use_deterministic_operations()
     task = choose_task(config.data.task, source.train.kind, source.classes)

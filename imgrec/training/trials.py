@@ -17,8 +17,7 @@ from imgrec.data.cache import available_memory
 from imgrec.errors import InputError
 from imgrec.training.freezing import frozen
 from imgrec.training.optim.optimizers import build_optimizer
-from imgrec.training.optim.regularize import regularized
-from imgrec.training.optim.sam import sharpness_aware
+from imgrec.training.optim.regularize import regularized, sharpness_aware
 from imgrec.training.phase import Phase
 
 SMALLEST, LARGEST = 16, 1024

@@ -151,11 +151,6 @@ class StepCounter(keras.callbacks.Callback):
         """Where the training stands."""
         return Step(self.phase, self.epoch, self.step)
 
-    @property
-    def last_step(self) -> tuple[int, int]:
-        """Epoch, from 0, and step, from 1, of the step that was taken last."""
-        return self.epoch, self.step
-
     def taken(self, begin: int) -> int:
         """Return the number of steps since the beginning of epoch `begin`."""
         return (self.epoch - begin) * self.steps + self.step
