@@ -116,9 +116,7 @@ def _automatic(counts: tuple[int, ...], classes: Sequence[str], loss: str) -> Ba
     measured = _measured(counts, classes)
     if ratio(counts) < NOTEWORTHY:
         return Balance("none", counts, {}, f"{measured}: too even to do anything about it")
-    recipe = "logit"
-    why = "logit adjustment makes the classes count alike, at no cost and without showing rare images again"
-    why += " and again"
+    recipe, why = "logit", "logit adjustment makes the classes count alike, and shows no image more often"
     if loss in BINARY:
         recipe, why = "weights", f"class weights, for {loss} has no softmax that could be adjusted"
     return Balance(recipe, counts, RECIPES[recipe], f"{measured}: {why}")

@@ -11,11 +11,11 @@ import keras
 from imgrec import runtime
 from imgrec.config import OptimConfig
 from imgrec.errors import InputError
-from imgrec.training.callbacks import BestWeights, HistoryWriter, Progress, plateau
+from imgrec.training.callbacks import BestWeights, HistoryWriter, Progress, Remembering, plateau
 from imgrec.training.checkpointing.callback import CheckpointCallback, CheckpointPolicy, StepCounter
 from imgrec.training.checkpointing.interruption import Interruption
 from imgrec.training.checkpointing.store import Snapshot, Step
-from imgrec.training.checkpointing.train_state import Rollbacks, Stateful, StatefulCallbacks, TrainState, put
+from imgrec.training.checkpointing.train_state import Rollbacks, StatefulCallbacks, TrainState, put
 from imgrec.training.freezing import frozen
 from imgrec.training.input_wait import InputWait
 from imgrec.training.nan_guard import BadStep, NaNGuard, named
@@ -104,7 +104,7 @@ def fit_phases(
         BestWeights(optim.patience, model, f"val_{goal.score}"),
         Progress(optim.epochs, steps_per_epoch, int(optim.batch_size), goal.score),
         NaNGuard(),
-        tuple(callback for callback in recording.callbacks if isinstance(callback, Stateful)),
+        tuple(callback for callback in recording.callbacks if isinstance(callback, Remembering)),
     )
     course = _Course(
         model=model,
@@ -258,12 +258,8 @@ class _Course:
         self, phase: Phase, part: keras.Model, optimizer: keras.optimizers.Optimizer
     ) -> list[keras.callbacks.Callback]:
         """Those who act on an epoch's figures: after the best weights are kept, before anything is saved."""
-
-        def batches(count: int) -> Any:
-            return phase.batches(0).take(count)
-
-        averaged = averaging(optimizer, self.model, part, self.optim, self.phases[-1].until, batches)
-        return [*plateau(optimizer), *averaged]
+        batches, last = lambda count: phase.batches(0).take(count), self.phases[-1].until
+        return [*plateau(optimizer), *averaging(optimizer, self.model, part, self.optim, last, batches)]
 
     def _compile(self, part: keras.Model, optimizer: keras.optimizers.Optimizer) -> list[keras.Variable]:
         """Compile what is fitted; return the variables that the figures of an epoch are counted in."""

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
 from imgrec import runtime
+from imgrec.training.callbacks import Remembering
 from imgrec.training.optim.optimizers import raw
 
 VANISHED = 1e-7
@@ -22,7 +22,7 @@ REPLACED = 0.5
 """An update this long, as a share of the weights, is a new beginning rather than a step."""
 
 
-class Monitor(keras.callbacks.Callback):
+class Monitor(Remembering):
     """Every `every` steps of an epoch, from its first on, looks at each group of variables.
 
     TensorBoard gets each look; an epoch's logs get the means of its looks as `gradient_norm/NAME`,

@@ -2,27 +2,16 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import keras
 import numpy as np
 
 from imgrec import runtime
 from imgrec.errors import InputError
-from imgrec.training.callbacks import BestWeights, HistoryWriter, Progress
+from imgrec.training.callbacks import BestWeights, HistoryWriter, Progress, Remembering
 from imgrec.training.checkpointing.store import Snapshot, Step
 from imgrec.training.nan_guard import NaNGuard
-
-
-@runtime_checkable
-class Stateful(Protocol):
-    """A callback from outside that remembers something within an epoch."""
-
-    def state(self) -> Any:
-        """What it remembers, as JSON can hold it."""
-
-    def put(self, state: Any) -> None:
-        """Go on from a `state`."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +22,7 @@ class StatefulCallbacks:
     best: BestWeights
     progress: Progress
     guard: NaNGuard
-    others: tuple[Stateful, ...] = ()
+    others: tuple[Remembering, ...] = ()
 
     def state(self) -> dict[str, Any]:
         """What each remembers, as JSON can hold it; the best weights are arrays, and apart."""
