@@ -219,7 +219,8 @@ class _Course:
             )
 
             def last_step() -> tuple[int, int, tuple[str, ...]]:
-                return position.epoch, position.step, phase.images(position.taken(begin) - 1)
+                taken = (position.epoch - begin) * self.steps + position.step
+                return position.epoch, position.step, phase.images(taken - 1)
 
             stateful.guard.watch(part, optimizer, state.metrics, last_step)
             saver = None

@@ -211,7 +211,12 @@ def sweep(
         sharpness_aware(part, optim),
     ):
         with runtime.scope(strategy):
-            optimizer = _rising(model, optim, steps)
+            optimizer = _plain_optimizer(model, optim)
+            rising = keras.optimizers.schedules.ExponentialDecay(LEAST, steps - 1, MOST / LEAST)
+            optimizer.learning_rate = rising
+            if keras.config.dtype_policy().name == "mixed_float16":
+                optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+            optimizer.build(model.trainable_variables)
             part.compile(optimizer, loss, jit_compile=runtime.wants_jit())
         part.fit(
             phase.batches(0).take(steps),
@@ -223,12 +228,3 @@ def sweep(
     if len(recorder.losses) < 3:
         raise InputError("--lr-find: the loss is no number from the first steps on: look at the images")
     return Sweep(rates[: len(recorder.losses)], np.array(recorder.losses))
-
-
-def _rising(model: keras.Model, optim: OptimConfig, steps: int) -> keras.optimizers.Optimizer:
-    optimizer = _plain_optimizer(model, optim)
-    optimizer.learning_rate = keras.optimizers.schedules.ExponentialDecay(LEAST, steps - 1, MOST / LEAST)
-    if keras.config.dtype_policy().name == "mixed_float16":
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    optimizer.build(model.trainable_variables)
-    return optimizer

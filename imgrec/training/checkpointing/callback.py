@@ -151,10 +151,6 @@ class StepCounter(keras.callbacks.Callback):
         """Where the training stands."""
         return Step(self.phase, self.epoch, self.step)
 
-    def taken(self, begin: int) -> int:
-        """Return the number of steps since the beginning of epoch `begin`."""
-        return (self.epoch - begin) * self.steps + self.step
-
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Begin at the first step, or where the process before stopped."""
         self.epoch, self.step = epoch, 0
