@@ -1,4 +1,4 @@
-"""Seed, determinism, precision and devices: decided here and nowhere else."""
+"""Determinism, precision and devices: decided here and nowhere else."""
 
 import contextlib
 import platform
@@ -14,11 +14,6 @@ from imgrec.processors import cores
 
 # Below this gain of bfloat16 over float32 the lost mantissa bits buy nothing.
 WORTHWHILE_GAIN = 1.2
-
-
-def seed_everything(seed: int) -> None:
-    """Seed Python, NumPy, TensorFlow and Keras, so that weights and dropout repeat."""
-    keras.utils.set_random_seed(seed)
 
 
 # TensorFlow tells nobody whether it was switched on.

@@ -1,6 +1,6 @@
 """Several hosts that train one model together: who they are, what they tell each other, what Keras needs.
 
-TensorFlow knows them by the environment variable TF_CONFIG, such as `EXAMPLE`; each host has its own index.
+TensorFlow knows them by the environment variable TF_CONFIG, as in `EXAMPLE`, each host with its own index.
 """
 
 import contextlib

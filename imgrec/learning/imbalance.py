@@ -30,8 +30,7 @@ RECIPES: dict[str, dict[str, float]] = {
 
 none: as the data are. weights, effective: class weights within the loss, by inverse frequency, by the
 effective number of samples. balanced, sqrt, over, under: `data.sampling`. focal: its loss. logit: logit
-adjustment, with τ = 1 the balanced softmax. decoupled: see `learning.decoupled`, for the last `share` of
-the epochs.
+adjustment, with τ = 1 the balanced softmax. decoupled: `learning.decoupled`, its end `share` of the epochs.
 """
 
 

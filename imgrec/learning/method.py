@@ -45,6 +45,14 @@ class Method(ABC):
         """Return what is trained on what, for the first `epochs` epochs of a training."""
 
 
+class Supervised(Method):
+    """Learning from the labels alone: every layer from the first step on, the session's images and loss."""
+
+    def phases(self, session: Session, epochs: int) -> list[Phase]:
+        """Return the one phase."""
+        return [Phase(session.stream(epochs), session.validation(), epochs)]
+
+
 class Auxiliary(Method):
     """A method that trains the whole model in one phase, with something taught beside the task."""
 

@@ -43,7 +43,7 @@ def frozen(model: keras.Model, endpoint: str) -> Iterator[None]:
 
 
 def depth_groups(model: keras.Model) -> dict[str, list[keras.Layer]]:
-    """Return the layers with trainable weights by depth, input to output: one group an endpoint, by its name.
+    """Return the layers with trainable weights by depth, input to output: one group an endpoint.
 
     A layer belongs to the first endpoint that is computed from it; what leads to `logits` alone, the
     head, is the last group. Endpoints without weights of their own make no group.

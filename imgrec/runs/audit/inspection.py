@@ -119,10 +119,10 @@ def _suspects(
     features, words = gradients.describe(facts.thumbnails), "outlines"
     if source is not None and _wants_network(settings, source):
         import_frameworks()
-        from imgrec.runs.label_features import MODEL, network_features
+        from imgrec.learning.features import JUDGE, judging_features
 
-        features = np.concatenate([features, network_features(source)], axis=1)
-        words += f" and {MODEL}"
+        features = np.concatenate([features, judging_features(source)], axis=1)
+        words += f" and {JUDGE}"
     found = suspects.find_suspects(features, labels, facts.digests, settings.seed)
     listed = suspects.as_findings(found, facts.ids, facts.labels, [str(name) for name in names])
     agreement = float((found.predicted == labels).mean())

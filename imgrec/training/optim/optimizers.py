@@ -144,10 +144,10 @@ def depth_factors(model: keras.Model, layer_decay: float) -> tuple[float, ...]:
 
     The distance is counted in depth groups from the head, which has the whole rate.
     """
-    groups = depth_groups(model).values()
+    groups = depth_groups(model)
     share = {
         id(variable): layer_decay ** (len(groups) - 1 - position)
-        for position, group in enumerate(groups)
+        for position, group in enumerate(groups.values())
         for layer in group
         for variable in layer.trainable_variables
     }

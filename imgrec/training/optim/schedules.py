@@ -127,7 +127,7 @@ class OneCycle(Curve):
 
 @keras.saving.register_keras_serializable("imgrec")
 class Plateau(Curve):
-    """The peak, times what `training/plateau.py` has made of it.
+    """The peak, times what `callbacks.ReduceOnPlateau` has made of it.
 
     `state` is a variable of the optimiser, float32 `[3]`, and saved with it: the share of the peak, the least
     validation loss so far, epochs since.

@@ -15,7 +15,7 @@ class Rule:
     Rate and weight decay of every variable are multiplied by a factor of its own: `factors` stand in the
     order of the variables that the optimiser is built with; None: all 1.
 
-    Moving averages (`use_ema`) stay in the optimiser: `training/averaging.py` takes them from there, where
+    Moving averages (`use_ema`) stay in the optimiser: `optim/averaging.py` takes them from there, where
     Keras would put them into the model at the end of each `fit`, also in the middle of a training, and fails
     where some layers are frozen.
     """
