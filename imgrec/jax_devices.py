@@ -34,10 +34,11 @@ class JaxDevices:
         if self.workers == 1:
             return dataset
 
+        import tensorflow as tf
+
         def part(*batch: Any) -> Any:
             def cut(values: Any) -> Any:
-                size = values.shape[0] or _length(values)
-                own = size // self.workers
+                own = (values.shape[0] or tf.shape(values)[0]) // self.workers
                 return values[self.index * own : (self.index + 1) * own]
 
             parts = keras.tree.map_structure(cut, batch)
@@ -50,12 +51,6 @@ class JaxDevices:
         from jax.experimental import multihost_utils
 
         return np.asarray(multihost_utils.process_allgather(np.asarray(values, np.float32)))
-
-
-def _length(values: Any) -> Any:
-    import tensorflow as tf
-
-    return tf.shape(values)[0]
 
 
 def choose(name: str, cluster: tuple[list[str], int] | None) -> tuple[JaxDevices | None, str]:

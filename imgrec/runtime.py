@@ -1,22 +1,19 @@
-"""Seed, determinism, precision and devices: decided here and nowhere else."""
+"""Determinism, precision and devices: decided here and nowhere else."""
 
 import contextlib
-import time
+import platform
 from collections.abc import Callable
+from timeit import timeit
 from typing import Any
 
 import keras
+import numpy
 
 from imgrec.errors import InputError
 from imgrec.processors import cores
 
 # Below this gain of bfloat16 over float32 the lost mantissa bits buy nothing.
 WORTHWHILE_GAIN = 1.2
-
-
-def seed_everything(seed: int) -> None:
-    """Seed Python, NumPy, TensorFlow and Keras, so that weights and dropout repeat."""
-    keras.utils.set_random_seed(seed)
 
 
 # TensorFlow tells nobody whether it was switched on.
@@ -57,15 +54,9 @@ def bfloat16_gain() -> float:
     sides = [convolution(tf.float32), convolution(tf.bfloat16)]
     for side in sides:
         side()
-    rounds = [[_seconds(side) for side in sides] for _ in range(10)]
+    rounds = [[timeit(side, number=1) for side in sides] for _ in range(10)]
     float32, bfloat16 = (min(times) for times in zip(*rounds, strict=True))
     return float32 / bfloat16
-
-
-def _seconds(action: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    action()
-    return time.perf_counter() - start
 
 
 def set_precision(name: str) -> str:
@@ -125,10 +116,7 @@ def choose_strategy(name: str) -> tuple[Any, str]:
         return strategy, f"mirrored over {strategy.num_replicas_in_sync} device(s)"
     if gpus:
         return None, "one GPU"
-    return (
-        None,
-        f"CPU, {cores()} cores",
-    )
+    return None, f"CPU, {cores()} cores"
 
 
 def _tpu() -> tuple[Any, str]:
@@ -193,16 +181,11 @@ def wants_jit() -> bool | str:
     """Whether a step should be compiled by XLA: on a CPU it halves the speed of a convolution's step."""
     import tensorflow as tf
 
-    if backend() == "jax":
-        return "auto"
-    return "auto" if tf.config.list_logical_devices("GPU") else False
+    return "auto" if backend() == "jax" or tf.config.list_logical_devices("GPU") else False
 
 
 def versions() -> dict[str, str]:
     """The versions that decide what a run gives."""
-    import platform
-
-    import numpy
     import tensorflow as tf
 
     import imgrec

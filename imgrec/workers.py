@@ -1,8 +1,6 @@
 """Several hosts that train one model together: who they are, what they tell each other, what Keras needs.
 
-TensorFlow knows them by the environment variable TF_CONFIG, which each host is given with its own index:
-
-    {"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}
+TensorFlow knows them by the environment variable TF_CONFIG, as in `EXAMPLE`, each host with its own index.
 """
 
 import contextlib

@@ -1,5 +1,6 @@
 """What every command shares: flags from dataclasses, recipes, exit codes."""
 
+import argparse
 import contextlib
 import errno
 import io
@@ -13,9 +14,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
+import yaml
+
 from imgrec.config import Config, from_mapping
 from imgrec.config.renamed import refuse_flags
 from imgrec.errors import InputError, WorkerLost
+from imgrec.registry import lookup
 
 T = TypeVar("T")
 RECIPES = Path(__file__).parent / "recipes"
@@ -112,16 +116,10 @@ def take_recipe(argv: Sequence[str]) -> tuple[Config, list[str]]:
     Raises:
         InputError: no such recipe, no YAML mapping, or a setting that does not exist.
     """
-    rest, name = [], None
-    words = iter(argv)
-    for word in words:
-        if word == "--recipe":
-            name = next(words, "")
-        elif word.startswith("--recipe="):
-            name = word.partition("=")[2]
-        else:
-            rest.append(word)
-    return (Config() if name is None else read_recipe(name)), rest
+    words = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    words.add_argument("--recipe", nargs="?", const="")
+    given, rest = words.parse_known_args(argv)
+    return (Config() if given.recipe is None else read_recipe(given.recipe)), rest
 
 
 def recipe_names() -> list[str]:
@@ -131,10 +129,6 @@ def recipe_names() -> list[str]:
 
 def read_recipe(name: str) -> Config:
     """Read a recipe by the name of a shipped one, or by the path of a `.yaml` file."""
-    import yaml
-
-    from imgrec.registry import lookup
-
     shipped = {stem: RECIPES / f"{stem}.yaml" for stem in recipe_names()}
     path = Path(name) if name.endswith((".yaml", ".yml")) else lookup(shipped, name, "recipe")
     if not path.is_file():

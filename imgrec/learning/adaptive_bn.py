@@ -16,11 +16,10 @@ def adapt_batch_norm(
     """Put the statistics of `images` in place of those that training left in the normalisation layers.
 
     Li et al., "Revisiting Batch Normalization For Practical Domain Adaptation", 2016 (arXiv 1603.04779): what
-    the weights learned is the task, what the statistics hold is the domain. Each batch is normalised by its
-    own statistics, as in training, and their means over the batches are kept: E[μ], and for the variance
-    E[σ² + μ²] − E[μ]². With a prior of N they are mixed with the old ones as if those stood for N images,
-    N / (N + n) to n / (N + n) (Schneider et al., "Improving robustness against common corruptions by
-    covariate shift adaptation", 2020, arXiv 2006.16971), which steadies them where n is small.
+    the weights learned is the task, what the statistics hold is the domain. With a prior of N the new ones,
+    as `estimate` has them, are mixed with the old as if those stood for N images, N / (N + n) to n / (N + n)
+    (Schneider et al., "Improving robustness against common corruptions by covariate shift adaptation", 2020,
+    arXiv 2006.16971), which steadies them where n is small.
 
     Args:
         model: changed in place; nothing but moving means and variances is.

@@ -12,23 +12,17 @@ from imgrec.learning.session import Session
 from imgrec.losses import build_embedding_loss
 
 
-class AuxiliaryLoss(keras.Model):
-    """A recogniser with a second output beside the logits, for training: a `part` of `fit_phases`.
+class TwoLosses:
+    """Mixin before a Keras model: to the loss of the logits `auxiliary_weight` times another one is added.
 
-    It shares all layers with `model`. The loss is that of the logits plus `weight` times `auxiliary_loss`; in
-    validation there is the loss of the logits alone, so that it compares with that of any other model.
     Metrics see the logits alone.
-
-    Args:
-        model: functional, from pixels to logits.
-        second: a tensor within `model` that the second loss is about.
-        weight: of the second loss.
-        name: of this model.
     """
 
-    def __init__(self, model: keras.Model, second: Any, weight: float, name: str) -> None:
-        super().__init__(model.inputs, [model.output, second], name=name)
-        self.auxiliary_weight = weight
+    auxiliary_weight: float
+
+    def parts(self, y_pred: Any) -> tuple[Any, Any]:
+        """Return the logits `[B, num_classes]`, and what the second loss is about."""
+        return y_pred
 
     def targets(self, y: Any) -> Any:
         """Return the targets of the logits, `[B, num_classes]`."""
@@ -47,13 +41,33 @@ class AuxiliaryLoss(keras.Model):
         training: bool = True,
     ) -> Any:
         """Return the loss of the logits, plus the second where there is one."""
-        loss = super().compute_loss(x, self.targets(y), y_pred[0], sample_weight, training)
-        second = self.auxiliary_loss(y, y_pred[1], training)
+        logits, second = self.parts(y_pred)
+        loss = super().compute_loss(x, self.targets(y), logits, sample_weight, training)  # type: ignore[misc]
+        second = self.auxiliary_loss(y, second, training)
         return loss if second is None else loss + self.auxiliary_weight * second
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         """Return the metrics of the logits."""
-        return super().compute_metrics(x, self.targets(y), y_pred[0], sample_weight)
+        logits, _ = self.parts(y_pred)
+        return super().compute_metrics(x, self.targets(y), logits, sample_weight)  # type: ignore[misc]
+
+
+class AuxiliaryLoss(TwoLosses, keras.Model):
+    """A recogniser with a second output beside the logits, for training: a `part` of `fit_phases`.
+
+    It shares all layers with `model`. In validation there is the loss of the logits alone, so that it
+    compares with that of any other model.
+
+    Args:
+        model: functional, from pixels to logits.
+        second: a tensor within `model` that the second loss is about.
+        weight: of the second loss.
+        name: of this model.
+    """
+
+    def __init__(self, model: keras.Model, second: Any, weight: float, name: str) -> None:
+        super().__init__(model.inputs, [model.output, second], name=name)
+        self.auxiliary_weight = weight
 
 
 class EmbeddingSupervised(AuxiliaryLoss):
@@ -79,18 +93,13 @@ class EmbeddingSupervised(AuxiliaryLoss):
 class Embedding(Auxiliary):
     """`--embedding-loss`: features near those of their class."""
 
+    trait = "embedding loss"
     conflicts: ClassVar[Mapping[str, str]] = {
         "mixing": "a mixed image has no class of its own; use no mixing",
         "frozen": "expected features that learn: --freeze none",
         "mask loss": "one loss beside that of the logits, please: leave out --mask-loss",
         "consistency": "one loss beside that of the logits, please: leave out {other}",
     }
-
-    @classmethod
-    def asked(cls, config: Config) -> str:
-        """Return the setting where it is given."""
-        name = config.loss.embedding_loss
-        return "" if name == "none" else f"--embedding-loss {name}"
 
     def check(self, config: Config, model: keras.Model) -> None:
         """Make sure that there is such a loss.

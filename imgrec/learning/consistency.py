@@ -6,13 +6,13 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
-from imgrec.config import Config
 from imgrec.data.pipeline import VIEWS
+from imgrec.learning.auxiliary_loss import TwoLosses
 from imgrec.learning.method import Auxiliary
 from imgrec.learning.session import Session
 
 
-class Consistent(keras.Model):
+class Consistent(TwoLosses, keras.Model):
     """A recogniser whose answers for several views of an image shall agree: a `part` of `fit_phases`.
 
     Training inputs are `[B, V, H, W, C]`, as a `Feed` that needs `views` gives them, the image itself
@@ -29,7 +29,7 @@ class Consistent(keras.Model):
 
     def __init__(self, model: keras.Model, weight: float) -> None:
         super().__init__(name=f"{model.name}_consistent")
-        self.recogniser, self.consistency_weight = model, weight
+        self.recogniser, self.auxiliary_weight = model, weight
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Return logits: `[B, V, num_classes]` of views, `[B, num_classes]` of images."""
@@ -39,23 +39,13 @@ class Consistent(keras.Model):
         logits = self.recogniser(ops.reshape(inputs, (-1, *shape)), training=training)
         return ops.reshape(logits, (-1, views, logits.shape[-1]))
 
-    def compute_loss(
-        self,
-        x: Any = None,
-        y: Any = None,
-        y_pred: Any = None,
-        sample_weight: Any = None,
-        training: bool = True,
-    ) -> Any:
-        """Return the loss of the logits, plus the divergence where there are views."""
-        loss = super().compute_loss(x, y, _own(y_pred), sample_weight, training)
-        if len(y_pred.shape) == 2:
-            return loss
-        return loss + self.consistency_weight * jensen_shannon(y_pred)
+    def parts(self, y_pred: Any) -> tuple[Any, Any]:
+        """Return the images' own logits, and those of all views where there are any."""
+        return (y_pred, None) if len(y_pred.shape) == 2 else (y_pred[:, 0], y_pred)
 
-    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
-        """Return the metrics of the images' own logits."""
-        return super().compute_metrics(x, y, _own(y_pred), sample_weight)
+    def auxiliary_loss(self, y: Any, second: Any, training: bool) -> Any:
+        """Return the divergence of the views' answers."""
+        return None if second is None else jensen_shannon(second)
 
 
 def jensen_shannon(logits: Any) -> Any:
@@ -76,13 +66,10 @@ def jensen_shannon(logits: Any) -> Any:
     return ops.mean(divergence)
 
 
-def _own(logits: Any) -> Any:
-    return logits if len(logits.shape) == 2 else logits[:, 0]
-
-
 class Consistency(Auxiliary):
     """`--augmix-consistency`: equal answers for an image and two AugMix views of it."""
 
+    trait = "consistency"
     needs: ClassVar[frozenset[str]] = frozenset({VIEWS})
     conflicts: ClassVar[Mapping[str, str]] = {
         "mixing": "compares views of one image, and a mixed one is of two; use no mixing",
@@ -92,12 +79,6 @@ class Consistency(Auxiliary):
         "mask loss": "one loss beside that of the logits, please: leave out the other",
         "embedding loss": "one loss beside that of the logits, please: leave out the other",
     }
-
-    @classmethod
-    def asked(cls, config: Config) -> str:
-        """Return the setting where it is given."""
-        weight = config.loss.augmix_consistency
-        return f"--augmix-consistency {weight:g}" if weight else ""
 
     def part(self, session: Session) -> keras.Model:
         """Return the model that answers for all views of an image."""

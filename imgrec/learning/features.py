@@ -9,6 +9,7 @@ import json
 import sys
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -19,10 +20,14 @@ from imgrec import runtime
 from imgrec.data.augment.batch import Example, flipped
 from imgrec.data.pipeline import Feed, Targets, evaluation_dataset, training_order
 from imgrec.data.preprocess import Preprocess
-from imgrec.data.sources.dataset import Split
+from imgrec.data.sources.dataset import Source, Split
 from imgrec.files import cache_folder, write_file
+from imgrec.models import build_model, info
+from imgrec.models.pretrained import load_pretrained
 
 EXTRACTION_BATCH = 32
+JUDGE = "efficientnet_lite0"
+"""The network whose features, learned on ImageNet, labels are judged by."""
 
 
 @dataclass(frozen=True)
@@ -97,13 +102,28 @@ def cached_features(
             if held is None:
                 held = _compute(backbone, split, preprocess, name, view)
                 path.parent.mkdir(parents=True, exist_ok=True)
-                kept = held
-                write_file(path, lambda temporary, kept=kept: np.save(temporary, kept))  # type: ignore[misc]
+                write_file(path, partial(np.save, arr=held))
             else:
                 print(f"features of {len(split):,} {name} images ({view}): read from {path}", flush=True)
             views.append(held)
         found[name] = Features(np.stack(views), split.labels)
     return found
+
+
+def judging_features(source: Source) -> np.ndarray:
+    """Return what `JUDGE` sees in the images of the splits in order, float32 `[N, 1280]` of length 3.
+
+    Raises:
+        InputError: the weights are not installed.
+    """
+    side = info(JUDGE).image_size
+    model = build_model(JUDGE, input_shape=(side, side, 3), num_classes=1000)
+    load_pretrained(model, "imagenet")
+    backbone = keras.Model(model.inputs, model.get_layer("features").output, name=f"{JUDGE}_backbone")
+    preprocess = Preprocess(size=(side, side), colour="rgb")
+    held = cached_features(backbone, source.splits, preprocess, source.fingerprint)
+    features = np.concatenate([held[name].views[0] for name in source.splits])
+    return features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-6) * 3
 
 
 def _digest(backbone: keras.Model, preprocess: Preprocess, fingerprint: str) -> str:

@@ -30,9 +30,7 @@ RECIPES: dict[str, dict[str, float]] = {
 
 none: as the data are. weights, effective: class weights within the loss, by inverse frequency, by the
 effective number of samples. balanced, sqrt, over, under: `data.sampling`. focal: its loss. logit: logit
-adjustment, with τ = 1 the balanced softmax. decoupled: the backbone on the data as they are, then, for the
-last `share` of the epochs, the classifier alone on balanced classes (Kang et al., 2020, arXiv 1910.09217;
-their classifier starts anew, ours from what it has learned).
+adjustment, with τ = 1 the balanced softmax. decoupled: `learning.decoupled`, its end `share` of the epochs.
 """
 
 
@@ -118,15 +116,10 @@ def _automatic(counts: tuple[int, ...], classes: Sequence[str], loss: str) -> Ba
     measured = _measured(counts, classes)
     if ratio(counts) < NOTEWORTHY:
         return Balance("none", counts, {}, f"{measured}: too even to do anything about it")
-    recipe, why = (
-        "logit",
-        (
-            "logit adjustment makes the classes count alike, at no cost and without showing rare images "
-            "again and again"
-        ),
-    )
     if loss in BINARY:
         recipe, why = "weights", f"class weights, for {loss} has no softmax that could be adjusted"
+    else:
+        recipe, why = "logit", "logit adjustment, which shows no rare image again and again"
     return Balance(recipe, counts, RECIPES[recipe], f"{measured}: {why}")
 
 

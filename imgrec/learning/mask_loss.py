@@ -73,6 +73,7 @@ def _split(y: Any) -> tuple[Any, Any]:
 class MaskLoss(Auxiliary):
     """`--mask-loss`: the mask of attention=occlusion learns what --erasing hid."""
 
+    trait = "mask loss"
     needs: ClassVar[frozenset[str]] = frozenset({VISIBILITY})
     conflicts: ClassVar[Mapping[str, str]] = {
         "no erasing": "nothing is hidden without erasing: add --erasing 0.5",
@@ -81,12 +82,6 @@ class MaskLoss(Auxiliary):
         "embedding loss": "one loss beside that of the logits, please: leave out --mask-loss",
         "consistency": "one loss beside that of the logits, please: leave out {other}",
     }
-
-    @classmethod
-    def asked(cls, config: Config) -> str:
-        """Return the setting where it is given."""
-        weight = config.optim.mask_loss
-        return f"--mask-loss {weight:g}" if weight else ""
 
     def check(self, config: Config, model: keras.Model) -> None:
         """Make sure that the model has an occlusion mask.

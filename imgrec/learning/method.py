@@ -9,6 +9,7 @@ import keras
 from imgrec import runtime
 from imgrec.config import Config
 from imgrec.learning.session import Session
+from imgrec.learning.traits import TRAITS
 from imgrec.training.phase import Phase
 
 
@@ -16,18 +17,20 @@ class Method(ABC):
     """One way to learn, an entry of `learning.methods.METHODS`.
 
     Attributes:
+        trait: the entry of `learning.traits.TRAITS` that asks for it; empty where --method alone does.
         needs: what a batch holds beside images and targets, as `data.pipeline.Feed.needs`.
-        conflicts: settings that it does not go with, by the names of `learning.conflicts.TRAITS`, and what
+        conflicts: settings that it does not go with, by the names of `TRAITS`, and what
             to say of them; `{other}` stands for the other setting as the user gave it.
     """
 
+    trait: ClassVar[str] = ""
     needs: ClassVar[frozenset[str]] = frozenset()
     conflicts: ClassVar[Mapping[str, str]] = {}
 
     @classmethod
     def asked(cls, config: Config) -> str:
         """Return the setting that asks for this method, as the user gave it; empty where none does."""
-        return ""
+        return TRAITS[cls.trait](config) if cls.trait else ""
 
     def check(self, config: Config, model: keras.Model) -> None:
         """Make sure before training that the method's settings can be followed, and by this model.
@@ -40,6 +43,14 @@ class Method(ABC):
     @abstractmethod
     def phases(self, session: Session, epochs: int) -> list[Phase]:
         """Return what is trained on what, for the first `epochs` epochs of a training."""
+
+
+class Supervised(Method):
+    """Learning from the labels alone: every layer from the first step on, the session's images and loss."""
+
+    def phases(self, session: Session, epochs: int) -> list[Phase]:
+        """Return the one phase."""
+        return [Phase(session.stream(epochs), session.validation(), epochs)]
 
 
 class Auxiliary(Method):

@@ -5,8 +5,7 @@ from imgrec.learning.auxiliary_loss import Embedding
 from imgrec.learning.consistency import Consistency
 from imgrec.learning.decoupled import Decoupled
 from imgrec.learning.mask_loss import MaskLoss
-from imgrec.learning.method import Method
-from imgrec.learning.supervised import Supervised
+from imgrec.learning.method import Method, Supervised
 from imgrec.learning.transfer import Transfer
 from imgrec.registry import build
 from imgrec.spec import Spec

@@ -19,8 +19,6 @@ from imgrec.tasks.task import Task
 from imgrec.training.phase import Goal, Stream
 from imgrec.workers import Team
 
-NOTHING: frozenset[str] = frozenset()
-
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
@@ -54,7 +52,7 @@ class Session:
     team: Team = field(default_factory=Team)
     notes: tuple[str, ...] = ()
 
-    def feed(self, needs: frozenset[str] = NOTHING, sampling: str = "") -> Feed:
+    def feed(self, needs: frozenset[str] = frozenset(), sampling: str = "") -> Feed:
         """Return how training images become batches; `sampling` by default that of the whole training."""
         return Feed(
             self.preprocess,
@@ -68,7 +66,7 @@ class Session:
         )
 
     def stream(
-        self, epochs: int, first_epoch: int = 0, needs: frozenset[str] = NOTHING, sampling: str = ""
+        self, epochs: int, first_epoch: int = 0, needs: frozenset[str] = frozenset(), sampling: str = ""
     ) -> Stream:
         """Return batches of `epochs` × `steps_per_epoch` steps, augmented and mixed.
 

@@ -76,11 +76,7 @@ def notes(config: Config) -> tuple[str, ...]:
 class Transfer(Method):
     """`--freeze`: a part of the network stays as it is, on cached features where that is right; then all."""
 
-    @classmethod
-    def asked(cls, config: Config) -> str:
-        """Return the setting where it is given."""
-        freeze = config.transfer.freeze
-        return "" if freeze == "none" else f"--freeze {freeze}"
+    trait = "frozen"
 
     def phases(self, session: Session, epochs: int) -> list[Phase]:
         """Return the frozen phase, and that of all layers; cached features are computed here."""

@@ -4,6 +4,7 @@ As a program (`python -m imgrec.runs.child PARENT MODULE words…`) it runs a mo
 process that asked for it is gone.
 """
 
+import contextlib
 import csv
 import os
 import runpy
@@ -11,16 +12,16 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import yaml
 
-from imgrec.bundle import staging_of
+from imgrec import bundle
 from imgrec.config import Config
 from imgrec.errors import InputError
 from imgrec.files import write_text
@@ -34,7 +35,7 @@ PATIENCE = 30.0
 Row = dict[str, float]
 
 
-class Training:
+class Training(contextlib.AbstractContextManager["Training"]):
     """A training that has been started; leaving its `with` block stops it if it still runs."""
 
     def __init__(self, config: Config, out: Path) -> None:
@@ -96,18 +97,13 @@ class Training:
         lines = self.log.read_text(encoding="utf-8", errors="replace").split("\n")
         return next((line.strip() for line in reversed(lines) if line.strip()), "it printed nothing")
 
-    def __enter__(self) -> "Training":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.stop()
 
 
 def read_history(out: Path) -> list[Row]:
     """The rows of a run's history.csv, finished or not; none where it has none yet."""
-    for folder in (staging_of(out), out):
+    for folder in (bundle.staging_of(out), out):
         try:
             with open(folder / "history.csv", encoding="utf-8", newline="") as stream:
                 return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(stream)]
@@ -129,6 +125,25 @@ def difference(old: dict[str, Any], new: dict[str, Any]) -> str:
         for name in dict.fromkeys([*new, *old])
         if old.get(name) != new.get(name)
     )
+
+
+def hand_over(config: Config, folder: Path, out: Path) -> int:
+    """Let a process on TensorFlow go on with the run that JAX trained in `folder`; return its exit code.
+
+    It is the same command on another backend: it finds the training done, and quantises, measures and
+    writes `out`, as TFLite needs it. It sees one host and no accelerator of JAX's.
+    """
+    print("\ngoing on with TensorFlow on one device: it measures and exports", flush=True)
+    settings = {name: value for name, value in config.flat().items() if name != "out"}
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CONFIG"}
+    bundle.release(folder)
+    with tempfile.TemporaryDirectory() as temporary:
+        recipe = Path(temporary) / "trained.yaml"
+        write_recipe(recipe, {**settings, "strategy": "none", "restart": False, "resume": True})
+        command = [sys.executable, "-m", TRAINER, "--recipe", str(recipe), "--out", str(out)]
+        return subprocess.run(
+            command, env={**environment, "KERAS_BACKEND": "tensorflow"}, check=False
+        ).returncode
 
 
 def for_one_training(config: Config) -> None:

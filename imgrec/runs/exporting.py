@@ -15,7 +15,7 @@ from imgrec.export import parity
 from imgrec.export.formats import FORMATS
 from imgrec.learning.session import Session
 from imgrec.runs import resume
-from imgrec.runtime import scope, seed_everything
+from imgrec.runtime import scope
 from imgrec.training.fit import Recording, fit
 
 PARITY_IMAGES = 2000
@@ -56,7 +56,7 @@ def made(session: Session, name: str, model: keras.Model, folder: Path) -> keras
     variant = VARIANTS[name]
     if variant.convert:
         # What was drawn before depends on how often the training was interrupted.
-        seed_everything(session.config.run.seed)
+        keras.utils.set_random_seed(session.config.run.seed)
         with scope(session.strategy):
             model = variant.convert(model, calibration_images(session))
     if variant.fine_tuning:

@@ -12,7 +12,7 @@ from imgrec.runs import results, resume
 from imgrec.runs.preview import training_images
 from imgrec.runs.resume import Unfinished
 from imgrec.training.fit import Fitted, Recording, fit_phases
-from imgrec.training.freezing import groups_by_endpoint
+from imgrec.training.freezing import depth_groups
 from imgrec.training.monitor import Monitor, log_images
 
 LOGGED_IMAGES = 16
@@ -64,7 +64,7 @@ def monitor(session: Session, folder: Path) -> Monitor:
     """Return the callback that watches the session's model, and put some training images in its log."""
     groups = {
         name: [variable for layer in layers for variable in layer.trainable_variables]
-        for name, layers in groups_by_endpoint(session.model).items()
+        for name, layers in depth_groups(session.model).items()
     }
     log = folder / "tensorboard" if session.config.run.tensorboard else None
     if log:

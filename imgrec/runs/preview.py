@@ -1,21 +1,26 @@
-"""What training would see: a contact sheet, before anything is trained."""
+"""What can be looked at before anything is trained: what training would see, and which rate it could take."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from imgrec.data.augment.sheet import contact_sheet
 from imgrec.files import write_file
+from imgrec.learning import methods
 from imgrec.learning.session import Session
+from imgrec.training.trials import sweep
+
+RATES = 100
+"""Batches that the sweep takes, one a rate."""
 
 
 def preview(session: Session, out: Path) -> int:
     """Write `OUT.preview.png` with the first images of training, augmented and mixed; return 0."""
     count = session.config.run.preview
-    sheet = contact_sheet(*training_images(session, count))
-    path = out.with_name(f"{out.name}.preview.png")
-    write_file(path, lambda temporary: sheet.savefig(temporary, format="png"))
+    path = _saved(contact_sheet(*training_images(session, count)), out, "preview")
     print(f"{count} training images: {path}")
     return 0
 
@@ -31,3 +36,36 @@ def training_images(session: Session, count: int) -> tuple[np.ndarray, list[str]
         if len(shown) >= count:
             break
     return np.stack(shown[:count]), titles[:count]
+
+
+def lr_find(session: Session, out: Path) -> int:
+    """Write `OUT.lr_find.png`, print the rate it suggests, return 0; the weights are as before."""
+    optim = session.config.optim
+    phase = methods.choose(session.config).phases(session, optim.epochs)[0]
+    found = sweep(
+        session.model,
+        phase,
+        optim=replace(optim, batch_size=session.batch_size),
+        loss=session.goal.loss,
+        steps=min(RATES, phase.until * session.steps_per_epoch),
+        strategy=session.strategy,
+    )
+    figure = Figure(figsize=(6, 4), dpi=150, layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot(found.rates, found.losses)
+    axes.axvline(found.suggested, linestyle="--", linewidth=1, label=f"suggested: {found.suggested:.2g}")
+    axes.set(xscale="log", xlabel="learning rate", ylabel="loss, smoothed")
+    axes.legend(frameon=False)
+    path = _saved(figure, out, "lr_find")
+    least = found.rates[found.losses.argmin()]
+    print(
+        f"suggested: --learning-rate {found.suggested:.2g}, where the loss of {optim.optimizer} falls "
+        f"fastest; it is least at {least:.2g}, too high for a whole training\n{path}"
+    )
+    return 0
+
+
+def _saved(figure: Figure, out: Path, kind: str) -> Path:
+    path = out.with_name(f"{out.name}.{kind}.png")
+    write_file(path, lambda temporary: figure.savefig(temporary, format="png"))
+    return path

@@ -11,6 +11,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from imgrec.processors import cores
+
 SETUP = Path(__file__).parents[2] / "setup.cfg"
 SUPPORTED = ((3, 11), (3, 12))
 TIMEOUT = 180
@@ -63,7 +65,7 @@ def machine() -> dict[str, Any]:
         "system": platform.platform(),
         "processor": about.get("model name") or platform.processor() or platform.machine(),
         "features": [title for flag, title in FEATURES.items() if flag in words],
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": cores(),
         "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if known else 0,
         "disk_free": shutil.disk_usage(".").free,
     }

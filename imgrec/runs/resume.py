@@ -93,8 +93,7 @@ def take_up(session: "Session", before: Unfinished) -> Path:
 
 def checkpoint_policy(session: "Session", folder: Path, stage: str) -> "CheckpointPolicy":
     """Return where and how often a stage of the run, train or qat, is saved."""
-    from imgrec.training.checkpointing.callback import CheckpointPolicy
-    from imgrec.training.checkpointing.interval import Interval
+    from imgrec.training.checkpointing.callback import CheckpointPolicy, Interval
     from imgrec.training.checkpointing.store import Checkpoints
 
     kept = json.dumps(_decisive(session.config.flat()), sort_keys=True)

@@ -27,8 +27,8 @@ from imgrec.runs.plan import Plan, make_plan
 from imgrec.spec import Spec
 from imgrec.tasks import choose as choose_task
 from imgrec.tasks.task import Task
-from imgrec.training import batch_size as batch_sizes
-from imgrec.training.checkpointing.interval import Interval
+from imgrec.training import trials
+from imgrec.training.checkpointing.callback import Interval
 from imgrec.training.optim import optimizers
 from imgrec.training.phase import Goal
 from imgrec.workers import Team
@@ -50,7 +50,7 @@ def prepare(config: Config, command: str, precision: str = "", batch_size: int =
     strategy, devices = runtime.choose_strategy(config.run.strategy)
     optimizers.check(config.optim, strategy)
     source = _source(config)
-    runtime.seed_everything(config.run.seed)
+    keras.utils.set_random_seed(config.run.seed)
     if config.run.deterministic:
         runtime.use_deterministic_operations()
     task = choose_task(config.data.task, source.train.kind, source.classes)
@@ -149,11 +149,11 @@ def _introduce(session: Session) -> None:
 def _measured(model: keras.Model, config: Config, images: int, strategy: Any) -> int:
     """Choose the batch size, and say by what."""
     print("--batch-size auto: timing steps of 16 images and more", flush=True)
-    trials = batch_sizes.find(model, config.optim, images, strategy)
-    if not trials:
+    found = trials.time_sizes(model, config.optim, images, strategy)
+    if not found:
         raise InputError("--batch-size auto: not even 16 images fit the device's memory; name fewer")
-    chosen = batch_sizes.choose(trials)
-    seen = ", ".join(f"{trial.size}: {trial.images_per_second:,.0f}" for trial in trials)
+    chosen = trials.fastest(found)
+    seen = ", ".join(f"{trial.size}: {trial.images_per_second:,.0f}" for trial in found)
     print(f"--batch-size {chosen} (images a second at {seen})", flush=True)
     return chosen
 

@@ -19,6 +19,7 @@ def train(config: Config, command: str = "imgrec") -> int:
     from imgrec import bundle
     from imgrec.frameworks import import_frameworks
     from imgrec.runs import resume
+    from imgrec.runs.child import hand_over
 
     out = Path(config.run.out)
     bundle.check_out(out)
@@ -29,16 +30,12 @@ def train(config: Config, command: str = "imgrec") -> int:
 
     begun = (before.run["command"], before.precision, before.batch_size) if before else (command,)
     session = prepare(config, *begun)
+    from imgrec.runs import fitting, preview, results
+
     if config.run.preview:
-        from imgrec.runs.preview import preview
-
-        return preview(session, out)
+        return preview.preview(session, out)
     if config.run.lr_find:
-        from imgrec.runs.lr_find import lr_find
-
-        return lr_find(session, out)
-    from imgrec.runs import fitting, results
-
+        return preview.lr_find(session, out)
     with session.team.together():
         folder = fitting.run_folder(session, out, before)
         fitted = fitting.fit_session(session, folder)
@@ -47,7 +44,5 @@ def train(config: Config, command: str = "imgrec") -> int:
         print(f"\nworker {number}: done; worker 0 measures, exports and writes {out}", flush=True)
         return 0
     if runtime.backend() != "tensorflow":
-        from imgrec.runs.handover import hand_over
-
-        return hand_over(session, folder, out)
+        return hand_over(session.config, folder, out)
     return results.finish(session, folder, out, fitted)

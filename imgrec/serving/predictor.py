@@ -115,10 +115,6 @@ class Predictor:
             answers = self.task.decode(self._outputs_of(files, BATCH), top)
             yield from ({"image": str(file), **answer} for file, answer in zip(files, answers, strict=True))
 
-    def answer_files(self, paths: Iterable[Path | str], top: int = 5) -> list[dict[str, Any]]:
-        """Return the `answers` of image files, in the order given."""
-        return list(self.answers(list(paths), top))
-
     def _outputs_of(self, files: list[Path | str], batch_size: int) -> NDArray[np.float32]:
         parts = [np.empty((0, self.task.outputs), np.float32)]
         for start in range(0, len(files), batch_size):

@@ -1,19 +1,37 @@
-"""What happens at the end of a step or an epoch: the live line, history.csv, the best weights."""
+"""What happens at the end of a step or an epoch: the live line, history.csv, best weights, a lower rate."""
 
 import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
 
 from imgrec.files import write_csv
+from imgrec.training.optim.optimizers import raw
+from imgrec.training.optim.schedules import Plateau
 
 
-class Progress(keras.callbacks.Callback):
+class Remembering(keras.callbacks.Callback):
+    """A callback that remembers something within an epoch, or from one to the next: saved with a training."""
+
+    remembered: ClassVar[tuple[str, ...]] = ()
+    """Names of attributes that JSON can hold."""
+
+    def state(self) -> Any:
+        """What it remembers, as JSON can hold it."""
+        return {name: getattr(self, name) for name in self.remembered}
+
+    def put(self, state: Any) -> None:
+        """Go on from a `state`."""
+        for name in self.remembered:
+            setattr(self, name, state[name])
+
+
+class Progress(Remembering):
     """One live line: epoch, step, loss, accuracy, images a second, time left; then one line an epoch.
 
     On a terminal the line rewrites itself; elsewhere only the epochs' lines are printed.
@@ -87,7 +105,7 @@ class Progress(keras.callbacks.Callback):
         return "  ".join(parts)
 
 
-class HistoryWriter(keras.callbacks.Callback):
+class HistoryWriter(Remembering):
     """Keeps one row an epoch and rewrites history.csv with it, whole, at each epoch's end."""
 
     def __init__(self, path: Path | None) -> None:
@@ -120,7 +138,7 @@ class HistoryWriter(keras.callbacks.Callback):
         write_csv(self.path, [columns, *([row.get(name, "") for name in columns] for row in self.rows)])
 
 
-class BestWeights(keras.callbacks.Callback):
+class BestWeights(Remembering):
     """Keeps the weights of the epoch with the best validation score; `restore` gives them back.
 
     `patience` > 0 stops the training, or the phase of it, after that many epochs without an improvement.
@@ -128,12 +146,14 @@ class BestWeights(keras.callbacks.Callback):
     only a part of it is fitted; `monitor` its name in the history.
     """
 
+    remembered = ("best", "best_epoch", "waiting_since")  # all but the weights, which are arrays
+
     def __init__(
         self, patience: int = 0, whole: keras.Model | None = None, monitor: str = "val_accuracy"
     ) -> None:
         super().__init__()
         self.patience, self.whole, self.monitor = patience, whole, monitor
-        self.best: tuple[float, float] = (-1.0, -math.inf)
+        self.best = [-1.0, -math.inf]
         self.best_epoch = self.waiting_since = -1
         self.weights: list[np.ndarray] = []
 
@@ -141,21 +161,11 @@ class BestWeights(keras.callbacks.Callback):
         """Give each phase its own patience."""
         self.waiting_since = -1
 
-    def state(self) -> dict[str, Any]:
-        """All but the weights."""
-        return {"best": self.best, "best_epoch": self.best_epoch, "waiting_since": self.waiting_since}
-
-    def put(self, state: Mapping[str, Any]) -> None:
-        """Go on from a `state`; `weights` are set by whoever has them."""
-        score, loss = state["best"]
-        self.best = (score, loss)
-        self.best_epoch, self.waiting_since = state["best_epoch"], state["waiting_since"]
-
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Compare the epoch with the best so far."""
         if self.waiting_since < 0:
             self.waiting_since = epoch
-        score = ((logs or {})[self.monitor], -(logs or {})["val_loss"])
+        score = [(logs or {})[self.monitor], -(logs or {})["val_loss"]]
         if score > self.best:
             self.best, self.best_epoch = score, epoch
             self.waiting_since, self.weights = epoch, (self.whole or self.model).get_weights()
@@ -168,3 +178,38 @@ class BestWeights(keras.callbacks.Callback):
         """Restore the best weights."""
         if self.weights:
             (self.whole or self.model).set_weights(self.weights)
+
+
+class ReduceOnPlateau(keras.callbacks.Callback):
+    """Lowers the rate of an optimiser with the schedule `Plateau`; all it remembers is in its `state`.
+
+    A validation loss counts as better when it is at least the share `threshold` smaller than the best.
+    """
+
+    def __init__(self, schedule: Plateau) -> None:
+        super().__init__()
+        self.schedule = schedule
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Look at the epoch's validation loss."""
+        shape = self.schedule.shape
+        share, best, waited = (float(v) for v in keras.ops.convert_to_numpy(self.schedule.state))
+        loss = float((logs or {})["val_loss"])
+        if math.isinf(best) or loss < best * (1 - shape["threshold"]):
+            best, waited = loss, 0.0
+        else:
+            waited += 1
+        if waited >= shape["wait"] and share > shape["floor"]:
+            share, waited = max(share * shape["factor"], shape["floor"]), 0.0
+            print(
+                f"no smaller validation loss for {shape['wait']:g} epochs: rate × {shape['factor']:g}, "
+                f"{share:.3g} of the peak",
+                flush=True,
+            )
+        self.schedule.state.assign(np.array([share, best, waited], "float32"))
+
+
+def plateau(optimizer: keras.optimizers.Optimizer) -> list[keras.callbacks.Callback]:
+    """Return the callback that an optimiser with the schedule `Plateau` needs; none for any other."""
+    schedule = raw(optimizer)._learning_rate
+    return [ReduceOnPlateau(schedule)] if isinstance(schedule, Plateau) else []

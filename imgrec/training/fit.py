@@ -11,19 +11,17 @@ import keras
 from imgrec import runtime
 from imgrec.config import OptimConfig
 from imgrec.errors import InputError
-from imgrec.training.callbacks import BestWeights, HistoryWriter, Progress
+from imgrec.training.callbacks import BestWeights, HistoryWriter, Progress, Remembering, plateau
 from imgrec.training.checkpointing.callback import CheckpointCallback, CheckpointPolicy, StepCounter
 from imgrec.training.checkpointing.interruption import Interruption
 from imgrec.training.checkpointing.store import Snapshot, Step
-from imgrec.training.checkpointing.train_state import Rollbacks, Stateful, StatefulCallbacks, TrainState, put
+from imgrec.training.checkpointing.train_state import Rollbacks, StatefulCallbacks, TrainState, put
 from imgrec.training.freezing import frozen
 from imgrec.training.input_wait import InputWait
 from imgrec.training.nan_guard import BadStep, NaNGuard, named
 from imgrec.training.optim.averaging import averaging, reserve
 from imgrec.training.optim.optimizers import build_optimizer, go_to_step
-from imgrec.training.optim.plateau import plateau
-from imgrec.training.optim.regularize import regularized
-from imgrec.training.optim.sam import sharpness_aware
+from imgrec.training.optim.regularize import regularized, sharpness_aware
 from imgrec.training.phase import Goal as Goal
 from imgrec.training.phase import Phase as Phase  # those who train find all of it here
 from imgrec.training.phase import Stream as Stream
@@ -106,7 +104,7 @@ def fit_phases(
         BestWeights(optim.patience, model, f"val_{goal.score}"),
         Progress(optim.epochs, steps_per_epoch, int(optim.batch_size), goal.score),
         NaNGuard(),
-        tuple(callback for callback in recording.callbacks if isinstance(callback, Stateful)),
+        tuple(callback for callback in recording.callbacks if isinstance(callback, Remembering)),
     )
     course = _Course(
         model=model,
@@ -115,9 +113,8 @@ def fit_phases(
         steps=steps_per_epoch,
         goal=goal,
         strategy=strategy,
-        callbacks=(*recording.callbacks,),
+        recording=recording,
         stateful=stateful,
-        policy=recording.policy,
     )
     course.run()
     stateful.best.restore()
@@ -134,21 +131,21 @@ class _Course:
     steps: int
     goal: Goal
     strategy: Any
-    callbacks: tuple[keras.callbacks.Callback, ...]
+    recording: Recording
     stateful: StatefulCallbacks
-    policy: CheckpointPolicy | None
     interruption: Interruption = dataclasses.field(default_factory=Interruption)
     waiting: InputWait = dataclasses.field(default_factory=InputWait)
 
     def run(self) -> None:
         """Train from the beginning, or from the newest checkpoint; go back to one after a bad step."""
-        if self.policy is None:
+        policy = self.recording.policy
+        if policy is None:
             try:
                 return self._from(None, Rollbacks())
             except BadStep as bad:
                 raise InputError(f"{bad.advice}{named(bad.images)}") from None
         with self.interruption.installed():
-            start, last = self.policy.newest(), None
+            start, last = policy.newest(), None
             if start:
                 done = start.at.phase == len(self.phases)
                 print("trained already" if done else f"going on at {start.at}", flush=True)
@@ -158,7 +155,7 @@ class _Course:
                     return self._from(start, rollbacks)
                 except BadStep as bad:
                     self.interruption.idle = True
-                    start = self.policy.give_up_or_return(bad, rollbacks.returns, last)
+                    start = policy.give_up_or_return(bad, rollbacks.returns, last)
                     last, rollbacks = start.at, rollbacks.lowered()
 
     def _from(self, start: Snapshot | None, rollbacks: Rollbacks) -> None:
@@ -207,7 +204,7 @@ class _Course:
             stateful.guard,
             stateful.progress,
             self.waiting,
-            *self.callbacks,
+            *self.recording.callbacks,
             stateful.history,
             stateful.best,
         ]
@@ -220,13 +217,15 @@ class _Course:
             state = TrainState(
                 self.model, part, optimizer, self._compile(part, optimizer), stateful, rollbacks
             )
-            last_step = lambda: (*position.last_step, phase.images(position.taken(begin) - 1))  # noqa: E731
+
+            def last_step() -> tuple[int, int, tuple[str, ...]]:
+                taken = (position.epoch - begin) * self.steps + position.step
+                return position.epoch, position.step, phase.images(taken - 1)
+
             stateful.guard.watch(part, optimizer, state.metrics, last_step)
-            saver = (
-                CheckpointCallback(self.policy, state, position, self.interruption, phase.until)
-                if self.policy
-                else None
-            )
+            saver = None
+            if policy := self.recording.policy:
+                saver = CheckpointCallback(policy, state, position, self.interruption, phase.until)
             at = Step(number, begin, 0)
             if start and start.at.phase == number:
                 state.put(start, fresh_optimizer=phase.restart and start.at == at)
@@ -260,23 +259,18 @@ class _Course:
         self, phase: Phase, part: keras.Model, optimizer: keras.optimizers.Optimizer
     ) -> list[keras.callbacks.Callback]:
         """Those who act on an epoch's figures: after the best weights are kept, before anything is saved."""
-
-        def batches(count: int) -> Any:
-            return phase.batches(0).take(count)
-
-        averaged = averaging(optimizer, self.model, part, self.optim, self.phases[-1].until, batches)
+        averaged = averaging(optimizer, self.model, part, self.optim, self.phases[-1].until, phase)
         return [*plateau(optimizer), *averaged]
 
-    def _compile(
-        self, part: keras.Model, optimizer: keras.optimizers.Optimizer
-    ) -> list[keras.metrics.Metric]:
-        """Compile what is fitted; return its metrics: what an epoch's line shows beside the loss."""
+    def _compile(self, part: keras.Model, optimizer: keras.optimizers.Optimizer) -> list[keras.Variable]:
+        """Compile what is fitted; return the variables that the figures of an epoch are counted in."""
         with runtime.scope(self.strategy):
             metrics = self.goal.metrics()
             part.compile(
                 optimizer=optimizer, loss=self.goal.loss, metrics=metrics, jit_compile=runtime.wants_jit()
             )
-        return metrics
+        # The first of a compiled model's metrics tracks the loss.
+        return [v for metric in (part.metrics[0], *metrics) for v in metric.variables]
 
     def _judge(
         self,

@@ -42,17 +42,12 @@ def frozen(model: keras.Model, endpoint: str) -> Iterator[None]:
             layer.rate = rate
 
 
-def depth_groups(model: keras.Model) -> list[list[keras.Layer]]:
+def depth_groups(model: keras.Model) -> dict[str, list[keras.Layer]]:
     """Return the layers with trainable weights by depth, input to output: one group an endpoint.
 
     A layer belongs to the first endpoint that is computed from it; what leads to `logits` alone, the
     head, is the last group. Endpoints without weights of their own make no group.
     """
-    return list(groups_by_endpoint(model).values())
-
-
-def groups_by_endpoint(model: keras.Model) -> dict[str, list[keras.Layer]]:
-    """Return the `depth_groups` under the names of their endpoints, in order."""
     groups: dict[str, list[keras.Layer]] = {}
     seen: set[int] = set()
     for endpoint in MODELS[model.name].endpoints:

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
 from imgrec import runtime
+from imgrec.training.callbacks import Remembering
 from imgrec.training.optim.optimizers import raw
 
 VANISHED = 1e-7
@@ -22,7 +22,7 @@ REPLACED = 0.5
 """An update this long, as a share of the weights, is a new beginning rather than a step."""
 
 
-class Monitor(keras.callbacks.Callback):
+class Monitor(Remembering):
     """Every `every` steps of an epoch, from its first on, looks at each group of variables.
 
     TensorBoard gets each look; an epoch's logs get the means of its looks as `gradient_norm/NAME`,
@@ -39,6 +39,8 @@ class Monitor(keras.callbacks.Callback):
         log: folder for TensorBoard, or None.
     """
 
+    remembered = ("looks", "told")  # of the epoch so far, and what was said of a group
+
     def __init__(
         self,
         groups: Mapping[str, Sequence[Any]],
@@ -52,19 +54,10 @@ class Monitor(keras.callbacks.Callback):
         self.groups = {name: list(variables) for name, variables in groups.items()}
         self.every, self.batch_size, self.accumulate = every, batch_size, accumulate
         self.log = log
-        self.told: set[tuple[str, str]] = set()
+        self.told: list[list[str]] = []
         self.writer: Any = None
-        self.looks: list[np.ndarray] = []
+        self.looks: list[list[list[float]]] = []
         self.before: list[list[Any]] | None = None
-
-    def state(self) -> dict[str, Any]:
-        """The looks of the epoch so far, and what was told."""
-        return {"looks": [look.tolist() for look in self.looks], "told": sorted(self.told)}
-
-    def put(self, state: Mapping[str, Any]) -> None:
-        """Go on from a `state`."""
-        self.looks = [np.array(look) for look in state["looks"]]
-        self.told = {(name, wrong) for name, wrong in state["told"]}
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         """Let the optimiser note the gradients' norms, from the first step that is traced on."""
@@ -101,7 +94,7 @@ class Monitor(keras.callbacks.Callback):
         gradients = np.array(ops.convert_to_numpy(self.rule.gradient_norms), "float64")
         ratios = updates / np.maximum(weights, 1e-30)
         look = np.stack([gradients, weights, ratios]).astype("float64")
-        self.looks.append(look)
+        self.looks.append(look.tolist())
         self._warn(look)
         if self.writer:
             self._write(look)
@@ -162,8 +155,8 @@ class Monitor(keras.callbacks.Callback):
                 wrong = ("vanishes", f"{gradient:.1e}: it learns nothing; is the loss 0, or a unit dead?")
             elif ratio > REPLACED:
                 wrong = ("is thrown far", f"{gradient:.1e}: lower --learning-rate, or lengthen the warm-up")
-            if wrong and (name, wrong[0]) not in self.told:
-                self.told.add((name, wrong[0]))
+            if wrong and [name, wrong[0]] not in self.told:
+                self.told.append([name, wrong[0]])
                 where = f"epoch {self.epoch + 1}, step {self.step + 1}"
                 sizes = f"weights' norm {weight:.1e}, update {ratio:.1e} of it, gradient {wrong[1]}"
                 print(f"\nwarning: {where}: {name} {wrong[0]}: {sizes}", flush=True)

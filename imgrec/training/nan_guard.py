@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from imgrec.training.callbacks import Remembering
 from imgrec.training.optim.optimizers import raw
 
 MOST_SKIPPED = 30
@@ -32,13 +33,15 @@ class BadStep(Exception):
         self.images = tuple(images)
 
 
-class NaNGuard(keras.callbacks.Callback):
+class NaNGuard(Remembering):
     """Raises BadStep after the step that made the loss, or any weight, NaN or infinite.
 
     A gradient that is no number makes a weight one in the same step, so the right step is named. Under loss
     scaling the optimiser leaves such a gradient out: then the step is left out of the epoch's metrics too,
     and counted in the history (`skipped_steps`).
     """
+
+    remembered = ("skipped", "in_a_row")
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,14 +63,6 @@ class NaNGuard(keras.callbacks.Callback):
         self.finite, self.metrics, self.images = finite_check(part), metrics, images
         scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
         self.scaled = raw(optimizer) if scaled else None
-
-    def state(self) -> dict[str, int]:
-        """How many steps of the epoch were skipped."""
-        return {"skipped": self.skipped, "in_a_row": self.in_a_row}
-
-    def put(self, state: Mapping[str, int]) -> None:
-        """Go on from a `state`."""
-        self.skipped, self.in_a_row = state["skipped"], state["in_a_row"]
 
     def on_train_batch_begin(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         """Under loss scaling, remember what a step that is skipped must not have changed."""

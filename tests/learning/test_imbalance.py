@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from sessions import session_of
 
-from imgrec import runtime
 from imgrec.config import Config
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources.dataset import Source, Split
@@ -129,7 +128,7 @@ def blurred(counts: list[int], seed: int) -> Split:
 
 def trained(recipe: str) -> tuple[list[float], list[dict[str, float]], list[np.ndarray]]:
     """Recall of both classes on an even test set, after a training on 20 to 1."""
-    runtime.seed_everything(0)
+    keras.utils.set_random_seed(0)
     split, preprocess = blurred([400, 20], 0), Preprocess((8, 8), "grey")
     pixels = keras.Input((8, 8, 1), name="image")
     level = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 32, -4)(pixels))

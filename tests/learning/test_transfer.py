@@ -9,7 +9,6 @@ import pytest
 from safetensors.numpy import save_file
 from sessions import session_of
 
-from imgrec import runtime
 from imgrec.config import Config
 from imgrec.config.facts import check_bounds
 from imgrec.data.preprocess import Preprocess
@@ -54,7 +53,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
 
 def pretrained(classes: int = 2) -> keras.Model:
     """A small network with statistics and weights that are not those of a fresh one."""
-    runtime.seed_everything(5)
+    keras.utils.set_random_seed(5)
     model = build_model("resnet8", (16, 16, 1), classes)
     draw = np.random.default_rng(1)
     for layer in model.layers:

@@ -122,7 +122,7 @@ def test_answers_are_the_task_s(shipped: Path, tmp_path: Path) -> None:
     for path, image in zip(paths, pictures(3), strict=True):
         cv2.imwrite(str(path), image[..., ::-1])
     shares = reference(pictures(3))
-    answers = Predictor.load(shipped).answer_files(paths, top=2)
+    answers = list(Predictor.load(shipped).answers(paths, top=2))
     assert [answer["image"] for answer in answers] == list(map(str, paths))
     for answer, row in zip(answers, shares, strict=True):
         assert [entry["label"] for entry in answer["predictions"]] == [
@@ -134,11 +134,11 @@ def test_answers_are_the_task_s(shipped: Path, tmp_path: Path) -> None:
     predictor = Predictor.load(shipped)
     logits = pictures(3).reshape(3, -1).astype(np.float64) @ WEIGHTS
     np.testing.assert_allclose(predictor.predict(pictures(3)), 1 / (1 + np.exp(-logits)), atol=1e-5)
-    answers = predictor.answer_files(paths)
+    answers = list(predictor.answers(paths))
     assert [answer["labels"] for answer in answers] == [
         [label for label, logit in zip(LABELS, row, strict=True) if logit > 0] for row in logits
     ]
-    assert len(answers[0]["predictions"]) == 3 and predictor.answer_files([]) == []
+    assert len(answers[0]["predictions"]) == 3 and list(predictor.answers([])) == []
 
 
 @pytest.mark.parametrize(("kind", "task"), [("one", Multiclass), ("several", Multilabel)])

@@ -145,7 +145,7 @@ def test_a_training_stopped_in_validation_finds_its_weights_again() -> None:
         built = build_optimizer(model, settings, STEPS)
         built.build(model.trainable_variables)
         reserve(built, model, settings)
-        (first,) = averaging(built, model, model, settings, EPOCHS, DATA.take)
+        (first,) = averaging(built, model, model, settings, EPOCHS, Phase(DATA, DATA, EPOCHS))
         for step in range(2):
             built.apply(
                 [keras.ops.full(v.shape, 0.1 + step) for v in model.trainable_variables],
@@ -156,7 +156,7 @@ def test_a_training_stopped_in_validation_finds_its_weights_again() -> None:
         first.on_test_begin()
         inside = [np.array(w) for w in model.get_weights()]
         assert isinstance(first, Averaging) and built.swapped.numpy() == 1
-        (second,) = averaging(built, model, model, settings, EPOCHS, DATA.take)
+        (second,) = averaging(built, model, model, settings, EPOCHS, Phase(DATA, DATA, EPOCHS))
         second.on_train_begin()
         for a, b in zip(model.get_weights(), own, strict=True):
             np.testing.assert_array_equal(a, b)

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from tiny_training import BATCH, OPTIM, At, Change, assert_same, keep, stream, train, validation
 
-from imgrec import runtime
 from imgrec.errors import InputError
 from imgrec.training.checkpointing.train_state import Rollbacks
 from imgrec.training.fit import Phase
@@ -86,7 +85,7 @@ def test_after_a_return_the_rate_is_half_and_stays_so(tmp_path: Path) -> None:
 
 
 def small() -> keras.Model:
-    runtime.seed_everything(1)
+    keras.utils.set_random_seed(1)
     given = keras.Input((6,))
     hidden = keras.layers.Dense(8, activation="relu")(given)
     return keras.Model(given, keras.layers.Dense(2, name="logits", dtype="float32")(hidden))

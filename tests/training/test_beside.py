@@ -7,7 +7,6 @@ import tensorflow as tf
 from sklearn.metrics import balanced_accuracy_score
 from targets import feed, one_hot
 
-from imgrec import runtime
 from imgrec.config import AugmentConfig, OptimConfig
 from imgrec.data.pipeline import evaluation_dataset, training_dataset
 from imgrec.data.preprocess import Preprocess
@@ -41,7 +40,7 @@ def spread(model: keras.Model, split: Split) -> float:
 
 @pytest.mark.parametrize("name", ["supcon", pytest.param("triplet", marks=pytest.mark.slow)])
 def test_features_gather_by_class_and_the_validation_loss_is_the_logits(name: str) -> None:
-    runtime.seed_everything(0)
+    keras.utils.set_random_seed(0)
     model = build_model("resnet8", (16, 16, 1), 2, width=8)
     part = EmbeddingSupervised(model, build_embedding_loss(name), 0.5)
     train = training_dataset(
@@ -58,7 +57,7 @@ def test_features_gather_by_class_and_the_validation_loss_is_the_logits(name: st
 
 
 def test_the_loss_is_the_sum_of_both() -> None:
-    runtime.seed_everything(0)
+    keras.utils.set_random_seed(0)
     model = build_model("resnet8", (16, 16, 1), 2, width=8)
     split, plain = stripes(16, 0), keras.losses.CategoricalCrossentropy(from_logits=True)
     loss = build_embedding_loss("triplet", {"margin": 1.0})

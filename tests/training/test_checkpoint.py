@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from imgrec.errors import InputError
-from imgrec.training.checkpointing.interval import Interval
+from imgrec.training.checkpointing.callback import Interval
 from imgrec.training.checkpointing.store import ARRAYS, FILES, Checkpoints, Snapshot, Step
 
 FACTS = {"config": "c" * 8, "data": "d" * 8}

@@ -8,7 +8,6 @@ from scipy.special import softmax
 from scipy.stats import entropy
 from targets import feed, one_hot
 
-from imgrec import runtime
 from imgrec.config import AugmentConfig, OptimConfig
 from imgrec.data.augment.policies import augmix
 from imgrec.data.augment.view import View
@@ -80,7 +79,7 @@ def test_the_views_are_made_of_what_other_augmentation_gives_and_repeat() -> Non
 
 
 def test_the_loss_is_the_sum_of_both_and_all_views_are_one_batch() -> None:
-    runtime.seed_everything(0)
+    keras.utils.set_random_seed(0)
     model = build_model("resnet8", (16, 16, 1), 2, width=8)
     part, plain = Consistent(model, 12.0), keras.losses.CategoricalCrossentropy(from_logits=True)
     part.compile(loss=plain)
@@ -100,7 +99,7 @@ def test_the_loss_is_the_sum_of_both_and_all_views_are_one_batch() -> None:
 
 def trained(weight: float) -> Consistent:
     optim = OptimConfig(epochs=3, batch_size=16, learning_rate=0.03, warmup_epochs=0.5, label_smoothing=0.0)
-    runtime.seed_everything(0)
+    keras.utils.set_random_seed(0)
     part = Consistent(build_model("resnet8", (16, 16, 1), 2, width=8), weight)
     data = training_dataset(
         stripes(64, 0), feed(PREPROCESS, 2, PLAIN, 16, 0, needs=frozenset({"views"})), steps=12

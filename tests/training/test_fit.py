@@ -32,7 +32,7 @@ def stripes(count: int, batch: int, repeat: bool) -> tf.data.Dataset:
 
 
 def train(optim: OptimConfig = OPTIM, **options: Any) -> tuple[keras.Model, Fitted]:
-    runtime.seed_everything(3)
+    keras.utils.set_random_seed(3)
     model = build_model("resnet8", input_shape=(16, 16, 1), num_classes=2)
     fitted = fit(
         model, stripes(64, 16, True), stripes(32, 16, False), optim=optim, steps_per_epoch=4, **options

@@ -62,7 +62,7 @@ def test_up_to_an_endpoint_counts_both_branches() -> None:
 
 def test_depth_groups_hold_every_weight_once() -> None:
     model = build_model("resnet8", (16, 16, 1), 3)
-    groups = depth_groups(model)
+    groups = list(depth_groups(model).values())
     assert len(groups) == 5  # stem, three stages, head; pooling to `features` has no weights
     held = [v.path for group in groups for layer in group for v in layer.trainable_variables]
     assert held == sorted(held, key=[v.path for v in model.trainable_variables].index)

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from targets import feed, one_hot
 
-from imgrec import runtime
 from imgrec.config import AugmentConfig, OptimConfig
 from imgrec.data.pipeline import evaluation_dataset, training_dataset
 from imgrec.data.preprocess import Preprocess
@@ -38,7 +37,7 @@ def stripes(count: int) -> Split:
 
 
 def test_the_mask_learns_what_erasing_hid_and_the_logits_learn_too() -> None:
-    runtime.seed_everything(0)
+    keras.utils.set_random_seed(0)
     split, preprocess = stripes(64), Preprocess(size=(16, 16), colour="grey")
     augment = AugmentConfig(crop="none", flip=False, erasing=0.8)
     optim = OptimConfig(epochs=6, batch_size=16, learning_rate=0.05, warmup_epochs=0.5, label_smoothing=0.0)

@@ -12,9 +12,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from imgrec.config import Config, OptimConfig
 from imgrec.errors import InputError
 from imgrec.training.fit import Recording, fit
-from imgrec.training.lr_find import LEAST, MOST, Sweep, sweep
 from imgrec.training.monitor import Monitor, log_images, memory
 from imgrec.training.phase import Phase
+from imgrec.training.trials import LEAST, MOST, Sweep, sweep
 
 X = np.random.default_rng(0).normal(0, 1, (24, 4)).astype("float32")
 Y = np.eye(3, dtype="float32")[np.arange(24) % 3]

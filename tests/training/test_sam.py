@@ -10,7 +10,7 @@ import tensorflow as tf
 from imgrec.config import Config, OptimConfig
 from imgrec.layers.normalization import BatchNormalization
 from imgrec.training.fit import fit
-from imgrec.training.optim.sam import sharpness_aware
+from imgrec.training.optim.regularize import sharpness_aware
 
 RATE = 0.5
 DRAW = np.random.default_rng(0)

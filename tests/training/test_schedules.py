@@ -8,9 +8,9 @@ import pytest
 
 from imgrec.config import Config, OptimConfig
 from imgrec.errors import InputError
+from imgrec.training.callbacks import plateau
 from imgrec.training.optim import schedules
 from imgrec.training.optim.optimizers import build_optimizer
-from imgrec.training.optim.plateau import plateau
 
 PEAK, EPOCHS, EPOCH, WARMUP = 0.4, 14, 10, 20
 STEPS = EPOCHS * EPOCH

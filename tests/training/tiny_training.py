@@ -11,10 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from imgrec import runtime
 from imgrec.config import OptimConfig
-from imgrec.training.checkpointing.callback import CheckpointPolicy
-from imgrec.training.checkpointing.interval import Interval
+from imgrec.training.checkpointing.callback import CheckpointPolicy, Interval
 from imgrec.training.checkpointing.store import Checkpoints
 from imgrec.training.fit import Fitted, Phase, Recording, Stream, fit_phases
 
@@ -78,7 +76,7 @@ def validation() -> tf.data.Dataset:
 
 
 def network() -> keras.Model:
-    runtime.seed_everything(1)
+    keras.utils.set_random_seed(1)
     given = keras.Input((6,))
     x = keras.layers.Dense(8, name="stem")(given)
     x = keras.layers.BatchNormalization(name="bn")(x)

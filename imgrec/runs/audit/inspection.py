@@ -16,6 +16,7 @@ from imgrec.data.audit.findings import Finding, printable
 from imgrec.data.sources.dataset import Source, Split
 from imgrec.data.sources.load import Opened, open_data, to_source
 from imgrec.errors import InputError
+from imgrec.frameworks import import_frameworks
 from imgrec.runs.audit.settings import AuditSettings
 
 SMALL = 64
@@ -117,10 +118,11 @@ def _suspects(
     names, labels = np.unique(np.array(facts.labels), return_inverse=True)
     features, words = gradients.describe(facts.thumbnails), "outlines"
     if source is not None and _wants_network(settings, source):
-        from imgrec.runs.label_features import MODEL, network_features
+        import_frameworks()
+        from imgrec.learning.features import JUDGE, judging_features
 
-        features = np.concatenate([features, network_features(source)], axis=1)
-        words += f" and {MODEL}"
+        features = np.concatenate([features, judging_features(source)], axis=1)
+        words += f" and {JUDGE}"
     found = suspects.find_suspects(features, labels, facts.digests, settings.seed)
     listed = suspects.as_findings(found, facts.ids, facts.labels, [str(name) for name in names])
     agreement = float((found.predicted == labels).mean())

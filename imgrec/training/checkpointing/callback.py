@@ -1,5 +1,6 @@
 """When a training is saved, and how an epoch goes on that an earlier process began."""
 
+import re
 import signal
 import time
 from collections.abc import Mapping
@@ -11,7 +12,6 @@ import keras
 
 from imgrec.errors import InputError
 from imgrec.training.checkpointing.interruption import Interruption
-from imgrec.training.checkpointing.interval import Interval
 from imgrec.training.checkpointing.store import Checkpoints, Snapshot, Step
 from imgrec.training.checkpointing.train_state import LOWER, TrainState
 from imgrec.training.nan_guard import BadStep, named
@@ -19,6 +19,36 @@ from imgrec.workers import Team
 
 MOST_RETURNS = 3
 """How often a training goes back to a checkpoint because of a bad step."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """How often a training is saved; the one of steps, seconds and epochs that is not 0 counts."""
+
+    steps: int = 0
+    seconds: float = 0.0
+    epochs: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> "Interval":
+        """Read `25` (steps), `10m` (minutes) or `1e` (epochs).
+
+        Raises:
+            InputError: something else, or nothing more than 0.
+        """
+        found = re.fullmatch(r"(\d+)(e?)|(\d+(?:\.\d+)?)m", text.strip())
+        if not found or not any(float(number) for number in found.group(1, 3) if number):
+            raise InputError(f"--checkpoint-every {text}: expected steps (25), minutes (10m) or epochs (1e)")
+        count, epochs, minutes = found.groups()
+        if minutes:
+            return cls(seconds=60 * float(minutes))
+        return cls(epochs=int(count)) if epochs else cls(steps=int(count))
+
+    def is_due(self, steps: int, seconds: float, epochs: int) -> bool:
+        """Whether that much since the last checkpoint is enough for the next."""
+        return (
+            0 < self.steps <= steps or 0 < self.seconds <= seconds or 0 < self.epochs <= epochs
+        ) and steps > 0
 
 
 @dataclass(frozen=True)
@@ -120,15 +150,6 @@ class StepCounter(keras.callbacks.Callback):
     def at(self) -> Step:
         """Where the training stands."""
         return Step(self.phase, self.epoch, self.step)
-
-    @property
-    def last_step(self) -> tuple[int, int]:
-        """Epoch, from 0, and step, from 1, of the step that was taken last."""
-        return self.epoch, self.step
-
-    def taken(self, begin: int) -> int:
-        """Return the number of steps since the beginning of epoch `begin`."""
-        return (self.epoch - begin) * self.steps + self.step
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Begin at the first step, or where the process before stopped."""

@@ -2,27 +2,16 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import keras
 import numpy as np
 
 from imgrec import runtime
 from imgrec.errors import InputError
-from imgrec.training.callbacks import BestWeights, HistoryWriter, Progress
+from imgrec.training.callbacks import BestWeights, HistoryWriter, Progress, Remembering
 from imgrec.training.checkpointing.store import Snapshot, Step
 from imgrec.training.nan_guard import NaNGuard
-
-
-@runtime_checkable
-class Stateful(Protocol):
-    """A callback from outside that remembers something within an epoch."""
-
-    def state(self) -> Any:
-        """What it remembers, as JSON can hold it."""
-
-    def put(self, state: Any) -> None:
-        """Go on from a `state`."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +22,7 @@ class StatefulCallbacks:
     best: BestWeights
     progress: Progress
     guard: NaNGuard
-    others: tuple[Stateful, ...] = ()
+    others: tuple[Remembering, ...] = ()
 
     def state(self) -> dict[str, Any]:
         """What each remembers, as JSON can hold it; the best weights are arrays, and apart."""
@@ -72,31 +61,19 @@ class Rollbacks:
         return Rollbacks(self.rate * LOWER, self.returns + 1)
 
 
+@dataclass(frozen=True)
 class TrainState:
-    """One phase under way: what a snapshot is taken of, and put into.
+    """One phase under way: what a snapshot is taken of, and put into."""
 
-    Args:
-        model: the whole model.
-        part: what is fitted of it, compiled.
-        optimizer: built.
-        metrics: those that `part` was compiled with.
-        crew: the callbacks with a memory.
-        terms: the optimiser was built under.
-    """
-
-    def __init__(
-        self,
-        model: keras.Model,
-        part: keras.Model,
-        optimizer: keras.optimizers.Optimizer,
-        metrics: Sequence[keras.metrics.Metric],
-        stateful: StatefulCallbacks,
-        rollbacks: Rollbacks,
-    ) -> None:
-        self.model, self.part, self.optimizer = model, part, optimizer
-        self.stateful, self.rollbacks = stateful, rollbacks
-        # The first of a compiled model's metrics tracks the loss.
-        self.metrics = [v for metric in (part.metrics[0], *metrics) for v in metric.variables]
+    model: keras.Model
+    part: keras.Model
+    """What is fitted of it, compiled."""
+    optimizer: keras.optimizers.Optimizer
+    """Built, under `rollbacks`."""
+    metrics: Sequence[keras.Variable]
+    """What the epoch's figures are counted in."""
+    stateful: StatefulCallbacks
+    rollbacks: Rollbacks
 
     def take(self, at: Step, logs: Mapping[str, float]) -> Snapshot:
         """Copy everything; `logs` are the last step's."""

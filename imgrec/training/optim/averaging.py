@@ -1,6 +1,6 @@
 """Averages of the weights in place of the weights: validated, kept and exported, trained on beside them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -10,6 +10,7 @@ from imgrec.config import OptimConfig
 from imgrec.training.batch_statistics import estimate, put_statistics
 from imgrec.training.optim.optimizers import raw
 from imgrec.training.optim.update_rules import Rule
+from imgrec.training.phase import Phase
 
 STATISTICS_BATCHES = 32
 """Training batches at most on which the statistics of batch normalisation are measured for SWA."""
@@ -101,7 +102,7 @@ class StochasticWeightAveraging(Averaging):
         model: the whole one.
         part: what is fitted of it.
         first: the first epoch that counts, from 0.
-        batches: gives some training batches (inputs of `part`, …) of the phase.
+        phase: whose training batches the statistics are measured on.
     """
 
     def __init__(
@@ -110,10 +111,10 @@ class StochasticWeightAveraging(Averaging):
         model: keras.Model,
         part: keras.Model,
         first: int,
-        batches: Callable[[int], Iterable[Any]],
+        phase: Phase,
     ) -> None:
         super().__init__(rule)
-        self.whole, self.part, self.first, self.batches = model, part, first, batches
+        self.whole, self.part, self.first, self.phase = model, part, first, phase
 
     def pairs(self) -> list[tuple[Any, Any]]:
         """Return (weight of the model, its slot), the statistics of batch normalisation among them."""
@@ -133,7 +134,8 @@ class StochasticWeightAveraging(Averaging):
 
     def inserted(self) -> None:
         """Measure the statistics of batch normalisation of the averaged model."""
-        put_statistics(estimate(self.part, (batch[0] for batch in self.batches(STATISTICS_BATCHES))))
+        batches = self.phase.batches(0).take(STATISTICS_BATCHES)
+        put_statistics(estimate(self.part, (batch[0] for batch in batches)))
 
 
 def averaging(
@@ -142,12 +144,12 @@ def averaging(
     part: keras.Model,
     optim: OptimConfig,
     epochs: int,
-    batches: Callable[[int], Iterable[Any]],
+    phase: Phase,
 ) -> list[keras.callbacks.Callback]:
     """Return the callback that `optim` asks for, for one phase of a training of `epochs` epochs in all."""
     rule = raw(optimizer)
     if optim.ema:
         return [Averaging(rule)]
     if optim.swa_epochs:
-        return [StochasticWeightAveraging(rule, model, part, epochs - optim.swa_epochs, batches)]
+        return [StochasticWeightAveraging(rule, model, part, epochs - optim.swa_epochs, phase)]
     return []

@@ -94,25 +94,19 @@ def check(optim: OptimConfig, strategy: Any = None) -> None:
         )
     if optim.sam_adaptive and not optim.sam:
         raise InputError("--sam-adaptive: expected a radius too, such as --sam 0.5")
-    if strategy is not None:
-        _check_devices(optim)
-    backend = keras.backend.backend()
-    if optim.sam and backend != "tensorflow":
-        raise InputError(f"--sam: written for TensorFlow, and the backend is {backend}: leave it out")
-
-
-def _check_devices(optim: OptimConfig) -> None:
-    """Refuse what needs one device, where there is a strategy."""
-    if optim.accumulate > 1:
+    if strategy is not None and optim.accumulate > 1:
         raise InputError(
             f"--accumulate {optim.accumulate}: Keras cannot add up gradients over mirrored devices; use "
             "--strategy none, or a larger --batch-size, which the devices share"
         )
-    if optim.sam:
+    if strategy is not None and optim.sam:
         raise InputError(
             f"--sam {optim.sam:g}: moves the weights between two gradients, which mirrored devices cannot do "
             "in a step; use --strategy none"
         )
+    backend = keras.backend.backend()
+    if optim.sam and backend != "tensorflow":
+        raise InputError(f"--sam: written for TensorFlow, and the backend is {backend}: leave it out")
 
 
 def summary(optim: OptimConfig) -> str:
@@ -153,7 +147,7 @@ def depth_factors(model: keras.Model, layer_decay: float) -> tuple[float, ...]:
     groups = depth_groups(model)
     share = {
         id(variable): layer_decay ** (len(groups) - 1 - position)
-        for position, group in enumerate(groups)
+        for position, group in enumerate(groups.values())
         for layer in group
         for variable in layer.trainable_variables
     }

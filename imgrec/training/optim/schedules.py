@@ -33,8 +33,9 @@ def cosine_with_warmup(peak: float, steps: int, warmup_steps: int, floor: float 
     )
 
 
+@keras.saving.register_keras_serializable("imgrec")
 class Curve(Schedule):
-    """Linear from 0 to `peak` over `warmup_steps`, then `peak` times what `share` gives at a step.
+    """Linear from 0 to `peak` over `warmup_steps`, then `peak` times what `share` gives: here 1.
 
     Args:
         peak: the largest rate.
@@ -50,7 +51,7 @@ class Curve(Schedule):
 
     def share(self, step: Any) -> Any:
         """Return the rate at `step`, float32 [], from `warmup_steps` to `steps`, as a share of the peak."""
-        raise NotImplementedError
+        return ops.ones_like(step)
 
     def done(self, step: Any) -> Any:
         """Return how much of the way from the warm-up's end to the last step is done, 0…1."""
@@ -70,15 +71,6 @@ class Curve(Schedule):
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {"peak": self.peak, "steps": self.steps, "warmup_steps": self.warmup_steps, **self.shape}
-
-
-@keras.saving.register_keras_serializable("imgrec")
-class Constant(Curve):
-    """The peak, all the time."""
-
-    def share(self, step: Any) -> Any:
-        """1."""
-        return ops.ones_like(step)
 
 
 @keras.saving.register_keras_serializable("imgrec")
@@ -135,7 +127,7 @@ class OneCycle(Curve):
 
 @keras.saving.register_keras_serializable("imgrec")
 class Plateau(Curve):
-    """The peak, times what `training/plateau.py` has made of it.
+    """The peak, times what `callbacks.ReduceOnPlateau` has made of it.
 
     `state` is a variable of the optimiser, float32 `[3]`, and saved with it: the share of the peak, the least
     validation loss so far, epochs since.
@@ -150,7 +142,7 @@ class Plateau(Curve):
 
     def share(self, step: Any) -> Any:
         """What the validation losses have left of the peak."""
-        return ops.ones_like(step) if self.state is None else ops.cast(self.state, "float32")[0]
+        return super().share(step) if self.state is None else ops.cast(self.state, "float32")[0]
 
 
 def _half_cosine(share: Any) -> Any:
@@ -179,7 +171,7 @@ def _cosine(course: Course, floor: float = 0.0) -> Schedule:
 
 
 def _constant(course: Course) -> Schedule:
-    return course.along(Constant)
+    return course.along(Curve)
 
 
 def _polynomial(course: Course, power: float = 1.0, floor: float = 0.0) -> Schedule:

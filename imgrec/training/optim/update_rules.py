@@ -15,7 +15,7 @@ class Rule:
     Rate and weight decay of every variable are multiplied by a factor of its own: `factors` stand in the
     order of the variables that the optimiser is built with; None: all 1.
 
-    Moving averages (`use_ema`) stay in the optimiser: `training/averaging.py` takes them from there, where
+    Moving averages (`use_ema`) stay in the optimiser: `optim/averaging.py` takes them from there, where
     Keras would put them into the model at the end of each `fit`, also in the middle of a training, and fails
     where some layers are frozen.
     """
@@ -72,7 +72,11 @@ class Rule:
         """Take a step, and note the gradients' norms where they are watched."""
         if self._watch and trainable_variables is not None:
             pairs = zip(grads, trainable_variables, strict=True)
-            squares = {self._get_variable_index(v): _square(g) for g, v in pairs if g is not None}
+            squares = {
+                self._get_variable_index(v): ops.sum(ops.square(ops.cast(g, "float32")))
+                for g, v in pairs
+                if g is not None
+            }
             zero = ops.zeros(())
             sums = [sum((squares.get(i, zero) for i in sorted(group)), zero) for group in self._watch.groups]
             self._watch.norms.assign(ops.sqrt(ops.stack(sums)))
@@ -105,10 +109,6 @@ class _Watch:
         self.groups = groups
         zeros = ops.zeros(len(groups))
         self.norms = keras.Variable(zeros, trainable=False, aggregation="mean", name="gradient_norms")
-
-
-def _square(gradient: Any) -> Any:
-    return ops.sum(ops.square(ops.cast(gradient, "float32")))
 
 
 @keras.saving.register_keras_serializable("imgrec")
