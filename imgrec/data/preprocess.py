@@ -9,7 +9,7 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -46,19 +46,12 @@ class Preprocess:
     idct: Literal["accurate"] = "accurate"
     exif_orientation: Literal["applied"] = "applied"
     adapt: str = "none"
-    format: int = 1
+    format: Literal[1] = 1
 
     def __post_init__(self) -> None:
-        for name, value, allowed in (
-            ("colour", self.colour, ("grey", "rgb")),
-            ("resize", self.resize, ("crop", "letterbox", "stretch")),
-            ("interpolation", self.interpolation, ("bilinear",)),
-            ("decoder", self.decoder, ("opencv",)),
-            ("idct", self.idct, ("accurate",)),
-            ("exif_orientation", self.exif_orientation, ("applied",)),
-            ("format", self.format, (1,)),
-        ):
-            if value not in allowed:
+        for name, kind in get_type_hints(Preprocess).items():
+            value, allowed = getattr(self, name), get_args(kind)
+            if get_origin(kind) is Literal and value not in allowed:
                 known = " or ".join(str(item) for item in allowed)
                 raise InputError(f"preprocess: {name} is {value!r}, this version knows {known}")
         if len(self.size) != 2 or not all(isinstance(side, int) and side > 0 for side in self.size):

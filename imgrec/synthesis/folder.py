@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from imgrec.bundle import staging_of
 from imgrec.data.sources.extra import RECORD, folder_name
 from imgrec.errors import InputError
 from imgrec.files import write_file, write_json
 
 if TYPE_CHECKING:
-    from imgrec.data.preprocess import Preprocess
-    from imgrec.data.sources.dataset import Source
     from imgrec.synthesis.gan import Trained
     from imgrec.synthesis.plan import Plan
 
@@ -30,7 +29,7 @@ def check_out(out: Path) -> None:
     """Raise InputError unless `out` is absent, empty, or the folder of an earlier synthesis."""
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out}: is a file, expected a folder to write the images to")
-    for folder in (out, _staging(out)):
+    for folder in (out, staging_of(out)):
         if folder.is_dir() and any(folder.iterdir()) and not _is_ours(folder):
             raise InputError(
                 f"--out {out}: {folder} holds files that are no synthesis; name a new or empty folder"
@@ -47,10 +46,6 @@ def _is_ours(folder: Path) -> bool:
         return False
 
 
-def _staging(out: Path) -> Path:
-    return out.absolute().with_name(out.name + ".unfinished")
-
-
 def write(plan: "Plan", trained: "Trained", made: Mapping[int, np.ndarray], command: str) -> None:
     """Write the folder beside its place and rename it: class folders, synthesis.json and sheet.png.
 
@@ -61,9 +56,10 @@ def write(plan: "Plan", trained: "Trained", made: Mapping[int, np.ndarray], comm
         command: the command line.
     """
     from imgrec import runtime
+    from imgrec.data.loading import load_arrays
 
     settings, source = plan.settings, plan.source
-    staging, out = _staging(settings.out), settings.out.absolute()
+    staging, out = staging_of(settings.out), settings.out.absolute()
     if staging.exists():
         shutil.rmtree(staging)
     staging.mkdir(parents=True)
@@ -84,7 +80,8 @@ def write(plan: "Plan", trained: "Trained", made: Mapping[int, np.ndarray], comm
     rows: list[tuple[str, np.ndarray, np.ndarray]] = []
     for label, images in made.items():
         name = source.classes[label]
-        true = _true_images(source, plan.preprocess, label)
+        members = np.flatnonzero(source.train.labels == label)[:_COMPARED]
+        true = load_arrays(source.train.take(members), plan.preprocess)
         _write_images(staging / folder_name(name), images)
         record["made"][name] = {
             "folder": folder_name(name),
@@ -98,14 +95,6 @@ def write(plan: "Plan", trained: "Trained", made: Mapping[int, np.ndarray], comm
     if out.exists():
         shutil.rmtree(out)
     os.replace(staging, out)
-
-
-def _true_images(source: "Source", preprocess: "Preprocess", label: int) -> np.ndarray:
-    """The first `_COMPARED` training images of a class, uint8 `[N, H, W, C]`."""
-    from imgrec.data.loading import load_arrays
-
-    members = np.flatnonzero(source.train.labels == label)[:_COMPARED]
-    return load_arrays(source.train.take(members), preprocess)
 
 
 def _write_images(folder: Path, images: np.ndarray) -> None:

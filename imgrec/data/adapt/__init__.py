@@ -12,7 +12,6 @@ from functools import lru_cache
 import numpy as np
 
 from imgrec.data.adapt import light, statistics
-from imgrec.data.adapt.grain import denoise
 from imgrec.data.adapt.haze import dehaze
 from imgrec.errors import InputError
 from imgrec.registry import lookup
@@ -43,7 +42,7 @@ KINDS = {
     "dehaze": Kind(dehaze, statistics.veil, "above", 72),
     "stretch": Kind(light.stretch_contrast, statistics.contrast, "below", 64),
     "balance": Kind(light.white_balance, statistics.cast, "above", 64),
-    "denoise": Kind(denoise, statistics.noise, "above", 12),
+    "denoise": Kind(light.denoise, statistics.noise, "above", 12),
     "standardize": Kind(light.standardize),
 }
 AUTO = "lowlight|dehaze"

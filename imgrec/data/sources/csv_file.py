@@ -36,7 +36,7 @@ def list_csv(file: str) -> Listing:
     if not rows:
         raise InputError(f"csv:{file}: no rows below the header; expected one for each image")
     multi_label, classes, labels = _labels(columns, rows, f"csv:{file}")
-    entries, lines = [], dict[str, int]()
+    entries, lines = list[Entry](), dict[str, int]()
     for (line, row), held in zip(rows, labels, strict=True):
         name = _name(row["path"], f"csv:{file}, line {line}")
         if name in lines:
@@ -47,17 +47,12 @@ def list_csv(file: str) -> Listing:
         lines[name] = line
         part = _part(row.get("split", "train"), f"csv:{file}, line {line}")
         entries.append(Entry(name, str(path.parent / name), part, held, line))
-    return _listing(path, entries, multi_label, classes)
-
-
-def _listing(path: Path, entries: Sequence[Entry], multi_label: bool, classes: tuple[str, ...]) -> Listing:
-    """Put the splits in order."""
     parts = sorted({entry.part for entry in entries})
     if "train" not in parts:
         raise InputError(f"csv:{path}: no row is of the split train, only of {', '.join(parts)}")
-    folders, held = dict.fromkeys(parts, ""), occurring(entries, parts, classes, multi_label)
+    folders, present = dict.fromkeys(parts, ""), occurring(entries, parts, classes, multi_label)
     ordered = tuple(sorted(entries, key=lambda entry: entry.part))
-    return Listing(path.parent, folders, held, ordered, multi_label=multi_label, origin=path)
+    return Listing(path.parent, folders, present, ordered, multi_label=multi_label, origin=path)
 
 
 def _read(path: Path, what: str) -> tuple[list[str], list[Row]]:

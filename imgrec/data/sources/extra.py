@@ -98,11 +98,6 @@ def _percent(found: re.Match[str]) -> str:
     return f"%{ord(found.group()):02X}"
 
 
-def is_extra(name: str) -> bool:
-    """Whether an id is that of an added image."""
-    return name.startswith(MARK)
-
-
 def _provenance(folder: Path, source: Source) -> tuple[str, ...]:
     """What to say where made images were learned from other splits than those of `source`."""
     path = folder / RECORD
