@@ -7,7 +7,7 @@ number, joined by `|` (a `label` column with a `|` in it counts as such); or one
 
 import csv
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from imgrec.data.header import SUPPORTED
@@ -63,14 +63,15 @@ def _read(path: Path, what: str) -> tuple[list[str], list[Row]]:
             reader = csv.reader(stream, strict=True)
             columns = [name.strip() for name in next(reader, [])]
             _check_columns(columns, what)
-            return columns, [
-                (
-                    reader.line_num,
-                    dict(zip(columns, _cells(cells, columns, what, reader.line_num), strict=True)),
-                )
-                for cells in reader
-                if any(cells)
-            ]
+            rows = []
+            for cells in filter(any, reader):
+                line, held = reader.line_num, [cell.strip() for cell in cells]
+                if len(held) != len(columns):
+                    raise InputError(
+                        f"{what}, line {line}: {len(held)} cells, the header has {len(columns)} columns"
+                    )
+                rows.append((line, dict(zip(columns, held, strict=True))))
+            return columns, rows
     except UnicodeDecodeError as error:
         raise InputError(f"{what}: not UTF-8 text ({error.reason}); save it as CSV in UTF-8") from None
     except csv.Error as error:
@@ -87,12 +88,6 @@ def _check_columns(columns: Sequence[str], what: str) -> None:
         found = ", ".join(columns) or "nothing"
         semicolons = "; its cells are separated by semicolons" if ";" in found and len(columns) == 1 else ""
         raise InputError(f"{what}: the header has {found}{semicolons}; {_EXPECTED}")
-
-
-def _cells(cells: list[str], columns: Sequence[str], what: str, line: int) -> Iterator[str]:
-    if len(cells) != len(columns):
-        raise InputError(f"{what}, line {line}: {len(cells)} cells, the header has {len(columns)} columns")
-    return (cell.strip() for cell in cells)
 
 
 def _labels(
