@@ -83,14 +83,10 @@ class Stopwatch:
             self._seconds.assign_add(end - begin)
             return element
 
-        # `zip` asks one dataset after the other, in their order.
-        watched = tf.data.Dataset.zip(_clock(), dataset, _clock()).map(noted)
+        # The time at which each element is asked for; `zip` asks one dataset after the other, in their order.
+        clock = tf.data.Dataset.counter().map(lambda _: tf.timestamp())
+        watched = tf.data.Dataset.zip(clock, dataset, clock).map(noted)
         options = tf.data.Options()
         # A buffer behind the clock would ask ahead, and the clock would measure the buffer's wait.
         options.experimental_optimization.inject_prefetch = False
         return watched.with_options(options)
-
-
-def _clock() -> tf.data.Dataset:
-    """The time at which each element is asked for, float64 seconds, without end."""
-    return tf.data.Dataset.counter().map(lambda _: tf.timestamp())

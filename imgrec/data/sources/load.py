@@ -4,6 +4,7 @@ import dataclasses
 import statistics
 from collections.abc import Callable, Mapping
 from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 
@@ -59,27 +60,26 @@ _SCHEMES: dict[str, Callable[[DataConfig, str], Listing | Arrays]] = {
 
 
 def _open_arrays(data: DataConfig, given: dict[str, Split], classes: tuple[str, ...]) -> Opened:
-    listed = policy.read_list(policy.list_path(data.quarantine, None), required=_must_exist(data))
-    kept = {part: split.take(_without(split, listed)) for part, split in given.items()} if listed else given
+    listed = _listed(data, None)
     gone = {name for split in given.values() for name in split.ids} & set(listed)
+    kept = {
+        part: split.take(np.flatnonzero([name not in gone for name in split.ids])) if gone else split
+        for part, split in given.items()
+    }
     findings = tuple(
         Finding(name, "quarantined", "left out: the quarantine list names it") for name in sorted(gone)
     )
     return Opened(kept, classes, {}, None, findings, _left_out(len(gone), len(listed)))
 
 
-def _must_exist(data: DataConfig) -> bool:
-    """Whether a quarantine list that was named must be there: not if it is about to be written."""
-    return bool(data.quarantine) and data.policy != "quarantine"
-
-
-def _without(split: Split, listed: Mapping[str, str]) -> np.ndarray:
-    return np.array([index for index, name in enumerate(split.ids) if name not in listed], np.int64)
+def _listed(data: DataConfig, root: Path | None) -> dict[str, str]:
+    """The quarantine list; one that was named must be there, unless it is about to be written."""
+    required = bool(data.quarantine) and data.policy != "quarantine"
+    return policy.read_list(policy.list_path(data.quarantine, root), required)
 
 
 def _open_listed(data: DataConfig, listing: Listing) -> Opened:
-    path = policy.list_path(data.quarantine, listing.root)
-    listed = policy.read_list(path, required=_must_exist(data))
+    listed = _listed(data, listing.root)
     seen = scan(listing, Limits(data.max_pixels, data.max_bytes), listed)
     usable = {index for index in seen.usable if set(listing.entries[index].labels) <= set(listing.trained)}
     examined = {listing.entries[index].path: seen.examined[index] for index in usable}
