@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from imgrec.data.sources.idx import read_idx
+from imgrec.data.sources.arrays import read_idx
 from imgrec.data.sources.sample import ASSET, CLASSES, COUNTS
 
 # Preset 9 extreme, written out: a preset's meaning may change with the library, these may not.

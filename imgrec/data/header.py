@@ -9,7 +9,6 @@ from PIL.Image import DecompressionBombError
 
 from imgrec.data.formats import containers, jpeg, tiff
 from imgrec.data.formats.fields import DamagedError, Header, UnreadError
-from imgrec.data.sources.foreign import describe
 from imgrec.errors import InputError
 
 # The formats that are read, and the endings of their names; the one list of them.
@@ -33,6 +32,31 @@ TITLES = {name: {"webp": "WebP"}.get(name, name.upper()) for name in SUFFIXES}
 _NAMES = list(TITLES.values())
 EXPECTED = f"expected a {', '.join(_NAMES[:-1])} or {_NAMES[-1]} file"
 
+# Formats that are recognised and not read, so that a message can name them.
+_BY_START = {
+    b"II+\0": "a BigTIFF",
+    b"MM\0+": "a BigTIFF",
+    b"<svg": "an SVG",
+    b"%PDF": "a PDF",
+    b"8BPS": "a Photoshop",
+    b"\0\0\1\0": "an icon",
+    b"\x76\x2f\x31\1": "an OpenEXR",
+    b"#?RADIANCE": "a Radiance HDR",
+    b"\xff\x0a": "a JPEG XL",
+    b"\0\0\0\x0cJXL ": "a JPEG XL",
+    b"\0\0\0\x0cjP  ": "a JPEG 2000",
+    b"\xff\x4f\xff\x51": "a JPEG 2000",
+    b"DDS ": "a DDS",
+    b"qoif": "a QOI",
+    b"SIMPLE  =": "a FITS",
+}
+_HEIF = {
+    b"avif": "an AVIF",
+    b"avis": "an animated AVIF",
+    b"heic": "a HEIF",
+    b"heix": "a HEIF",
+    b"mif1": "a HEIF",
+}
 # The bytes that tell a bitmap's header from other text after BM: its length.
 _BITMAPS = {bytes([size, 0, 0, 0]) for size in (12, 40, 52, 56, 64, 108, 124)}
 
@@ -81,7 +105,7 @@ def sniff(data: bytes) -> str | None:
     """Return the format that a file's first bytes announce: one of `SUFFIXES`, or in words; else None."""
     if data.startswith(b"BM") and len(data) < 18:
         return None
-    return _kind(data) or describe(data)
+    return _kind(data) or _described(data)
 
 
 def _kind(data: bytes) -> str | None:
@@ -101,7 +125,18 @@ def _foreign(data: bytes, name: str) -> ImageFault:
     """The fault of a file that is of none of our formats."""
     if not data:
         return ImageFault("empty", name, "empty file; replace it or take it out")
-    words = describe(data)
+    words = _described(data)
     if words is None:
         return ImageFault("not_an_image", name, f"not an image file; {EXPECTED}")
     return ImageFault("unsupported_format", name, f"{words} file; {EXPECTED}")
+
+
+def _described(data: bytes) -> str | None:
+    """Return what kind of image file the bytes are, such as `an animated AVIF`, or None."""
+    if data[4:8] == b"ftyp":
+        return _HEIF.get(data[8:12], "a HEIF, AVIF or video")
+    if data[128:132] == b"DICM":
+        return "a DICOM"
+    if data[:1] == b"P" and data[1:2] in b"1234567" and data[2:3].isspace():
+        return "a PNM"
+    return next((words for start, words in _BY_START.items() if data.startswith(start)), None)

@@ -7,6 +7,7 @@ targets are any float32 `[B, K]`, one-hot, soft or multi-hot.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import cv2
@@ -113,18 +114,15 @@ def mixer(augment: AugmentConfig, seed: int, steps_per_epoch: int) -> Mixer | No
         if augment.mix_epochs:
             choice = tf.where(step < augment.mix_epochs * steps_per_epoch, choice, 1.0)
         kind = tf.where(choice < 1.0, tf.cast(choice >= first, tf.int32), len(layers))
-        branches = [_branch(layer, pair, key) for layer in layers]
+
+        def mixed(layer: Any) -> Pair:
+            held = layer({"images": pair[0], "labels": pair[1], "seed": key})
+            return held["images"], held["labels"]
+
+        branches = [partial(mixed, layer) for layer in layers]
         return tf.switch_case(kind, [*branches, lambda: (tf.cast(pair[0], tf.float32), pair[1])])
 
     return mix
-
-
-def _branch(layer: Any, pair: Pair, key: Any) -> Callable[[], Pair]:
-    def run() -> Pair:
-        mixed = layer({"images": pair[0], "labels": pair[1], "seed": key})
-        return mixed["images"], mixed["labels"]
-
-    return run
 
 
 def _draws(seed: Any, alpha: float, batch: Any) -> tuple[Any, Any, Any]:

@@ -14,10 +14,9 @@ import numpy as np
 import tensorflow as tf
 
 from imgrec.config import AugmentConfig
-from imgrec.data.augment.batch import Example
+from imgrec.data.augment.batch import Example, augmix_views
 from imgrec.data.augment.compose import Augmenter
 from imgrec.data.augment.engine import engines
-from imgrec.data.augment.views import augmix_views
 from imgrec.data.cache import Cache
 from imgrec.data.loading import kept_tensor, prepared, reader, whole_image
 from imgrec.data.mixing import mixer

@@ -33,11 +33,17 @@ class Style:
     use_bias: bool = False
     attend: Callable[[Any, str], Any] | None = None
     """What a block puts before its last convolution, given the tensor and the name; None: nothing."""
+    end: str = ""
+    """Name of the activation's layer; empty: from the block's."""
 
     @property
     def linear(self) -> "Style":
         """The same without the activation."""
         return replace(self, activation="linear")
+
+    def named(self, end: str) -> "Style":
+        """The same with another name for the one activation that it is used for."""
+        return replace(self, end=end)
 
 
 PLAIN = Style()
@@ -162,15 +168,14 @@ def conv_bn(
     block: str,
     index: int | str = "",
     style: Style = PLAIN,
-    end: str = "",
 ) -> Any:
     """Convolve, normalise, activate.
 
-    The layers are `{block}_conv{index}`, `{block}_bn{index}` and, but for "linear", `end`, by default
+    The layers are `{block}_conv{index}`, `{block}_bn{index}` and, but for "linear", `style.end`, by default
     `{block}_{activation}{index}`.
     """
     x = conv(x, filters, kernel, stride, name=f"{block}_conv{index}", style=style)
-    return _bn_act(x, block, index, style, end)
+    return _bn_act(x, block, index, style)
 
 
 def depthwise_bn(
@@ -181,9 +186,9 @@ def depthwise_bn(
     return _bn_act(x, block, index, style)
 
 
-def _bn_act(x: Any, block: str, index: int | str, style: Style, end: str = "") -> Any:
+def _bn_act(x: Any, block: str, index: int | str, style: Style) -> Any:
     x = batch_norm(x, f"{block}_bn{index}", style.epsilon)
-    return activate(x, style.activation, end or f"{block}_{style.activation}{index}")
+    return activate(x, style.activation, style.end or f"{block}_{style.activation}{index}")
 
 
 def bn_relu(x: Any, norm: str, relu: str) -> Any:

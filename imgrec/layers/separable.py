@@ -30,7 +30,7 @@ def separable_bn(
     Source: Howard et al., "MobileNets", 2017 (arXiv 1704.04861), § 3.1.
     """
     x = depthwise_bn(x, kernel, stride, block=block, style=style)
-    return conv_bn(x, filters, 1, block=f"{block}_pointwise", style=style, end=end)
+    return conv_bn(x, filters, 1, block=f"{block}_pointwise", style=style.named(end))
 
 
 def inverted_residual(

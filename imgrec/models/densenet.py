@@ -34,7 +34,7 @@ def _densenet(
     small = wants_small_stem(row, shape, small_stem)
     image, x = pixels_in(row, shape)
     if small:
-        x = conv_bn(x, 2 * GROWTH, 3, block="stem", style=STYLE, end="stem")
+        x = conv_bn(x, 2 * GROWTH, 3, block="stem", style=STYLE.named("stem"))
     else:
         x = conv_bn(x, 2 * GROWTH, 7, 2, block="stem", style=STYLE)
         x = max_pool(x, 3, 2, padding=1, name="stem")

@@ -68,7 +68,7 @@ def _efficientnet(
     check_rate(stochastic_depth, "stochastic_depth")
     block = partial(_block, style=style, attention=attention)
     image, x = pixels_in(row, shape)
-    x = conv_bn(x, stem, 3, strides[0], block="stem", style=style, end="stem")
+    x = conv_bn(x, stem, 3, strides[0], block="stem", style=style.named("stem"))
     done, total = 0, sum(stage.depth for stage in stages)
     for number, stage in enumerate(stages, start=1):
         for index in range(1, stage.depth + 1):

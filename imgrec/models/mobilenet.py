@@ -42,7 +42,7 @@ def _mobilenet_v1(
     small = wants_small_stem(row, shape, small_stem)
     stem_stride, *strides = early_strides((2, *(stride for *_, stride in V1_STAGES)), small)
     image, x = pixels_in(row, shape)
-    x = conv_bn(x, round_channels(32 * width), 3, stem_stride, block="stem", style=RELU6, end="stem")
+    x = conv_bn(x, round_channels(32 * width), 3, stem_stride, block="stem", style=RELU6.named("stem"))
     for stage, (filters, blocks, _) in enumerate(V1_STAGES, start=1):
         for index in range(1, blocks + 1):
             stride = strides[stage - 1] if index == 1 else 1
@@ -70,7 +70,7 @@ def _mobilenet_v2(
     small = wants_small_stem(row, shape, small_stem)
     stem_stride, *strides = early_strides((2, *(stride for *_, stride in V2_STAGES)), small)
     image, x = pixels_in(row, shape)
-    x = conv_bn(x, round_channels(32 * width), 3, stem_stride, block="stem", style=RELU6, end="stem")
+    x = conv_bn(x, round_channels(32 * width), 3, stem_stride, block="stem", style=RELU6.named("stem"))
     for stage, (expansion, filters, blocks, _) in enumerate(V2_STAGES, start=1):
         for index in range(1, blocks + 1):
             x = inverted_residual(

@@ -92,7 +92,7 @@ def _mobilenet_v3(
     small = wants_small_stem(row, shape, small_stem)
     stem_stride, *strides = early_strides((2, *(blocks[0].stride for blocks in stages)), small)
     image, x = pixels_in(row, shape)
-    x = conv_bn(x, round_channels(16 * width), 3, stem_stride, block="stem", style=STYLE, end="stem")
+    x = conv_bn(x, round_channels(16 * width), 3, stem_stride, block="stem", style=STYLE.named("stem"))
     for stage, blocks in enumerate(stages, start=1):
         for index, block in enumerate(blocks, start=1):
             stride = strides[stage - 1] if index == 1 else 1

@@ -46,7 +46,7 @@ def _mobilevit(
         row.require_size(shape, FULL, " with small_stem=false")
     early = 1 if wants_small_stem(row, shape, small_stem) else 2
     image, x = pixels_in(row, shape)
-    x = conv_bn(x, STEM, 3, early, block="stem", style=STYLE, end="stem")
+    x = conv_bn(x, STEM, 3, early, block="stem", style=STYLE.named("stem"))
     x = _inverted_residual(x, widths[0], 1, expansion, "stage1_block1", end="stage1")
     for index in (1, 2, 3):
         end = "stage2" if index == 3 else ""
@@ -78,7 +78,7 @@ def _mobilevit_block(x: Any, tokens: int, depth: int, stage: str) -> Any:
     y = _transformers(y, depth, name)
     y = conv_bn(y, width, 1, block=f"{name}_project", style=STYLE)
     y = keras.layers.Concatenate(name=f"{name}_concat")([x, y])
-    return conv_bn(y, width, 3, block=f"{name}_fuse", style=STYLE, end=stage)
+    return conv_bn(y, width, 3, block=f"{name}_fuse", style=STYLE.named(stage))
 
 
 def _transformers(x: Any, depth: int, name: str) -> Any:

@@ -53,7 +53,7 @@ def _resnet(
     small = wants_small_stem(row, shape, small_stem)
     image, x = pixels_in(row, shape)
     if small:
-        x = conv_bn(x, 64, 3, block="stem", style=RELU, end="stem")
+        x = conv_bn(x, 64, 3, block="stem", style=RELU.named("stem"))
     else:
         x = conv_bn(x, 64, 7, 2, block="stem", style=RELU)
         x = max_pool(x, 3, 2, padding=1, name="stem")
@@ -87,7 +87,7 @@ def _resnet_small(
     if stem_pool:
         x = max_pool(conv_bn(x, width, 3, block="stem", style=RELU), 2, 2, name="stem")
     else:
-        x = conv_bn(x, width, 3, block="stem", style=RELU, end="stem")
+        x = conv_bn(x, width, 3, block="stem", style=RELU.named("stem"))
     x = _stages(x, basic, depths, width, attention, deformable)
     x = keras.layers.GlobalAveragePooling2D(name="features")(x)
     return keras.Model(image, logits_out(x, num_classes, dropout), name=row.name)

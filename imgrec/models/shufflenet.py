@@ -36,7 +36,7 @@ def _shufflenet_v2(
     small = wants_small_stem(row, shape, small_stem)
     image, x = pixels_in(row, shape)
     if small:
-        x = conv_bn(x, STEM, 3, block="stem", style=RELU, end="stem")
+        x = conv_bn(x, STEM, 3, block="stem", style=RELU.named("stem"))
     else:
         x = conv_bn(x, STEM, 3, 2, block="stem", style=RELU)
         x = max_pool(x, 3, 2, padding=1, name="stem")

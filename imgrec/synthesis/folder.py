@@ -16,8 +16,6 @@ from imgrec.errors import InputError
 from imgrec.files import write_file, write_json
 
 if TYPE_CHECKING:
-    from imgrec.data.preprocess import Preprocess
-    from imgrec.data.sources.dataset import Source
     from imgrec.synthesis.gan import Trained
     from imgrec.synthesis.plan import Plan
 
@@ -54,6 +52,7 @@ def write(plan: "Plan", trained: "Trained", made: Mapping[int, np.ndarray], comm
         command: the command line.
     """
     from imgrec import runtime
+    from imgrec.data.loading import load_arrays
 
     settings, source = plan.settings, plan.source
     staging, out = staging_of(settings.out), settings.out.absolute()
@@ -77,7 +76,8 @@ def write(plan: "Plan", trained: "Trained", made: Mapping[int, np.ndarray], comm
     rows: list[tuple[str, np.ndarray, np.ndarray]] = []
     for label, images in made.items():
         name = source.classes[label]
-        true = _true_images(source, plan.preprocess, label)
+        members = np.flatnonzero(source.train.labels == label)[:_COMPARED]
+        true = load_arrays(source.train.take(members), plan.preprocess)
         _write_images(staging / folder_name(name), images)
         record["made"][name] = {
             "folder": folder_name(name),
@@ -91,14 +91,6 @@ def write(plan: "Plan", trained: "Trained", made: Mapping[int, np.ndarray], comm
     if out.exists():
         shutil.rmtree(out)
     os.replace(staging, out)
-
-
-def _true_images(source: "Source", preprocess: "Preprocess", label: int) -> np.ndarray:
-    """The first `_COMPARED` training images of a class, uint8 `[N, H, W, C]`."""
-    from imgrec.data.loading import load_arrays
-
-    members = np.flatnonzero(source.train.labels == label)[:_COMPARED]
-    return load_arrays(source.train.take(members), preprocess)
 
 
 def _write_images(folder: Path, images: np.ndarray) -> None:

@@ -27,7 +27,6 @@ from imgrec.synthesis.settings import Settings
 
 SHOWN = 20
 """Lines of progress of a training, and rows of losses that it leaves."""
-_SAMPLE_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -145,5 +144,5 @@ def images(made: keras.Model, label: int, count: int, seed: int) -> np.ndarray:
     noise = np.random.default_rng([seed, 1 << 32, label]).standard_normal((count, size), np.float32)
     targets = np.zeros((count, num_classes), np.float32)
     targets[:, label] = 1.0
-    pixels = made.predict([noise, targets], batch_size=_SAMPLE_BATCH, verbose=0)
+    pixels = made.predict([noise, targets], batch_size=256, verbose=0)
     return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)

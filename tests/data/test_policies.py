@@ -9,8 +9,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from scipy import stats
 
 from imgrec.data.augment import policies
-from imgrec.data.augment.policies import AUTO, MILD, RANDOM, WIDE, apply
-from imgrec.data.augment.policy_tables import POLICIES
+from imgrec.data.augment.policies import AUTO, MILD, POLICIES, RANDOM, WIDE, apply
 from imgrec.data.augment.view import View
 
 SIZE = (48, 64)

@@ -7,7 +7,7 @@ import pytest
 from benchmarks import build_sample
 from imgrec.config import DataConfig
 from imgrec.data.sources import sample
-from imgrec.data.sources.idx import read_idx
+from imgrec.data.sources.arrays import read_idx
 from imgrec.data.sources.load import load_source
 from imgrec.errors import InputError
 

@@ -12,7 +12,6 @@ from functools import lru_cache
 import numpy as np
 
 from imgrec.data.adapt import light, statistics
-from imgrec.data.adapt.grain import denoise
 from imgrec.data.adapt.haze import dehaze
 from imgrec.errors import InputError
 from imgrec.registry import lookup
@@ -54,7 +53,7 @@ _STEPS = (
     Step("dehaze", dehaze, statistics.veil, "above", 72),
     Step("stretch", light.stretch_contrast, statistics.contrast, "below", 64),
     Step("balance", light.white_balance, statistics.cast, "above", 64),
-    Step("denoise", denoise, statistics.noise, "above", 12),
+    Step("denoise", light.denoise, statistics.noise, "above", 12),
     Step("standardize", light.standardize),
 )
 STEPS = {step.name: step for step in _STEPS}

@@ -1,4 +1,4 @@
-"""Brightness, contrast and colour: tables of 256 levels, and equalisation of the luma.
+"""Brightness, contrast, colour and noise: tables of 256 levels, equalisation of the luma, a filter.
 
 All take uint8 `[h, w, 1|3]` and return the same shape and type.
 """
@@ -8,7 +8,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from imgrec.data.adapt.statistics import bright, luma, quantile, thinned
+from imgrec.data.adapt.statistics import bright, luma, noise, quantile, thinned
 
 Plane = Callable[[np.ndarray], np.ndarray]
 TARGET = 235.0
@@ -87,6 +87,21 @@ def standardize(pixels: np.ndarray) -> np.ndarray:
     """
     mean, deviation = float(pixels.mean()), float(pixels.std())
     return _levels(pixels, 128 + (np.arange(256) - mean) * (64 / max(deviation, pixels.size**-0.5)))
+
+
+def denoise(pixels: np.ndarray) -> np.ndarray:
+    """Return the non-local mean of uint8 `[h, w, 1|3]`, as strong as the image is noisy.
+
+    Buades, Coll and Morel, "A non-local algorithm for image denoising", CVPR 2005: patches of 5 pixels,
+    searched for in 15; the filter's h is the noise that Immerkær's estimator finds. All channels are
+    weighted alike.
+    """
+    strength = noise(pixels)
+    if strength == 0.0:
+        return pixels
+    whole = np.ascontiguousarray(pixels)
+    result = cv2.fastNlMeansDenoising(whole, h=strength, templateWindowSize=5, searchWindowSize=15)
+    return result.reshape(pixels.shape)
 
 
 def _levels(pixels: np.ndarray, values: np.ndarray) -> np.ndarray:

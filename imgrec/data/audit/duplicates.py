@@ -42,8 +42,11 @@ def find_duplicates(facts: ImageFacts) -> list[Finding]:
     row, column = near_pairs(facts.thumbnails[first], facts.scores[first, 1]).T
     graph = coo_array((np.ones(len(row), np.int8), (row, column)), shape=(len(first), len(first)))
     alike = connected_components(graph, directed=False)[1][same]
+    groups: dict[int, list[int]] = defaultdict(list)
+    for index, number in enumerate(alike.tolist()):
+        groups[number].append(index)
     findings = []
-    for group in _groups(alike):
+    for group in groups.values():
         for member in group:
             others = [other for other in group if other != member]
             exact = [other for other in others if same[other] == same[member]]
@@ -78,11 +81,3 @@ def _other_label(facts: ImageFacts, member: int, copies: Sequence[int]) -> list[
 
 def _and_more(count: int) -> str:
     return f" (and {count} more)" if count else ""
-
-
-def _groups(numbers: np.ndarray) -> list[list[int]]:
-    """Members of every number that occurs more than once, in order."""
-    held: dict[int, list[int]] = defaultdict(list)
-    for index, number in enumerate(numbers.tolist()):
-        held[number].append(index)
-    return [members for members in held.values() if len(members) > 1]

@@ -70,21 +70,14 @@ def scan(listing: Listing, limits: Limits, quarantine: Collection[str] = ()) -> 
     if due:
         looked = (index for index in range(len(ids)) if index not in held_back)
         cache.store((ids[index], marks[index], examined[index]) for index in looked)
-    findings = _of_folders(listing)
+    note = "a link back to a folder it lies in; not followed"
+    findings = [Finding(printable(loop), "symlink_loop", note) for loop in listing.loops]
+    findings += [Finding(printable(n), "unreadable", f"folder: {reason}") for n, reason in listing.closed]
     for index, (name, one) in enumerate(zip(ids, examined, strict=True)):
         entry = listing.entries[index]
         line = f" (line {entry.line} of {listing.origin.name})" if entry.line else ""
         findings += _of_file(name, name == entry.id, one, index in held_back, line)
     return Scan(listing, examined, tuple(findings), held_back, len(due))
-
-
-def _of_folders(listing: Listing) -> list[Finding]:
-    loops = [
-        Finding(printable(name), "symlink_loop", "a link back to a folder it lies in; not followed")
-        for name in listing.loops
-    ]
-    closed = [Finding(printable(name), "unreadable", f"folder: {reason}") for name, reason in listing.closed]
-    return loops + closed
 
 
 def _of_file(name: str, plain: bool, one: Examined, quarantined: bool, line: str) -> list[Finding]:

@@ -7,13 +7,22 @@ int64 `[B]`.
 from collections.abc import Callable
 from typing import Any, Literal
 
+import cv2
 import numpy as np
 import tensorflow as tf
 
+from imgrec.data.augment.policies import augmix
+from imgrec.data.augment.view import View
+from imgrec.data.order.draws import Draws
 from imgrec.data.order.randomness import CROP_LEFT, CROP_TOP, ERASE, FLIP, uniform
 
 Example = dict[str, Any]
 Operation = Callable[[Example], Example]
+
+_VIEWS = 3
+"""The image itself and two AugMix views of it."""
+# Of the 64 streams of draws `randomness.py` takes the first and a line of operations up to 56.
+_VIEW_STREAM = 60
 
 
 def flip_left_right(seed: int) -> Operation:
@@ -89,6 +98,33 @@ def random_erasing(
         }
 
     return erase
+
+
+def augmix_views(seed: int) -> Operation:
+    """Put two AugMix views beside each image of a batch: uint8 `[B, H, W, C]` → `[B, 3, H, W, C]`.
+
+    The image itself comes first. It is as all augmentation before has left it, and so are what the views are
+    made of: they share its crop and its mirroring. A view is a function of (seed, epoch, index).
+
+    Source: Hendrycks et al., "AugMix", 2020 (arXiv 1912.02781), section 3.
+    """
+    cv2.setNumThreads(1)  # batches are worked on side by side already
+
+    def mix(images: np.ndarray, epoch: np.ndarray, index: np.ndarray) -> np.ndarray:
+        result = np.repeat(images[:, np.newaxis], _VIEWS, axis=1)
+        for row, (e, i) in enumerate(zip(epoch.tolist(), index.tolist(), strict=True)):
+            own = View.of(images[row], 0 if images.shape[-1] == 1 else "reflect")
+            for view in range(1, _VIEWS):
+                draws = Draws(seed, e, i, _VIEW_STREAM + view)
+                result[row, view] = augmix(own, draws).pixels()
+        return result
+
+    def put(batch: Example) -> Example:
+        image = batch["image"]
+        views = tf.numpy_function(mix, [image, batch["epoch"], batch["index"]], tf.uint8, stateful=False)
+        return {**batch, "image": tf.ensure_shape(views, (None, _VIEWS, *image.shape[1:]))}
+
+    return put
 
 
 def _span(length: Any, index: Any, side: int) -> Any:

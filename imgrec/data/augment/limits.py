@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from imgrec.data.augment.policy_tables import POLICIES
+from imgrec.data.augment.policies import POLICIES
 from imgrec.errors import InputError
 
 
@@ -39,13 +39,12 @@ class Limit:
 
 
 _SHARE, _AMOUNT = Limit(float, 0, 1), Limit(float, 0, 10)
-_LEVEL = Limit(int, 0, 255)
 # By the argument's name, or by operation and argument where the name alone does not tell.
 LIMITS = {
     "p": _SHARE,
     "pad": Limit(int, 0, 4096),
     "border": Limit(int, 0, 255, ("reflect",)),
-    "fill": _LEVEL,
+    "fill": Limit(int, 0, 255),
     "scale": Limit(tuple, 1e-4, 1),
     "area": Limit(tuple, 0, 1),
     "ratio": Limit(tuple, 1e-2, 1e2),

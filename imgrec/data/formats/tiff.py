@@ -134,9 +134,7 @@ def _check_read(page: Directory) -> None:
 def _check_whole(page: Directory, width: int, height: int) -> None:
     """Raise DamagedError unless as many strips or tiles as the image needs lie within the file."""
     tiled = _TILES in page.indices
-    offsets, lengths = (
-        (page.all(_TILES), page.all(_TILE_BYTES)) if tiled else (page.all(_STRIPS), page.all(_STRIP_BYTES))
-    )
+    offsets, lengths = map(page.all, (_TILES, _TILE_BYTES) if tiled else (_STRIPS, _STRIP_BYTES))
     across, down = (
         (page.one(_TILE_WIDTH), page.one(_TILE_HEIGHT)) if tiled else (width, page.one(_ROWS, height))
     )

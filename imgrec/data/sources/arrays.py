@@ -1,19 +1,21 @@
 """Images that lie in arrays: `npz:FILE`, `idx:DIR`, `keras:NAME`."""
 
+import gzip
 import hashlib
 import socket
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 
-from imgrec.data.sources.class_names import BY_TEST_LABELS, KERAS_SETS
-from imgrec.data.sources.dataset import Split
-from imgrec.data.sources.idx import has_part, read_idx
+from imgrec.data.sources.dataset import Arrays, Split
+from imgrec.data.sources.sample import CLASSES as FASHION_MNIST
 from imgrec.errors import InputError
 from imgrec.registry import lookup
 
-Arrays = dict[str, tuple[np.ndarray, np.ndarray]]
+Pairs = dict[str, tuple[np.ndarray, np.ndarray]]
+"""Images and labels as they are stored, by split."""
 
 _NPZ_NAMES = {
     "train": (("x_train", "y_train"), ("train_images", "train_labels"), ("x", "y"), ("images", "labels")),
@@ -21,8 +23,31 @@ _NPZ_NAMES = {
     "test": (("x_test", "y_test"), ("test_images", "test_labels")),
 }
 
+# Class names of well-known sets whose files carry numbers only, in the order of those numbers.
+_CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck"
+_CIFAR100 = """
+apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can
+castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin
+elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard
+lobster man maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree pear
+pickup_truck pine_tree plain plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal
+shark shrew skunk skyscraper snail snake spider squirrel streetcar sunflower sweet_pepper table tank
+telephone television tiger tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm
+"""
 
-def load_npz(file: str) -> tuple[dict[str, Split], tuple[str, ...]]:
+_KERAS_SETS: dict[str, tuple[str, ...]] = {
+    "mnist": tuple("0123456789"),
+    "fashion_mnist": FASHION_MNIST,
+    "cifar10": tuple(_CIFAR10.split()),
+    "cifar100": tuple(_CIFAR100.split()),
+}
+# By the sha256 of the test labels' bytes.
+_BY_TEST_LABELS: dict[str, tuple[str, ...]] = {
+    "3d0e6c6ea990b53b6f8f500a41cac93881d981b315f84578b7d915342ade01e9": FASHION_MNIST
+}
+
+
+def load_npz(file: str) -> Arrays:
     """Read splits and class names from an `.npz` file; pickled objects are refused.
 
     Arrays: `x_train, y_train, x_test, y_test[, x_val, y_val]` (or `train_images, train_labels`…), or
@@ -43,13 +68,13 @@ def load_npz(file: str) -> tuple[dict[str, Split], tuple[str, ...]]:
                     f"npz:{file}: a single array, expected an .npz archive with x_train, y_train…"
                 )
             held = {name: archive[name] for name in archive.files}
+    except InputError:
+        raise
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        if isinstance(error, InputError):
-            raise
         raise InputError(
             f"npz:{file}: cannot be read ({error}); expected arrays without pickled objects"
         ) from None
-    arrays: Arrays = {}
+    arrays: Pairs = {}
     for part, pairs in _NPZ_NAMES.items():
         pair = next((pair for pair in pairs if set(pair) <= set(held)), None)
         if pair:
@@ -61,7 +86,7 @@ def load_npz(file: str) -> tuple[dict[str, Split], tuple[str, ...]]:
     return from_arrays(arrays, names, f"npz:{file}")
 
 
-def load_idx(folder: str) -> tuple[dict[str, Split], tuple[str, ...]]:
+def load_idx(folder: str) -> Arrays:
     """Read splits and class names from a folder in MNIST's format; `labels.txt` in it may name the classes.
 
     Raises:
@@ -70,23 +95,62 @@ def load_idx(folder: str) -> tuple[dict[str, Split], tuple[str, ...]]:
     path = Path(folder)
     if not path.is_dir():
         raise InputError(f"idx:{folder}: no such folder")
-    arrays: Arrays = {"train": read_idx(path, "train")}
-    if has_part(path, "t10k"):
+    arrays: Pairs = {"train": read_idx(path, "train")}
+    if _idx_file(path, "t10k-images-idx3-ubyte"):
         arrays["test"] = read_idx(path, "t10k")
     digest = hashlib.sha256(arrays["test"][1].tobytes()).hexdigest() if "test" in arrays else ""
-    names: tuple[str, ...] | None = BY_TEST_LABELS.get(digest)
+    names: tuple[str, ...] | None = _BY_TEST_LABELS.get(digest)
     if (path / "labels.txt").is_file():
         names = tuple((path / "labels.txt").read_text(encoding="utf-8").splitlines())
     return from_arrays(arrays, names, f"idx:{folder}")
 
 
-def load_keras(name: str, timeout: float = 20.0) -> tuple[dict[str, Split], tuple[str, ...]]:
+def read_idx(folder: Path, prefix: str) -> tuple[np.ndarray, np.ndarray]:
+    """Read one part (`train` or `t10k`) of a folder in MNIST's format, gzipped or not.
+
+    Returns:
+        images uint8 `[N, H, W]` and labels uint8 `[N]`.
+
+    Raises:
+        InputError: a file is missing or damaged, or images and labels differ in number.
+    """
+    images = _read_idx_file(folder, f"{prefix}-images-idx3-ubyte", dimensions=3)
+    labels = _read_idx_file(folder, f"{prefix}-labels-idx1-ubyte", dimensions=1)
+    if len(images) != len(labels):
+        raise InputError(f"{folder}: {prefix} has {len(images)} images but {len(labels)} labels")
+    return images, labels
+
+
+def _idx_file(folder: Path, stem: str) -> Path | None:
+    return next((path for path in (folder / stem, folder / f"{stem}.gz") if path.is_file()), None)
+
+
+def _read_idx_file(folder: Path, stem: str, dimensions: int) -> np.ndarray:
+    """Read an IDX file of unsigned bytes: magic, sizes as big-endian 32-bit numbers, then the data."""
+    path = _idx_file(folder, stem)
+    if path is None:
+        raise InputError(f"{folder}: no {stem} or {stem}.gz; expected a folder in MNIST's IDX format")
+    try:
+        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path}: cannot be read ({error}); fetch the file again") from None
+    start = 4 + 4 * dimensions
+    if data[:4] != bytes((0, 0, 8, dimensions)) or len(data) < start:
+        raise InputError(f"{path}: not an IDX file of {dimensions}-dimensional unsigned bytes")
+    shape = tuple(np.frombuffer(data, ">u4", count=dimensions, offset=4).tolist())
+    count = int(np.prod(shape, dtype=np.int64))
+    if len(data) - start != count:
+        raise InputError(f"{path}: header promises {count} bytes of data, the file holds {len(data) - start}")
+    return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
+
+
+def load_keras(name: str, timeout: float = 20.0) -> Arrays:
     """Fetch one of Keras's small data sets, or read it from Keras's cache.
 
     Raises:
         InputError: an unknown name, or no network within `timeout` seconds.
     """
-    classes = lookup(KERAS_SETS, name, "keras: data set")
+    classes = lookup(_KERAS_SETS, name, "keras: data set")
     import keras
 
     before = socket.getdefaulttimeout()
@@ -105,9 +169,7 @@ def load_keras(name: str, timeout: float = 20.0) -> tuple[dict[str, Split], tupl
     return from_arrays({"train": train, "test": test}, classes, f"keras:{name}")
 
 
-def from_arrays(
-    arrays: Arrays, names: tuple[str, ...] | None, source: str
-) -> tuple[dict[str, Split], tuple[str, ...]]:
+def from_arrays(arrays: Pairs, names: tuple[str, ...] | None, source: str) -> Arrays:
     """Check arrays and number their labels; ids are `<split>-<index>`.
 
     Without `names` the classes are the labels that occur, in order.

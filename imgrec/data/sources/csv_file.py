@@ -36,7 +36,7 @@ def list_csv(file: str) -> Listing:
     if not rows:
         raise InputError(f"csv:{file}: no rows below the header; expected one for each image")
     multi_label, classes, labels = _labels(columns, rows, f"csv:{file}")
-    entries, lines = [], dict[str, int]()
+    entries, lines = list[Entry](), dict[str, int]()
     for (line, row), held in zip(rows, labels, strict=True):
         name = _name(row["path"], f"csv:{file}, line {line}")
         if name in lines:

@@ -74,6 +74,10 @@ class Split:
         return np.bincount(self.labels, minlength=num_classes)
 
 
+Arrays = tuple[dict[str, Split], tuple[str, ...]]
+"""What a source of arrays holds: its splits, and the names of the classes."""
+
+
 @dataclass(frozen=True)
 class Source:
     """A set of labelled images, split, with a fingerprint of all that is in it.

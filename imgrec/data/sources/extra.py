@@ -47,27 +47,22 @@ def with_extra(source: Source, more: Opened, data: DataConfig) -> Source:
         )
     extra = _labelled(more.given["train"], more.classes, source, folder)
     total = hashlib.sha256(f"{source.fingerprint}\n{fingerprint((), [extra], more.digests)}".encode())
+    if source.train.images is not None:
+        height, width, channels = source.train.images.shape[1:]
+        colour: Colour = "grey" if channels == 1 else "rgb"
+        like = Preprocess((height, width), colour, data.resize, max_pixels=data.max_pixels)
+        images = np.stack([like.on_file(path) for path in extra.paths or ()])
+        extra = Split(extra.ids, extra.labels, images=images)
     classes = f"{len(more.classes)} class{'' if len(more.classes) == 1 else 'es'}"
     note = f"--extra-data: {len(extra):,} images of {classes} added to the training split"
     return dataclasses.replace(
         source,
-        train=joined(source.train, extra, data),
+        train=source.train.joined(extra),
         fingerprint=total.hexdigest(),
         notes=(*source.notes, note, *_provenance(Path(folder), source)),
         findings=source.findings
         + tuple(dataclasses.replace(found, id=MARK + found.id) for found in more.findings),
     )
-
-
-def joined(train: Split, extra: Split, data: DataConfig) -> Split:
-    """Return one split, `train` first; the files of `extra` are decoded where `train` holds arrays."""
-    if train.images is not None:
-        height, width, channels = train.images.shape[1:]
-        colour: Colour = "grey" if channels == 1 else "rgb"
-        like = Preprocess((height, width), colour, data.resize, max_pixels=data.max_pixels)
-        images = np.stack([like.on_file(path) for path in extra.paths or ()])
-        extra = Split(extra.ids, extra.labels, images=images)
-    return train.joined(extra)
 
 
 def _labelled(split: Split, folders: tuple[str, ...], source: Source, name: str) -> Split:
@@ -96,11 +91,6 @@ def folder_name(label: str) -> str:
 
 def _percent(found: re.Match[str]) -> str:
     return f"%{ord(found.group()):02X}"
-
-
-def is_extra(name: str) -> bool:
-    """Whether an id is that of an added image."""
-    return name.startswith(MARK)
 
 
 def _provenance(folder: Path, source: Source) -> tuple[str, ...]:

@@ -74,11 +74,16 @@ def in_fold(source: Source, fold: str, over: FoldOver, seed: int, contents: Mapp
     the validation split, which chooses the epoch, so that what is held out chooses nothing.
 
     Raises:
-        InputError: as `parse_fold`, `fold_numbers` and `divide`.
+        InputError: two splits have an image of the same name, or arrays of other sizes; or as `parse_fold`,
+            `fold_numbers` and `divide`.
     """
     number, count = parse_fold(fold)
     parts = [source.train, source.val, *([source.test] if over == "all" else [])]
-    pool = joined(parts)
+    if len({part.images.shape[1:] for part in parts if part.images is not None}) > 1:
+        raise InputError("--fold: the splits' images differ in size; expected one size, or a folder of files")
+    pool = parts[0].joined(*parts[1:])
+    if len(set(pool.ids)) < len(pool):
+        raise InputError("--fold: two splits have images of one name; expected every name once")
     numbers = fold_numbers(pool, source.classes, count, seed, contents)
     held = pool.take(np.flatnonzero(numbers == number - 1))
     rest = pool.take(np.flatnonzero(numbers != number - 1))
@@ -94,17 +99,3 @@ def in_fold(source: Source, fold: str, over: FoldOver, seed: int, contents: Mapp
         fingerprint=digest,
         notes=(*source.notes, note),
     )
-
-
-def joined(parts: list[Split]) -> Split:
-    """Return the images of several splits as one, in that order.
-
-    Raises:
-        InputError: two of them have an image of the same name, or arrays of other sizes.
-    """
-    if len({part.images.shape[1:] for part in parts if part.images is not None}) > 1:
-        raise InputError("--fold: the splits' images differ in size; expected one size, or a folder of files")
-    whole = parts[0].joined(*parts[1:])
-    if len(set(whole.ids)) < len(whole):
-        raise InputError("--fold: two splits have images of one name; expected every name once")
-    return whole

@@ -15,14 +15,14 @@ from imgrec.data.audit.findings import Finding
 from imgrec.data.audit.scan import Scan, scan
 from imgrec.data.sources.arrays import load_idx, load_keras, load_npz
 from imgrec.data.sources.csv_file import list_csv
-from imgrec.data.sources.dataset import Colour, Source, Split, fingerprint
+from imgrec.data.sources.dataset import Arrays, Colour, Source, Split, fingerprint
 from imgrec.data.sources.extra import with_extra
 from imgrec.data.sources.folder import Listing, list_folder, list_unlabeled
 from imgrec.data.sources.folds import in_fold
 from imgrec.data.sources.opened import Opened
 from imgrec.data.sources.sample import load_sample
 from imgrec.data.sources.splits import check_classes, complete, missing
-from imgrec.data.sources.tfds_sets import Arrays, load_tfds
+from imgrec.data.sources.tfds_sets import load_tfds
 from imgrec.errors import InputError
 from imgrec.registry import lookup
 
@@ -42,15 +42,15 @@ def open_data(data: DataConfig, unlabeled: bool = False) -> Opened:
     is_scheme = colon and len(scheme) > 1 and "/" not in scheme
     if data.data == "sample":
         sample = load_sample()
-        return _open_arrays(data, (sample.splits, sample.classes))
+        return _open_arrays(data, sample.splits, sample.classes)
     if not is_scheme:
         loose = list_unlabeled(data.data) if unlabeled else None
         return _open_listed(data, loose or list_folder(data.data))
-    return lookup(_SCHEMES, scheme, "scheme of --data (beside sample and folders)")(data, rest)
+    held = lookup(_SCHEMES, scheme, "scheme of --data (beside sample and folders)")(data, rest)
+    return _open_listed(data, held) if isinstance(held, Listing) else _open_arrays(data, *held)
 
 
-def _open_arrays(data: DataConfig, held: Arrays) -> Opened:
-    given, classes = held
+def _open_arrays(data: DataConfig, given: dict[str, Split], classes: tuple[str, ...]) -> Opened:
     listed = _quarantined(data, None)
     gone = {name for split in given.values() for name in split.ids} & set(listed)
     if gone:
@@ -62,17 +62,12 @@ def _open_arrays(data: DataConfig, held: Arrays) -> Opened:
     return Opened(given, classes, {}, None, findings, _left_out(len(gone), len(listed)))
 
 
-def _open_tfds(data: DataConfig, spec: str) -> Opened:
-    held = load_tfds(spec, data.max_pixels, data.download)
-    return _open_listed(data, held) if isinstance(held, Listing) else _open_arrays(data, held)
-
-
-_SCHEMES: dict[str, Callable[[DataConfig, str], Opened]] = {
-    "csv": lambda data, rest: _open_listed(data, list_csv(rest)),
-    "npz": lambda data, rest: _open_arrays(data, load_npz(rest)),
-    "idx": lambda data, rest: _open_arrays(data, load_idx(rest)),
-    "keras": lambda data, rest: _open_arrays(data, load_keras(rest)),
-    "tfds": _open_tfds,
+_SCHEMES: dict[str, Callable[[DataConfig, str], Listing | Arrays]] = {
+    "csv": lambda data, rest: list_csv(rest),
+    "npz": lambda data, rest: load_npz(rest),
+    "idx": lambda data, rest: load_idx(rest),
+    "keras": lambda data, rest: load_keras(rest),
+    "tfds": lambda data, rest: load_tfds(rest, data.max_pixels, data.download),
 }
 
 

@@ -6,7 +6,7 @@ import hashlib
 import numpy as np
 
 from imgrec.data.sources.dataset import Source
-from imgrec.data.sources.extra import is_extra
+from imgrec.data.sources.extra import MARK
 from imgrec.data.sources.splits import turn
 from imgrec.errors import InputError
 
@@ -37,7 +37,7 @@ def long_tailed(source: Source, ratio: float, seed: int) -> Source:
         raise InputError(
             f"--long-tail {ratio:g}: expected one class an image, and these have labels of another kind"
         )
-    added = np.array([is_extra(name) for name in source.train.ids], bool)
+    added = np.array([name.startswith(MARK) for name in source.train.ids], bool)
     train, classes = source.train.take(np.flatnonzero(~added)), source.classes
     wanted = long_tail_counts(int(train.counts(len(classes)).max()), len(classes), ratio)
     order = np.array(sorted(range(len(train)), key=lambda member: turn(train, seed, member)))

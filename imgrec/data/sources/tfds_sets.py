@@ -19,12 +19,10 @@ import numpy as np
 
 from imgrec.data.decode import decode
 from imgrec.data.header import SUFFIXES, sniff
-from imgrec.data.sources.dataset import Split
+from imgrec.data.sources.dataset import Arrays, Split
 from imgrec.data.sources.folder import SPLIT_NAMES, Entry, Listing, occurring
 from imgrec.errors import InputError
 from imgrec.files import cache_folder
-
-Arrays = tuple[dict[str, Split], tuple[str, ...]]
 
 _MARKS = ("dataset_info.json", "features.json")
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
