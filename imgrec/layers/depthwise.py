@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from imgrec.layers.processor import on_processors
+from imgrec.processors import on_processors
 
 
 @keras.saving.register_keras_serializable("imgrec")

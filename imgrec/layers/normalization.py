@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from imgrec.layers.processor import on_processors
+from imgrec.processors import on_processors
 
 _VECTOR = 16
 """Channels that TensorFlow's kernel takes at a time in bfloat16; with others left over it falls back."""

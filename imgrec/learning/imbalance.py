@@ -11,8 +11,8 @@ from imgrec.data.class_counts import NOTEWORTHY, ratio
 from imgrec.errors import InputError
 from imgrec.losses import BINARY, build_loss
 from imgrec.losses.balance import ClassWeighted, LogitAdjusted, effective_number, inverse_frequency, log_prior
-from imgrec.losses.options import number_option
 from imgrec.registry import lookup
+from imgrec.spec import number_option
 
 RECIPES: dict[str, dict[str, float]] = {
     "none": {},

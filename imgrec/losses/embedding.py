@@ -11,7 +11,7 @@ import keras
 from keras import ops
 
 from imgrec.errors import InputError
-from imgrec.losses.options import number_option
+from imgrec.spec import number_option
 
 FAR = 1e9
 """A distance that no pair has, for those that do not count."""

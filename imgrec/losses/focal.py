@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from imgrec.losses.options import number_option
+from imgrec.spec import number_option
 
 UNDERFLOW = 1e-30
 """Below this 1 − p counts as 0: its power's derivative, for γ < 1, would divide by zero."""

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from imgrec.layers.depthwise import DepthwiseConv2D
-from imgrec.layers.processor import on_processors
+from imgrec.processors import on_processors
 
 ROUNDING = 2.0**-8
 """Half the distance of neighbouring bfloat16 numbers, as a share of the larger."""

@@ -9,9 +9,8 @@ import keras
 from keras import ops
 
 from imgrec.config import OptimConfig
-from imgrec.losses.options import number_option
 from imgrec.registry import build
-from imgrec.spec import Spec
+from imgrec.spec import Spec, number_option
 
 Schedule: TypeAlias = keras.optimizers.schedules.LearningRateSchedule
 MOST_WARMUP = 5
