@@ -1,7 +1,6 @@
 """Cross-validation's figures: answers for images held out, and means over folds with their intervals."""
 
 import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from imgrec.data.sources.dataset import Split
 from imgrec.errors import InputError
-from imgrec.files import write_text
+from imgrec.files import write_csv
 from imgrec.metrics.answers import printable, softmax, wilson_interval
 
 FILE = "out_of_fold.csv"
@@ -53,12 +52,10 @@ def write_answers(path: Path, split: Split, logits: NDArray[np.floating], classe
         logits: `[N, C]`.
         classes: C names.
     """
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["id", "label", *(_MARK + name for name in classes)])
+    rows: list[list[str]] = [["id", "label", *(_MARK + name for name in classes)]]
     for name, label, row in zip(split.ids, split.labels, softmax(logits), strict=True):
-        writer.writerow([printable(name), classes[label], *(f"{share:.9g}" for share in row)])
-    write_text(path, text.getvalue())
+        rows.append([printable(name), classes[label], *(f"{share:.9g}" for share in row)])
+    write_csv(path, rows)
 
 
 def read_answers(path: Path) -> Answers:
@@ -91,13 +88,11 @@ def write_joined(path: Path, folds: Sequence[Answers]) -> None:
             "the folds are not of one set: an image was held out twice, or the classes differ; "
             "the data changed between them: begin again with another --out"
         )
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["fold", "id", "label", *(_MARK + name for name in folds[0].classes)])
+    rows: list[list[str]] = [["fold", "id", "label", *(_MARK + name for name in folds[0].classes)]]
     for number, answers in enumerate(folds, start=1):
         for name, label, row in zip(answers.ids, answers.labels, answers.probabilities, strict=True):
-            writer.writerow([number, name, label, *(f"{share:.9g}" for share in row)])
-    write_text(path, text.getvalue())
+            rows.append([str(number), name, label, *(f"{share:.9g}" for share in row)])
+    write_csv(path, rows)
 
 
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> dict[str, Any]:

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from imgrec.evaluation.evaluated import Evaluated
+from imgrec.evaluation.evaluated import Evaluated, Section
 from imgrec.evaluation.figures import curve, data_uri, heat_map, row_shares
-from imgrec.evaluation.section import Section
 from imgrec.metrics.single_label import CALIBRATION_BINS
 from imgrec.metrics.wording import number
 

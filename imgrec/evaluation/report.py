@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from imgrec.evaluation.evaluated import Evaluated
+from imgrec.evaluation.evaluated import Evaluated, Section
 from imgrec.evaluation.evaluations import EVALUATIONS
 from imgrec.evaluation.page import fragment, render
-from imgrec.evaluation.section import Section
 from imgrec.files import write_json, write_text
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from imgrec.data.class_counts import NOTEWORTHY, ratio
 from imgrec.errors import InputError
 from imgrec.losses import BINARY, build_loss
 from imgrec.losses.balance import ClassWeighted, LogitAdjusted, effective_number, inverse_frequency, log_prior
+from imgrec.metrics.answers import NOTEWORTHY, ratio
 from imgrec.registry import lookup
 from imgrec.spec import number_option
 

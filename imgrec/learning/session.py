@@ -101,5 +101,5 @@ class Session:
         self, split: Split, cache: Cache | None = None, preprocess: Preprocess | None = None
     ) -> tf.data.Dataset:
         """Return the images of a split once, in order, prepared as in training or by another `preprocess`."""
-        prepare = preprocess or self.preprocess
-        return evaluation_dataset(split, prepare, self.task.targets, self.batch_size, cache)
+        preprocess = preprocess or self.preprocess
+        return evaluation_dataset(split, preprocess, self.task.targets, self.batch_size, cache)

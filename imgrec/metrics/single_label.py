@@ -7,13 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score
 
-from imgrec.data.class_counts import GROUPS, NOTEWORTHY, frequency_groups, ratio
 from imgrec.metrics.answers import (
+    GROUPS,
+    NOTEWORTHY,
     Mistake,
     check_answers,
     class_rows,
+    frequency_groups,
     macro,
     printable,
+    ratio,
     softmax,
     wilson_interval,
 )

@@ -116,11 +116,6 @@ def build_model(
     return info(name)(input_shape, num_classes, **options)
 
 
-def list_models() -> list[str]:
-    """Return the names of all models, families together."""
-    return list(MODELS)
-
-
 def info(name: str) -> Architecture:
     """Return the facts about a model.
 

@@ -7,11 +7,11 @@ import keras
 
 from imgrec.layers.attention import SqueezeExcitation
 from imgrec.layers.conv import BIASED, Style, batch_norm, conv, conv_bn, depthwise_bn
-from imgrec.layers.stochastic_depth import drop_path, rates
+from imgrec.layers.residual import drop_path, rates
 from imgrec.layers.transformer import MLP, SelfAttention, layer_norm
 from imgrec.models.architecture import HALF, Architecture, Shape
+from imgrec.models.forms import wants_small_stem
 from imgrec.models.head import check_rate, logits_out, pixels_in
-from imgrec.models.small_stem import wants_small_stem
 from imgrec.models.stage_names import block_of
 
 HEAD = 32

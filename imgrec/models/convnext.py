@@ -6,13 +6,12 @@ from typing import Any
 import keras
 
 from imgrec.layers.conv import Style, activate, conv, depthwise
-from imgrec.layers.layer_scale import LayerScale
 from imgrec.layers.patch_embedding import patch_embedding
-from imgrec.layers.stochastic_depth import drop_path, rates
+from imgrec.layers.residual import LayerScale, drop_path, rates
 from imgrec.layers.transformer import layer_norm, truncated_normal
 from imgrec.models.architecture import Architecture, Shape, family
+from imgrec.models.forms import wants_small_stem
 from imgrec.models.head import check_rate, logits_out, pixels_in
-from imgrec.models.small_stem import wants_small_stem
 from imgrec.models.stage_names import StageNames
 
 EXPANSION = 4

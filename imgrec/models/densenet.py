@@ -9,8 +9,8 @@ from keras.initializers import HeNormal
 
 from imgrec.layers.conv import Style, bn_relu, conv, conv_bn, max_pool
 from imgrec.models.architecture import Architecture, Shape, family
+from imgrec.models.forms import wants_small_stem
 from imgrec.models.head import logits_out, pixels_in
-from imgrec.models.small_stem import wants_small_stem
 
 GROWTH = 32
 BOTTLENECK = 4

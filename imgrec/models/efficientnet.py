@@ -11,12 +11,11 @@ import keras
 
 from imgrec.layers.attention import SqueezeExcitation
 from imgrec.layers.conv import Style, conv_bn, depthwise_bn
-from imgrec.layers.stochastic_depth import drop_path
+from imgrec.layers.residual import drop_path
 from imgrec.models.architecture import Architecture, Shape
+from imgrec.models.forms import early_strides, round_channels, wants_small_stem
 from imgrec.models.head import check_rate, logits_out, pixels_in
-from imgrec.models.small_stem import early_strides, wants_small_stem
 from imgrec.models.stage_names import block_of
-from imgrec.models.widths import round_channels
 
 
 class Stage(NamedTuple):

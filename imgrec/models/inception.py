@@ -10,8 +10,8 @@ from keras.initializers import HeNormal
 
 from imgrec.layers.conv import Style, conv_bn, max_pool
 from imgrec.models.architecture import HALF, Architecture, Shape
+from imgrec.models.forms import wants_small_stem
 from imgrec.models.head import logits_out, pixels_in
-from imgrec.models.small_stem import wants_small_stem
 
 STYLE = Style("relu", epsilon=1e-3, initializer=HeNormal)
 UNPADDED = replace(STYLE, padding=0)

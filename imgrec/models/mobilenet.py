@@ -5,10 +5,9 @@ import keras
 from imgrec.layers.conv import conv_bn
 from imgrec.layers.separable import RELU6, inverted_residual, separable_bn
 from imgrec.models.architecture import HALF, Architecture, Shape
+from imgrec.models.forms import check_width, early_strides, round_channels, wants_small_stem
 from imgrec.models.head import logits_out, pixels_in
-from imgrec.models.small_stem import early_strides, wants_small_stem
 from imgrec.models.stage_names import block_of
-from imgrec.models.widths import check_width, round_channels
 
 V1_STAGES = ((64, 1, 1), (128, 2, 2), (256, 2, 2), (512, 6, 2), (1024, 2, 2))
 """Channels, blocks and stride of the first block: table 1 of the MobileNetV1 paper."""

@@ -10,10 +10,9 @@ from imgrec.layers.attention import SqueezeExcitation
 from imgrec.layers.conv import Style, conv_bn
 from imgrec.layers.separable import inverted_residual
 from imgrec.models.architecture import Architecture, Shape
+from imgrec.models.forms import check_width, early_strides, round_channels, wants_small_stem
 from imgrec.models.head import logits_out, pixels_in
 from imgrec.models.mobilenet import small_normal
-from imgrec.models.small_stem import early_strides, wants_small_stem
-from imgrec.models.widths import check_width, round_channels
 
 STYLE = Style("hard_silu", epsilon=1e-3)
 """Of the first and the last convolution; ε as in the authors' code and torchvision's."""

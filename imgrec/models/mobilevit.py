@@ -10,8 +10,8 @@ from imgrec.layers.conv import Style, batch_norm, conv, conv_bn, depthwise_bn
 from imgrec.layers.patches import FoldPatches, StretchMap, UnfoldPatches
 from imgrec.layers.transformer import MLP, SelfAttention, layer_norm
 from imgrec.models.architecture import Architecture, Shape, family
+from imgrec.models.forms import wants_small_stem
 from imgrec.models.head import logits_out, pixels_in
-from imgrec.models.small_stem import wants_small_stem
 
 STEM = 16
 PATCH = 2

@@ -12,8 +12,8 @@ from imgrec.layers.conv import RELU, activate, batch_norm, conv_bn, max_pool
 from imgrec.layers.deformable import DeformableConv2D
 from imgrec.layers.occlusion import OcclusionAttention
 from imgrec.models.architecture import CENTRED_MEAN, CENTRED_STD, Architecture, Shape, family
+from imgrec.models.forms import wants_small_stem
 from imgrec.models.head import check_flag, logits_out, pixels_in
-from imgrec.models.small_stem import wants_small_stem
 from imgrec.models.stage_names import block_of
 from imgrec.registry import lookup
 

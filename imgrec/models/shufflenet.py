@@ -8,8 +8,8 @@ import keras
 from imgrec.layers.conv import RELU, conv_bn, depthwise_bn, max_pool
 from imgrec.layers.shuffle import ChannelShuffle, ChannelSlice
 from imgrec.models.architecture import Architecture, Shape, family
+from imgrec.models.forms import wants_small_stem
 from imgrec.models.head import logits_out, pixels_in
-from imgrec.models.small_stem import wants_small_stem
 from imgrec.models.stage_names import block_of
 
 STEM = 24

@@ -10,8 +10,8 @@ import keras
 from imgrec.layers.conv import Style, conv_relu, max_pool
 from imgrec.layers.pooling import PooledScores
 from imgrec.models.architecture import Architecture, Shape, family
+from imgrec.models.forms import wants_small_stem
 from imgrec.models.head import check_rate, pixels_in
-from imgrec.models.small_stem import wants_small_stem
 
 STYLE = Style(initializer=keras.initializers.HeUniform, use_bias=True)
 UNPADDED = replace(STYLE, padding=0)

@@ -7,12 +7,12 @@ import keras
 
 from imgrec.layers.conv import Style, conv
 from imgrec.layers.patch_embedding import MergePatches, patch_embedding
-from imgrec.layers.stochastic_depth import drop_path, rates
+from imgrec.layers.residual import drop_path, rates
 from imgrec.layers.transformer import MLP, layer_norm, truncated_normal
 from imgrec.layers.window import WindowAttention
 from imgrec.models.architecture import Architecture, Shape, family
+from imgrec.models.forms import wants_small_stem
 from imgrec.models.head import check_rate, logits_out, pixels_in
-from imgrec.models.small_stem import wants_small_stem
 from imgrec.models.stage_names import StageNames
 
 EPSILON = 1e-5

@@ -8,8 +8,8 @@ import keras
 from imgrec.layers.conv import BIASED, activate, conv, conv_bn, max_pool
 from imgrec.layers.pooling import adaptive_average_pool
 from imgrec.models.architecture import Architecture, Shape
+from imgrec.models.forms import wants_small_stem
 from imgrec.models.head import check_rate, dense_relu, logits_out, pixels_in
-from imgrec.models.small_stem import wants_small_stem
 
 WIDTHS = (64, 128, 256, 512, 512)
 GRID = 7

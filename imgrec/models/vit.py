@@ -7,7 +7,7 @@ import keras
 
 from imgrec.errors import InputError
 from imgrec.layers.patch_embedding import patch_embedding
-from imgrec.layers.stochastic_depth import drop_path, rates
+from imgrec.layers.residual import drop_path, rates
 from imgrec.layers.transformer import (
     MLP,
     ClassToken,

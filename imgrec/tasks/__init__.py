@@ -5,6 +5,7 @@ from pathlib import Path
 
 from imgrec.data.sources.labels import LabelKind
 from imgrec.errors import InputError
+from imgrec.files import write_json, write_text
 from imgrec.registry import lookup
 from imgrec.tasks.multiclass import Multiclass
 from imgrec.tasks.multilabel import Multilabel
@@ -41,8 +42,6 @@ def _known() -> str:
 
 def write(folder: Path, task: Task) -> None:
     """Write task.json, and labels.txt with one class a line in the order of the outputs."""
-    from imgrec.files import write_json, write_text
-
     write_json(folder / FILE, task.record())
     write_text(folder / "labels.txt", "".join(f"{name}\n" for name in task.classes))
 

@@ -52,8 +52,6 @@ class Task(ABC):
         """Return what `task.json` holds, beside the classes in `labels.txt`."""
         return {"format": 1, "task": self.name}
 
-    # In training.
-
     @abstractmethod
     def targets(self, labels: "tf.Tensor") -> "tf.Tensor":
         """Return float32 `[B, outputs]` of the labels of a batch, as `Split.labels` has them."""
@@ -73,8 +71,6 @@ class Task(ABC):
     def caption(self, target: NDArray[np.floating]) -> str:
         """Return in words what an image of a batch shows; `target` is float32 `[outputs]`, mixed or not."""
         return ", ".join(f"{name} {value:.3g}" for name, value in zip(self.classes, target, strict=True))
-
-    # Of answers, in NumPy.
 
     @abstractmethod
     def scores(self, outputs: Outputs) -> NDArray[np.float32]:
@@ -120,8 +116,6 @@ class Task(ABC):
     @abstractmethod
     def table(self, ids: Sequence[str], labels: np.ndarray, outputs: Outputs) -> list[list[Any]]:
         """Return predictions.csv as rows, a header and one row an image. Raises as `figures`."""
-
-    # In words, from `figures`.
 
     @abstractmethod
     def headline(self, figures: Mapping[str, Any]) -> str:

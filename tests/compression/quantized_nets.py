@@ -17,8 +17,8 @@ from imgrec.layers.attention import CBAM, SqueezeExcitation
 from imgrec.layers.fake_quant import ActivationRange
 from imgrec.layers.normalization import BatchNormalization
 from imgrec.layers.normalize import PixelNormalization
+from imgrec.layers.residual import drop_path
 from imgrec.layers.shuffle import ChannelShuffle, ChannelSlice
-from imgrec.layers.stochastic_depth import drop_path
 from imgrec.tasks.multiclass import Multiclass
 
 CLASSES = 5

@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from imgrec.data.class_counts import frequency_groups, ratio
 from imgrec.data.sources.long_tail import long_tail_counts, long_tailed
 from imgrec.data.sources.sample import load_sample
 from imgrec.errors import InputError
+from imgrec.metrics.answers import frequency_groups, ratio
 
 
 def test_counts_are_those_of_the_published_cifar_10() -> None:

@@ -13,10 +13,9 @@ import pytest
 
 from imgrec.config import Config
 from imgrec.evaluation import figures
-from imgrec.evaluation.evaluated import Evaluated
+from imgrec.evaluation.evaluated import Evaluated, Section
 from imgrec.evaluation.evaluations import EVALUATIONS
 from imgrec.evaluation.report import write_report
-from imgrec.evaluation.section import Section
 from imgrec.metrics.answers import Mistake
 from imgrec.metrics.wording import number, percent
 from imgrec.tasks.multiclass import Multiclass

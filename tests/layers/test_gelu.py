@@ -6,8 +6,7 @@ import pytest
 import tensorflow as tf
 from scipy.stats import norm
 
-from imgrec.layers.gelu import exact_gelu
-from imgrec.layers.transformer import MLP
+from imgrec.layers.transformer import MLP, exact_gelu
 
 
 @pytest.mark.parametrize(("dtype", "error"), [("float32", 1e-6), ("bfloat16", 0.03)])

@@ -11,8 +11,8 @@ from test_attention import Weights, dense, prepared
 
 from imgrec.compression.graph import expand
 from imgrec.layers.composite import Composite
-from imgrec.layers.layer_scale import LayerScale
 from imgrec.layers.patch_embedding import MergePatches, patch_embedding
+from imgrec.layers.residual import LayerScale
 from imgrec.layers.window import WindowAttention
 
 HEADS, WINDOW = 2, 3

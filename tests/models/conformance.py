@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from imgrec.layers.normalize import PixelNormalization
-from imgrec.layers.stochastic_depth import StochasticDepth
+from imgrec.layers.residual import StochasticDepth
 from imgrec.models import build_model, info
 
 CLASSES = 5

@@ -8,7 +8,7 @@ from imgrec.compression.fold import fold
 from imgrec.compression.graph import expand
 from imgrec.compression.lower import lower
 from imgrec.errors import InputError
-from imgrec.layers.stochastic_depth import StochasticDepth
+from imgrec.layers.residual import StochasticDepth
 from imgrec.layers.window import WindowAttention
 from imgrec.models import build_model
 

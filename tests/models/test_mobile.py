@@ -9,9 +9,8 @@ import pytest
 
 from imgrec.errors import InputError
 from imgrec.models import build_model
-from imgrec.models.small_stem import early_strides
+from imgrec.models.forms import early_strides, round_channels
 from imgrec.models.weights import candidates
-from imgrec.models.widths import round_channels
 
 MOBILE = [
     "mobilenet_v1",

@@ -13,7 +13,7 @@ from imgrec.compression import qat
 from imgrec.compression.cost import parts
 from imgrec.errors import InputError
 from imgrec.layers.deformable import DeformableConv2D
-from imgrec.models import MODELS, alexnet, build_model, info, list_models
+from imgrec.models import MODELS, alexnet, build_model, info
 
 WITH_ATTENTION = [
     ("resnet18", "se", 11_778_592),
@@ -28,9 +28,9 @@ def trainable(model: keras.Model) -> int:
 
 
 def test_every_model_has_a_published_count() -> None:
-    assert set(list_models()) == set(MODELS)
-    assert {name: info(name).parameters for name in list_models()} == {
-        name: PARAMETERS.get(name) for name in list_models()
+    assert set(list(MODELS)) == set(MODELS)
+    assert {name: info(name).parameters for name in list(MODELS)} == {
+        name: PARAMETERS.get(name) for name in list(MODELS)
     }
     assert all(row.name == name for name, row in MODELS.items())
 
@@ -44,7 +44,7 @@ def macs_of(model: keras.Model) -> int:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[] if n in QUICK else [pytest.mark.slow]) for n in list_models()]
+    "name", [pytest.param(n, marks=[] if n in QUICK else [pytest.mark.slow]) for n in list(MODELS)]
 )
 def test_parameters_and_macs(name: str) -> None:
     row = info(name)
@@ -62,7 +62,7 @@ def test_parameters_and_macs(name: str) -> None:
 
 
 def test_multiply_accumulates_are_published_for_every_photo_model() -> None:
-    without = {name for name in list_models() if name not in GMACS}
+    without = {name for name in list(MODELS) if name not in GMACS}
     assert without == set(NO_PUBLISHED_MACS)
 
 

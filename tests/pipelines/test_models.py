@@ -9,14 +9,14 @@ import cv2
 import pytest
 
 from imgrec.errors import InputError
-from imgrec.models import info, list_models
+from imgrec.models import MODELS, info
 from pipelines import models
 
 
 def test_json_lists_every_model_with_its_facts(capsys: pytest.CaptureFixture[str]) -> None:
     assert models.main(["--json"]) == 0
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
-    assert list(rows) == list_models()
+    assert list(rows) == list(MODELS)
     assert rows["resnet50"]["parameters"] == 25_557_032
     assert rows["resnet50"]["macs"] == 4_089_184_256
     assert rows["resnet50"]["endpoints"] == [
@@ -34,9 +34,9 @@ def test_json_lists_every_model_with_its_facts(capsys: pytest.CaptureFixture[str
 def test_the_table_has_a_line_for_every_model(capsys: pytest.CaptureFixture[str]) -> None:
     assert models.main([]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines[1:-1]] == list_models()
+    assert [line.split()[0] for line in lines[1:-1]] == list(MODELS)
     assert "25,557,032" in next(line for line in lines if line.startswith("resnet50 "))
-    assert lines[-1].startswith(f"{len(list_models())} models")
+    assert lines[-1].startswith(f"{len(list(MODELS))} models")
 
 
 def test_describe_prints_endpoints_and_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

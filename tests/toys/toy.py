@@ -18,8 +18,8 @@ if __name__ == "__main__":
 
     command, *words = sys.argv[1:]
     if command == "train":
+        from imgrec.evaluation.evaluated import Section
         from imgrec.evaluation.evaluations import EVALUATIONS
-        from imgrec.evaluation.section import Section
         from imgrec.learning.methods import METHODS
 
         METHODS["shrink"] = Shrink

@@ -30,7 +30,7 @@ from imgrec.config import Config
 from imgrec.data import pipeline as pipeline  # these here so that no child has to import them
 from imgrec.data.augment import compose as compose
 from imgrec.layers.normalization import BatchNormalization
-from imgrec.layers.stochastic_depth import StochasticDepth
+from imgrec.layers.residual import StochasticDepth
 from imgrec.learning import imbalance as imbalance
 from imgrec.learning import transfer as transfer
 from imgrec.runs import results

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from imgrec.layers.conv import RELU, conv_bn
-from imgrec.layers.stochastic_depth import drop_path
+from imgrec.layers.residual import drop_path
 from imgrec.models import build_model
 from imgrec.training.freezing import depth_groups, frozen, layers_up_to
 
