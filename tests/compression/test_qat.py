@@ -13,7 +13,7 @@ from imgrec.errors import InputError
 from imgrec.layers.composite import Composite
 from imgrec.layers.fake_quant import mode
 from imgrec.layers.normalization import BatchNormalization
-from imgrec.models import build_model, list_models
+from imgrec.models import MODELS, build_model
 
 
 def shaken(model: keras.Model) -> keras.Model:
@@ -130,7 +130,7 @@ QUICK = ("lenet5", "resnet20", "resnet50", "vit_small_image")
 
 
 @pytest.mark.parametrize(
-    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in list_models()]
+    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in list(MODELS)]
 )
 def test_every_model_of_the_zoo_is_covered(name: str) -> None:
     size = 224 if name.endswith("_16") else 64

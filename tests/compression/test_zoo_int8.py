@@ -15,7 +15,7 @@ from imgrec.errors import InputError
 from imgrec.export import litert
 from imgrec.export.parity import ParityRow
 from imgrec.layers.normalization import BatchNormalization
-from imgrec.models import build_model, info, list_models
+from imgrec.models import MODELS, build_model, info
 
 EXCEPTIONS: dict[str, str] = {
     "preact_resnet1001": "rounded, 1001 layers answer by chance (.17 right, five classes; .945 before), and "
@@ -81,7 +81,7 @@ def _fresh_session() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in list_models()]
+    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in list(MODELS)]
 )
 def test_int8_file_agrees_with_the_model(name: str, tmp_path: Path) -> None:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
@@ -106,5 +106,5 @@ def test_int8_file_of_an_attentive_resnet_agrees(attention: str, tmp_path: Path)
 
 
 def test_exceptions_are_models_of_the_zoo() -> None:
-    assert set(EXCEPTIONS) <= set(list_models())
+    assert set(EXCEPTIONS) <= set(list(MODELS))
     assert all(reason and "\n" not in reason for reason in EXCEPTIONS.values())

@@ -9,7 +9,7 @@ import pytest
 from conformance import answer, check_everything, check_logits, small
 from families import smallest_of_each_family
 
-from imgrec.models import list_models
+from imgrec.models import MODELS
 
 # Families whose smallest member takes over ten seconds are left to the slow suite whole.
 HEAVY = {"inception_v3", "densenet121", "coatnet_0"}
@@ -31,7 +31,7 @@ CASES = [
         id="-".join([name, *(f"{key}={value}" for key, value in options.items())]),
         marks=[] if name in QUICK else [pytest.mark.slow],
     )
-    for name, options in [*((name, {}) for name in list_models()), *OPTIONS]
+    for name, options in [*((name, {}) for name in list(MODELS)), *OPTIONS]
 ]
 
 

@@ -28,10 +28,7 @@ def trainable(model: keras.Model) -> int:
 
 
 def test_every_model_has_a_published_count() -> None:
-    assert set(list(MODELS)) == set(MODELS)
-    assert {name: info(name).parameters for name in list(MODELS)} == {
-        name: PARAMETERS.get(name) for name in list(MODELS)
-    }
+    assert {name: info(name).parameters for name in MODELS} == {name: PARAMETERS.get(name) for name in MODELS}
     assert all(row.name == name for name, row in MODELS.items())
 
 
@@ -62,7 +59,7 @@ def test_parameters_and_macs(name: str) -> None:
 
 
 def test_multiply_accumulates_are_published_for_every_photo_model() -> None:
-    without = {name for name in list(MODELS) if name not in GMACS}
+    without = {name for name in MODELS if name not in GMACS}
     assert without == set(NO_PUBLISHED_MACS)
 
 
