@@ -106,5 +106,5 @@ def test_int8_file_of_an_attentive_resnet_agrees(attention: str, tmp_path: Path)
 
 
 def test_exceptions_are_models_of_the_zoo() -> None:
-    assert set(EXCEPTIONS) <= set(list(MODELS))
+    assert set(EXCEPTIONS) <= set(MODELS)
     assert all(reason and "\n" not in reason for reason in EXCEPTIONS.values())
