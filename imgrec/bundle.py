@@ -120,8 +120,7 @@ def unfinished(out: Path) -> tuple[Path, dict[str, Any]] | None:
 
 def check_out(out: Path) -> None:
     """Raise InputError unless `out` is absent, empty, or a run folder that may be replaced."""
-    if out.exists() and not out.is_dir():
-        raise InputError(f"--out {out}: is a file, expected a folder to write the run to")
+    check_writable(out)
     if out.is_dir() and any(out.iterdir()) and not _is_run(out):
         raise InputError(
             f"--out {out}: the folder holds files that are not an imgrec run; name a new or empty folder"
@@ -131,6 +130,12 @@ def check_out(out: Path) -> None:
         raise InputError(
             f"{staging}: in the way, and not an unfinished imgrec run; move it or name another --out"
         )
+
+
+def check_writable(out: Path) -> None:
+    """Raise InputError where `out` is a file, or lies where nothing may be written."""
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out {out}: is a file, expected a folder to write to")
     parent = next(p for p in (out.absolute(), *out.absolute().parents) if p.exists())
     if not os.access(parent, os.W_OK):
         raise InputError(f"--out {out}: {parent} is not writable")

@@ -9,7 +9,7 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
 
@@ -46,21 +46,14 @@ class Preprocess:
     idct: Literal["accurate"] = "accurate"
     exif_orientation: Literal["applied"] = "applied"
     adapt: str = "none"
-    format: int = 1
+    format: Literal[1] = 1
 
     def __post_init__(self) -> None:
-        for name, value, allowed in (
-            ("colour", self.colour, ("grey", "rgb")),
-            ("resize", self.resize, ("crop", "letterbox", "stretch")),
-            ("interpolation", self.interpolation, ("bilinear",)),
-            ("decoder", self.decoder, ("opencv",)),
-            ("idct", self.idct, ("accurate",)),
-            ("exif_orientation", self.exif_orientation, ("applied",)),
-            ("format", self.format, (1,)),
-        ):
-            if value not in allowed:
+        for field in dataclasses.fields(self):
+            value, allowed = getattr(self, field.name), get_args(field.type)
+            if get_origin(field.type) is Literal and value not in allowed:
                 known = " or ".join(str(item) for item in allowed)
-                raise InputError(f"preprocess: {name} is {value!r}, this version knows {known}")
+                raise InputError(f"preprocess: {field.name} is {value!r}, this version knows {known}")
         if len(self.size) != 2 or not all(isinstance(side, int) and side > 0 for side in self.size):
             raise InputError(f"preprocess: size is {self.size!r}, expected height and width of 1 or more")
         if not 0.0 < self.crop_fraction <= 1.0 or not 0 <= self.fill <= 255:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from imgrec.bundle import check_writable, staging_of
 from imgrec.data.sources.extra import RECORD, folder_name
 from imgrec.errors import InputError
 from imgrec.files import write_file, write_json
@@ -28,16 +29,12 @@ _COMPARED = 200
 
 def check_out(out: Path) -> None:
     """Raise InputError unless `out` is absent, empty, or the folder of an earlier synthesis."""
-    if out.exists() and not out.is_dir():
-        raise InputError(f"--out {out}: is a file, expected a folder to write the images to")
-    for folder in (out, _staging(out)):
+    check_writable(out)
+    for folder in (out, staging_of(out)):
         if folder.is_dir() and any(folder.iterdir()) and not _is_ours(folder):
             raise InputError(
                 f"--out {out}: {folder} holds files that are no synthesis; name a new or empty folder"
             )
-    parent = next(p for p in (out.absolute(), *out.absolute().parents) if p.exists())
-    if not os.access(parent, os.W_OK):
-        raise InputError(f"--out {out}: {parent} is not writable")
 
 
 def _is_ours(folder: Path) -> bool:
@@ -45,10 +42,6 @@ def _is_ours(folder: Path) -> bool:
         return json.loads((folder / RECORD).read_text(encoding="utf-8")).get("format") == FORMAT
     except (OSError, ValueError, AttributeError):
         return False
-
-
-def _staging(out: Path) -> Path:
-    return out.absolute().with_name(out.name + ".unfinished")
 
 
 def write(plan: "Plan", trained: "Trained", made: Mapping[int, np.ndarray], command: str) -> None:
@@ -63,7 +56,7 @@ def write(plan: "Plan", trained: "Trained", made: Mapping[int, np.ndarray], comm
     from imgrec import runtime
 
     settings, source = plan.settings, plan.source
-    staging, out = _staging(settings.out), settings.out.absolute()
+    staging, out = staging_of(settings.out), settings.out.absolute()
     if staging.exists():
         shutil.rmtree(staging)
     staging.mkdir(parents=True)

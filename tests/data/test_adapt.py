@@ -191,15 +191,15 @@ def test_haze_follows_koschmieder():
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("name", adapt.KINDS)
+@pytest.mark.parametrize("name", adapt.STEPS)
 def test_every_step_keeps_shape_type_and_input(name, channels):
     for shape in ((1, 1), (1, 9), (2, 2), (28, 28), (300, 40)):
         for pixels in (noise((*shape, channels)), np.zeros((*shape, channels), np.uint8)):
             before = pixels.copy()
-            result = adapt.KINDS[name].mend(pixels)
+            result = adapt.STEPS[name].mend(pixels)
             assert result.shape == pixels.shape and result.dtype == np.uint8
             assert np.array_equal(pixels, before)
-            assert np.array_equal(result, adapt.KINDS[name].mend(pixels))
+            assert np.array_equal(result, adapt.STEPS[name].mend(pixels))
 
 
 def test_triggers_look_at_the_light_and_not_at_the_background():

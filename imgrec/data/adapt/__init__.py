@@ -6,7 +6,7 @@ the threshold: `lowlight(100)`.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -24,49 +24,42 @@ Statistic = Callable[[np.ndarray], float]
 
 
 @dataclass(frozen=True)
-class Kind:
+class Step:
     """What a step does, and when: where `statistic` is below (or above) `threshold`; always without one."""
 
+    name: str
     mend: Mend
     statistic: Statistic | None = None
     side: str = ""
     threshold: float = 0.0
 
+    def fires(self, pixels: np.ndarray) -> bool:
+        """Whether the image's statistic passes the threshold."""
+        if self.statistic is None:
+            return True
+        level = self.statistic(pixels)
+        return level < self.threshold if self.side == "below" else level > self.threshold
+
+    def __str__(self) -> str:
+        return self.name if self.statistic is None else f"{self.name}({self.threshold:g})"
+
 
 # Thresholds are levels of 0…255, set on the sample's training images and photographs, and reported on others
 # by `python -m benchmarks.adapt`.
-KINDS = {
-    "lowlight": Kind(light.expose, statistics.bright, "below", 128),
-    "gamma": Kind(light.gamma, statistics.bright, "below", 128),
-    "equalize": Kind(light.equalize, statistics.bright, "below", 128),
-    "clahe": Kind(light.clahe, statistics.bright, "below", 128),
-    "dehaze": Kind(dehaze, statistics.veil, "above", 72),
-    "stretch": Kind(light.stretch_contrast, statistics.contrast, "below", 64),
-    "balance": Kind(light.white_balance, statistics.cast, "above", 64),
-    "denoise": Kind(denoise, statistics.noise, "above", 12),
-    "standardize": Kind(light.standardize),
-}
+_STEPS = (
+    Step("lowlight", light.expose, statistics.bright, "below", 128),
+    Step("gamma", light.gamma, statistics.bright, "below", 128),
+    Step("equalize", light.equalize, statistics.bright, "below", 128),
+    Step("clahe", light.clahe, statistics.bright, "below", 128),
+    Step("dehaze", dehaze, statistics.veil, "above", 72),
+    Step("stretch", light.stretch_contrast, statistics.contrast, "below", 64),
+    Step("balance", light.white_balance, statistics.cast, "above", 64),
+    Step("denoise", denoise, statistics.noise, "above", 12),
+    Step("standardize", light.standardize),
+)
+STEPS = {step.name: step for step in _STEPS}
 AUTO = "lowlight|dehaze"
 """What `auto` stands for: the two whose gain was measured."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step of a line: its name, its kind and the threshold that holds in this line."""
-
-    name: str
-    kind: Kind
-    threshold: float
-
-    def fires(self, pixels: np.ndarray) -> bool:
-        """Whether the image's statistic passes the threshold."""
-        if self.kind.statistic is None:
-            return True
-        level = self.kind.statistic(pixels)
-        return level < self.threshold if self.kind.side == "below" else level > self.threshold
-
-    def __str__(self) -> str:
-        return self.name if self.kind.statistic is None else f"{self.name}({self.threshold:g})"
 
 
 @lru_cache(maxsize=64)
@@ -89,19 +82,19 @@ def parse(line: str) -> tuple[Step, ...]:
 
 
 def _step(spec: Spec, line: str) -> Step:
-    kind = lookup(KINDS, spec.name, "adaptive step")
+    step = lookup(STEPS, spec.name, "adaptive step")
     if spec.options or len(spec.args) > 1:
         raise InputError(f"adaptive steps {line!r}: {spec}, expected name or name(threshold), such as {AUTO}")
     if not spec.args:
-        return Step(spec.name, kind, kind.threshold)
-    if kind.statistic is None:
+        return step
+    if step.statistic is None:
         raise InputError(f"adaptive steps {line!r}: {spec.name} is always done and takes no threshold")
     (level,) = spec.args
     if isinstance(level, bool) or not isinstance(level, (int, float)) or not 0 <= level <= 255:
         raise InputError(
             f"adaptive steps {line!r}: threshold {level!r} of {spec.name}, expected a level of 0 to 255"
         )
-    return Step(spec.name, kind, float(level))
+    return replace(step, threshold=float(level))
 
 
 def canonical(line: str) -> str:
@@ -114,6 +107,6 @@ def apply(pixels: np.ndarray, line: str) -> tuple[np.ndarray, tuple[str, ...]]:
     fired = []
     for step in parse(line):
         if step.fires(pixels):
-            pixels = step.kind.mend(pixels)
+            pixels = step.mend(pixels)
             fired.append(step.name)
     return pixels, tuple(fired)

@@ -220,16 +220,11 @@ class _Pool:
         """Name the file that a lost worker was at, and take it from those that are still to do."""
         left = [index for index, _ in sent]
         number = left.index(lane.number) if lane.number in left else 0
-        self._store(left[number], self._loss(lane))
-        del sent[number]
-
-    def _loss(self, lane: _Lane) -> Examined:
+        code, what = "crashed", f"the decoder died of it (exit {lane.process.wait()})"
         if lane.overdue:
-            detail = f"took more than {self.limits.max_seconds:g} s; replace it or take it out"
-            return fault("too_slow", detail)
-        return fault(
-            "crashed", f"the decoder died of it (exit {lane.process.wait()}); replace it or take it out"
-        )
+            code, what = "too_slow", f"took more than {self.limits.max_seconds:g} s"
+        self._store(left[number], fault(code, f"{what}; replace it or take it out"))
+        del sent[number]
 
     def _store(self, index: int, result: Examined) -> None:
         self.done[index] = result

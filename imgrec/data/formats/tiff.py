@@ -77,7 +77,7 @@ def read(data: bytes) -> Header:
     # OpenCV gives up to 8 bits as libtiff makes RGBA of them: multiplied already, unless nothing is said.
     multiplied = alpha == _MULTIPLIED or (alpha == _STRAIGHT and bits == 8 and _EXTRA in page.indices)
     found = {"16_bit": bits == 16, "palette": colours == _PALETTE, "cmyk": colours == _CMYK}
-    found |= {"alpha": bool(alpha), "animated": _has_more_pages(data, page)}
+    found |= {"alpha": bool(alpha), "animated": _has_more_pages(page)}
     return Header(
         "tiff",
         height,
@@ -100,9 +100,9 @@ def exif_orientation(tiff: bytes) -> int:
 
 def unturned(data: bytes) -> bytes:
     """Return the file less its orientation, which OpenCV would apply in some cases."""
-    kind, _, at = _first(data).indices[_ORIENTATION]
-    order = "<" if data[:2] == b"II" else ">"
-    return data[:at] + struct.pack(order + _KINDS[kind], 1) + data[at + struct.calcsize(_KINDS[kind]) :]
+    page = _first(data)
+    kind, _, at = page.indices[_ORIENTATION]
+    return data[:at] + struct.pack(page.order + _KINDS[kind], 1) + data[at + struct.calcsize(_KINDS[kind]) :]
 
 
 def _first(data: bytes) -> Directory:
@@ -153,13 +153,13 @@ def _check_whole(page: Directory, width: int, height: int) -> None:
         raise DamagedError("truncated TIFF: its pixels break off")
 
 
-def _has_more_pages(data: bytes, page: Directory) -> bool:
+def _has_more_pages(page: Directory) -> bool:
     """Whether a page follows that is no thumbnail; a chain that breaks off or turns back has ended."""
     seen: set[int] = set()
     while page.next and page.next not in seen:
         seen.add(page.next)
         try:
-            page = Directory(data, page.next)
+            page = Directory(page.data, page.next)
         except struct.error:
             return False
         if not page.one(_SUBFILE) & 1:

@@ -7,7 +7,7 @@ number, joined by `|` (a `label` column with a `|` in it counts as such); or one
 
 import csv
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from imgrec.data.header import SUPPORTED
@@ -47,17 +47,12 @@ def list_csv(file: str) -> Listing:
         lines[name] = line
         part = _part(row.get("split", "train"), f"csv:{file}, line {line}")
         entries.append(Entry(name, str(path.parent / name), part, held, line))
-    return _listing(path, entries, multi_label, classes)
-
-
-def _listing(path: Path, entries: Sequence[Entry], multi_label: bool, classes: tuple[str, ...]) -> Listing:
-    """Put the splits in order."""
     parts = sorted({entry.part for entry in entries})
     if "train" not in parts:
         raise InputError(f"csv:{path}: no row is of the split train, only of {', '.join(parts)}")
-    folders, held = dict.fromkeys(parts, ""), occurring(entries, parts, classes, multi_label)
+    folders, found = dict.fromkeys(parts, ""), occurring(entries, parts, classes, multi_label)
     ordered = tuple(sorted(entries, key=lambda entry: entry.part))
-    return Listing(path.parent, folders, held, ordered, multi_label=multi_label, origin=path)
+    return Listing(path.parent, folders, found, ordered, multi_label=multi_label, origin=path)
 
 
 def _read(path: Path, what: str) -> tuple[list[str], list[Row]]:
@@ -68,14 +63,13 @@ def _read(path: Path, what: str) -> tuple[list[str], list[Row]]:
             reader = csv.reader(stream, strict=True)
             columns = [name.strip() for name in next(reader, [])]
             _check_columns(columns, what)
-            return columns, [
-                (
-                    reader.line_num,
-                    dict(zip(columns, _cells(cells, columns, what, reader.line_num), strict=True)),
-                )
-                for cells in reader
-                if any(cells)
-            ]
+            rows = []
+            for cells in filter(any, reader):
+                if len(cells) != len(columns):
+                    where = f"{what}, line {reader.line_num}"
+                    raise InputError(f"{where}: {len(cells)} cells, the header has {len(columns)} columns")
+                rows.append((reader.line_num, dict(zip(columns, map(str.strip, cells), strict=True))))
+            return columns, rows
     except UnicodeDecodeError as error:
         raise InputError(f"{what}: not UTF-8 text ({error.reason}); save it as CSV in UTF-8") from None
     except csv.Error as error:
@@ -92,12 +86,6 @@ def _check_columns(columns: Sequence[str], what: str) -> None:
         found = ", ".join(columns) or "nothing"
         semicolons = "; its cells are separated by semicolons" if ";" in found and len(columns) == 1 else ""
         raise InputError(f"{what}: the header has {found}{semicolons}; {_EXPECTED}")
-
-
-def _cells(cells: list[str], columns: Sequence[str], what: str, line: int) -> Iterator[str]:
-    if len(cells) != len(columns):
-        raise InputError(f"{what}, line {line}: {len(cells)} cells, the header has {len(columns)} columns")
-    return (cell.strip() for cell in cells)
 
 
 def _labels(

@@ -4,6 +4,7 @@ import dataclasses
 import statistics
 from collections.abc import Callable, Mapping
 from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 
@@ -21,13 +22,11 @@ from imgrec.data.sources.folds import in_fold
 from imgrec.data.sources.opened import Opened
 from imgrec.data.sources.sample import load_sample
 from imgrec.data.sources.splits import check_classes, complete, missing
-from imgrec.data.sources.tfds_sets import load_tfds
+from imgrec.data.sources.tfds_sets import Arrays, load_tfds
 from imgrec.errors import InputError
 from imgrec.registry import lookup
 
 __all__ = ["Opened", "Source", "Split", "load_source", "open_data"]
-
-Arrays = tuple[dict[str, Split], tuple[str, ...]]
 
 
 def open_data(data: DataConfig, unlabeled: bool = False) -> Opened:
@@ -52,13 +51,15 @@ def open_data(data: DataConfig, unlabeled: bool = False) -> Opened:
 
 def _open_arrays(data: DataConfig, held: Arrays) -> Opened:
     given, classes = held
-    listed = policy.read_list(policy.list_path(data.quarantine, None), required=_must_exist(data))
-    kept = {part: split.take(_without(split, listed)) for part, split in given.items()} if listed else given
+    listed = _quarantined(data, None)
     gone = {name for split in given.values() for name in split.ids} & set(listed)
+    if gone:
+        kept = {part: [name not in gone for name in split.ids] for part, split in given.items()}
+        given = {part: split.take(np.flatnonzero(kept[part])) for part, split in given.items()}
     findings = tuple(
         Finding(name, "quarantined", "left out: the quarantine list names it") for name in sorted(gone)
     )
-    return Opened(kept, classes, {}, None, findings, _left_out(len(gone), len(listed)))
+    return Opened(given, classes, {}, None, findings, _left_out(len(gone), len(listed)))
 
 
 def _open_tfds(data: DataConfig, spec: str) -> Opened:
@@ -75,18 +76,14 @@ _SCHEMES: dict[str, Callable[[DataConfig, str], Opened]] = {
 }
 
 
-def _must_exist(data: DataConfig) -> bool:
-    """Whether a quarantine list that was named must be there: not if it is about to be written."""
-    return bool(data.quarantine) and data.policy != "quarantine"
-
-
-def _without(split: Split, listed: Mapping[str, str]) -> np.ndarray:
-    return np.array([index for index, name in enumerate(split.ids) if name not in listed], np.int64)
+def _quarantined(data: DataConfig, root: Path | None) -> dict[str, str]:
+    """Read the quarantine list; one that was named must be there, unless it is about to be written."""
+    required = bool(data.quarantine) and data.policy != "quarantine"
+    return policy.read_list(policy.list_path(data.quarantine, root), required)
 
 
 def _open_listed(data: DataConfig, listing: Listing) -> Opened:
-    path = policy.list_path(data.quarantine, listing.root)
-    listed = policy.read_list(path, required=_must_exist(data))
+    listed = _quarantined(data, listing.root)
     seen = scan(listing, Limits(data.max_pixels, data.max_bytes), listed)
     usable = {index for index in seen.usable if set(listing.entries[index].labels) <= set(listing.trained)}
     examined = {listing.entries[index].path: seen.examined[index] for index in usable}
@@ -191,8 +188,7 @@ def to_source(data: DataConfig, opened: Opened, seed: int) -> Source:
     digests = opened.digests
     contents = {} if len(opened.given) == 3 else _contents(opened.given, digests)
     splits, made = complete(opened.given, opened.classes, seed, contents)
-    order = [splits[part] for part in ("train", "val", "test")]
-    train = order[0]
+    train, val, test = (splits[part] for part in ("train", "val", "test"))
     if train.images is not None:
         colour: Colour = "grey" if train.images.shape[-1] == 1 else "rgb"
         side = min(train.images.shape[1:3])
@@ -203,5 +199,5 @@ def to_source(data: DataConfig, opened: Opened, seed: int) -> Source:
         side = statistics.median_low(min(fact.height, fact.width) for fact in held)
     if data.colour != "auto":
         colour = data.colour
-    digest = fingerprint(opened.classes, order, digests)
-    return Source(opened.classes, colour, train, order[1], order[2], digest, data.data, side, made)
+    digest = fingerprint(opened.classes, (train, val, test), digests)
+    return Source(opened.classes, colour, train, val, test, digest, data.data, side, made)
