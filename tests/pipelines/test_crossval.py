@@ -107,7 +107,7 @@ def test_a_killed_command_leaves_no_training_behind_and_goes_on(
     code += "from pipelines import crossval, cli; cli.guarded(lambda: crossval.main(sys.argv[1:]))"
     for how, exit_code in ((signal.SIGKILL, -9), (signal.SIGTERM, 143)):
         seen = len(starts(log)) if log.exists() else 0
-        slow = {**os.environ, "STUB_SECONDS": "0.05" if not seen else "60"}
+        slow = {**os.environ, "STUB_SECONDS": "0.5" if not seen else "60"}
         parent = subprocess.Popen([sys.executable, "-c", code, *words], env=slow, stdout=subprocess.DEVNULL)
         waits_for(lambda: log.exists() and len(starts(log)) > seen)  # noqa: B023
         parent.send_signal(how)
