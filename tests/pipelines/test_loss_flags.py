@@ -14,8 +14,7 @@ from imgrec.data.sources.dataset import Source, Split
 from imgrec.errors import InputError
 from imgrec.learning import conflicts, methods
 from imgrec.learning.auxiliary_loss import Embedding
-from imgrec.runs import checks
-from imgrec.runs.session import decide
+from imgrec.runs.session import check, decide
 from imgrec.runs.training import train
 from imgrec.serving.predictor import Predictor
 from imgrec.tasks.multiclass import Multiclass
@@ -60,7 +59,7 @@ UNEVEN = source([90, 10])
 def test_contradictions_are_named(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError) as caught:
         config = Config().replace(**settings)
-        checks.check(config)
+        check(config)
         method = methods.choose(config)
         conflicts.check(config, method)
         decide(config, UNEVEN, Multiclass(UNEVEN.classes))

@@ -106,7 +106,7 @@ def test_a_training_of_one_step_has_a_rate(name: str) -> None:
         ("constant(floor=1)", "schedule 'constant' takes no options, got 'floor'"),
         ("polynomial(power=-1)", "power=-1: expected 0 or more"),
         ("restarts(multiply=0.5)", "multiply=0.5: expected 1 or more"),
-        ("cosine(steps=9)", "'steps': use --learning-rate, --epochs"),
+        ("cosine(steps=9)", "unknown option of schedule cosine 'steps'"),
     ],
 )
 def test_what_cannot_be_meant(schedule: str, message: str) -> None:
