@@ -191,7 +191,7 @@ def test_hosts_must_be_named(monkeypatch: pytest.MonkeyPatch, text: str | None, 
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"preview": 3}, "--preview: one host"),
+        ({"preview": 3}, "--preview 3: one host"),
         ({"lr_find": True}, "--lr-find: one host"),
         ({"freeze": "backbone"}, "--freeze backbone: features"),
     ],

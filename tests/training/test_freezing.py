@@ -14,7 +14,7 @@ from imgrec.training.freezing import depth_groups, frozen, layers_up_to
 def random_model() -> keras.Model:
     """A model whose frozen part has batch normalisation, dropout and stochastic depth."""
     image = keras.Input((8, 8, 1), name="image")
-    x = conv_bn(image, 4, 3, block="stem", style=RELU, end="stem")
+    x = conv_bn(image, 4, 3, block="stem", style=RELU.named("stem"))
     y = conv_bn(x, 4, 3, block="stage1_block1", style=RELU)
     y = drop_path(y, 0.5, "stage1_drop")
     x = keras.layers.Add(name="stage1")([x, y])
