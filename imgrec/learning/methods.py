@@ -1,6 +1,7 @@
 """Methods by name, and the one that the settings ask for."""
 
 from imgrec.config import Config
+from imgrec.errors import InputError
 from imgrec.learning.auxiliary_loss import Embedding
 from imgrec.learning.consistency import Consistency
 from imgrec.learning.decoupled import Decoupled
@@ -28,12 +29,14 @@ def choose(config: Config) -> Method:
     """Return the method that the settings ask for.
 
     Raises:
-        InputError: an unknown method or option.
+        InputError: an unknown method or option, or one that the other settings do not ask for.
     """
     spec = Spec.parse(config.loss.method)
-    if spec.name != "auto":
-        method = build(METHODS, spec.name, "method", spec.options)
-    else:
-        asked = [kind for kind in METHODS.values() if kind.asked(config)]
+    asked = [kind for kind in METHODS.values() if kind.asked(config)]
+    if spec.name == "auto":
         method = asked[-1]() if asked else Supervised()
+    else:
+        method = build(METHODS, spec.name, "method", spec.options)
+        if asked != ([type(method)] if method.trait else []):
+            raise InputError(f"--method {spec}: other settings ask for another, or none for this: try auto")
     return Decoupled(method) if Decoupled.asked(config) else method
