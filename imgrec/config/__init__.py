@@ -85,7 +85,11 @@ def _typed(name: str, hint: Any, default: Any, value: Any) -> Any:
         raise InputError(f"setting {name!r}: got {value!r}, expected one of {', '.join(get_args(hint))}")
     if get_origin(hint) in (UnionType, Union):  # a number, or a word in its place
         words = [word for part in get_args(hint) for word in get_args(part)]
-        if value in words or type(value) in get_args(hint):
+        if isinstance(value, str) and value in words:
+            return value
+        if float in get_args(hint) and type(value) in (int, float):
+            return float(value)
+        if type(value) in get_args(hint):
             return value
         raise InputError(f"setting {name!r}: got {value!r}, expected a number or {' or '.join(words)}")
     if isinstance(default, float) and isinstance(value, (int, float)) and not isinstance(value, bool):
