@@ -60,6 +60,13 @@ class Config:
             sections[place] = dataclasses.replace(section, **changed)
         return Config(**sections)
 
+    def example(self, name: str) -> Any:
+        """Return a value of the field's kind: its default, or 0 or 0.0 for a number that is left to `auto`."""
+        value = self.flat()[name]
+        section = next(s for s in vars(self).values() if hasattr(s, name))
+        kinds = get_args(get_type_hints(type(section))[name])
+        return next((kind() for kind in (int, float) if value == "auto" and kind in kinds), value)
+
     def tree(self) -> dict[str, dict[str, Any]]:
         """Return the settings as `{"section": {"field": value}}`, readable by `from_mapping`."""
         return dataclasses.asdict(self)

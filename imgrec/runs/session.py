@@ -96,8 +96,9 @@ def prepare(config: Config, command: str, before: Unfinished | None = None) -> S
 
 def _in_time(asked: Config, plan: Plan, model: keras.Model, source: Source) -> tuple[Config, str]:
     """Return the settings with the epochs that --minutes leave time for, and a note where those are fewer."""
-    timed = asked.optim.epochs == "auto" and plan.config.optim.epochs > 1 and plan.config.run.minutes
-    if not timed:
+    config = plan.config
+    open_ended = not config.run.minutes or config.run.strategy == "multiworker"  # hosts would differ in it
+    if open_ended or asked.optim.epochs != "auto" or config.optim.epochs == 1:
         return plan.config, ""
     return deciding.within(asked, plan.config, trials.seconds_forward(model), source)
 
