@@ -23,7 +23,11 @@ CONFLICTS: tuple[tuple[str, str, str], ...] = (
     ("unfreezing too late", "epochs", "expected 0 (never), or fewer than {other}"),
     ("head solved", "nothing frozen", "is solved on a backbone that stays: name --freeze backbone"),
     ("head solved", "part frozen", "is solved on a backbone that stays: name --freeze backbone"),
-    ("head solved", "random weights", "wants features that mean something: name --weights imagenet or a file"),
+    (
+        "head solved",
+        "random weights",
+        "wants features that mean something: name --weights imagenet or a file",
+    ),
     ("head solved", "several hosts", _ONE_HOST),
     ("head solved", "imbalance", "knows the images as they are: use --head trained"),
     (

@@ -134,7 +134,9 @@ class _Features:
         found: list[float] = []
 
         def solve() -> None:
-            found[:] = [probe.choose(train.views[0], train.labels, self._outputs, self.session.config.run.seed)]
+            found[:] = [
+                probe.choose(train.views[0], train.labels, self._outputs, self.session.config.run.seed)
+            ]
             said = "; then on the validation images too" if alone else ""
             print(f"head: logistic regression on features, C = {found[0]:.2g} by {probe.FOLDS} folds{said}")
             self._put([train], found[0])

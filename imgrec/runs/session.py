@@ -237,7 +237,10 @@ def _head_alone(config: Config) -> bool:
 
 def _training(session: Session) -> str:
     """How long, in one line."""
-    epochs, steps = session.config.optim.epochs, f"{session.steps_per_epoch} steps of {session.batch_size} images"
+    epochs, steps = (
+        session.config.optim.epochs,
+        f"{session.steps_per_epoch} steps of {session.batch_size} images",
+    )
     if session.config.transfer.head != "solved":
         return f"{epochs} epochs × {steps}"
     return "the head is solved" + (f", then {epochs - 1} epochs × {steps}" if epochs > 1 else "")
