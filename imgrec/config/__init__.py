@@ -61,7 +61,7 @@ class Config:
         return Config(**sections)
 
     def example(self, name: str) -> Any:
-        """Return a value of the field's kind: its default, or 0 or 0.0 for a number that is left to `auto`."""
+        """Return a value of the field's kind: its default, or 0 or 0.0 for a number left to `auto`."""
         value = self.flat()[name]
         section = next(s for s in vars(self).values() if hasattr(s, name))
         kinds = get_args(get_type_hints(type(section))[name])

@@ -105,8 +105,8 @@ class AugmentConfig:
     """Operations on every training image, joined by |, instead of --crop and --flip, such as
     "resized_crop|flip|randaugment(2, 9)"; an unknown one lists the known. See docs/augmentation.md."""
     crop: Crop = "auto"
-    """Random crop: pad (pad and crop back, small images), random_resized, none; auto chooses by size, and none
-    for short trainings and tiny networks."""
+    """Random crop: pad (pad and crop back, small images), random_resized, none; auto chooses by size, and
+    none for short trainings and tiny networks."""
     crop_share: float = setting(0.125, low=0, high=1)
     """Zeros that pad adds on each side, as a share of the size: 1/8 is 4 pixels around 32."""
     flip: bool = True
@@ -137,8 +137,9 @@ class OptimConfig:
     """Images a step, over all devices together. auto goes by the number of images. fastest times this network
     here and takes the fewest that keep the device busy; the rate stays as it is."""
     optimizer: Optimizer = "auto"
-    """auto (what the network's family learns by), sgd (with Nesterov momentum), adamw or adam (one and the same, for all decay is decoupled), rmsprop,
-    lion, lamb, or muon (AdamW for all but the kernels before the head)."""
+    """auto (what the network's family learns by), sgd (with Nesterov momentum), adamw or adam (one and the
+    same, for all decay is decoupled), rmsprop, lion, lamb, or muon (AdamW for all but the kernels before the
+    head)."""
     learning_rate: Real = auto(above=0)
     """Peak of the rate, reached after the warm-up. auto: by the network's family, optimiser and batch."""
     layer_decay: Real = auto(above=0, high=1)
@@ -176,8 +177,8 @@ class OptimConfig:
     mask_loss: float = setting(0.0, low=0)
     """Weight of the loss that teaches the mask of attention=occlusion what --erasing hid."""
     patience: Whole = auto(low=0)
-    """Stop after this many epochs without a better validation accuracy; 0 never stops early. auto: 0 where the
-    schedule says when the training ends, else a fifth of the epochs."""
+    """Stop after this many epochs without a better validation accuracy; 0 never stops early. auto: 0 where
+    the schedule says when the training ends, else a fifth of the epochs."""
     on_nan: Literal["stop", "rollback"] = setting("stop", resume=True)
     """When the loss or a weight is no number any more: stop, or return to the last checkpoint with half the
     rate (rollback, three times at most). mixed_float16 skips such steps by itself, and counts them."""
@@ -237,8 +238,8 @@ class QuantizeConfig:
     """What is exported beside the float32 file."""
 
     quantize: Quantize = setting("auto", tune=False)
-    """none: float32 only; ptq: also post-training int8; qat: both, after quantisation-aware fine-tuning. auto:
-    qat, or ptq with pretrained weights, whose fine-tuning would take longer than all else."""
+    """none: float32 only; ptq: also post-training int8; qat: both, after quantisation-aware fine-tuning.
+    auto: qat, or ptq with pretrained weights, whose fine-tuning would take longer than all else."""
     qat_epochs: int = setting(2, above=0)
     """Epochs of quantisation-aware fine-tuning."""
     qat_learning_rate: float = setting(0.001, above=0)

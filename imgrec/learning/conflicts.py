@@ -26,7 +26,7 @@ CONFLICTS: tuple[tuple[str, str, str], ...] = (
     (
         "head solved",
         "random weights",
-        "wants features that mean something: name --weights imagenet or a file",
+        "wants features: name --weights imagenet or a file",
     ),
     ("head solved", "several hosts", _ONE_HOST),
     ("head solved", "imbalance", "knows the images as they are: use --head trained"),

@@ -44,12 +44,12 @@ LEAST_EPOCHS = 3
 STEP, QAT_STEP = 3.2, 8.0
 """What a training step costs, and one that also rounds as int8 does, in forward passes of its images."""
 SHORT, TINY = 10, 100_000
-"""Epochs, and trainable parameters, below which shifted images take more than they give: LeNet-5 on the sample
-reaches .861 in 5 epochs without, .80 with them."""
+"""Epochs, and trainable parameters, below which shifted images take more than they give: LeNet-5 on the
+sample reaches .861 in 5 epochs without, .80 with them."""
 
 
 def for_search(config: Config) -> Config:
-    """Return the setting that a search begins with: steps that it can change, as many as there is no hurry for.
+    """Return the setting that a search begins with: of steps, which it can change, and without hurry.
 
     Reads the data. A head is trained, not solved.
 
@@ -189,7 +189,7 @@ def crop(config: Config, side: int) -> str:
 
 
 def minutes() -> float:
-    """Return the time for a command on this machine: a budget on a processor; 0, no limit, on an accelerator."""
+    """Return the time for a command: a budget on a processor, 0 (no limit) on an accelerator."""
     return 0.0 if runtime.accelerated() else MINUTES
 
 
@@ -228,7 +228,9 @@ def shown(asked: Config, decided: Config) -> str:
     """Return what was left to auto and became a number or a name, as flags in one line."""
     before, after = asked.flat(), decided.flat()
     names = (name for name, value in before.items() if value == "auto" and after[name] != "auto")
-    hidden = ("task", "colour", "cache", "strategy", "precision", "method", "loss", "cache_features")
+    hidden = {"colour", "cache_features"}
+    if decided.transfer.head == "solved" and not decided.transfer.unfreeze_at:  # there are no steps
+        hidden |= vars(decided.optim).keys()
     return " ".join(
         f"--{name.replace('_', '-')} {_text(after[name])}" for name in names if name not in hidden
     )

@@ -31,8 +31,8 @@ def make_plan(config: Config, source: Source, task: Task) -> Plan:
     `config` has what `deciding.network` and `deciding.numbers` chose.
 
     Raises:
-        InputError: an image size that the network is not made for, or settings of transfer that contradict each
-            other, or an unknown adaptive step.
+        InputError: an image size that the network is not made for, or settings of transfer that contradict
+            each other, or an unknown adaptive step.
     """
     own = source.side
     spec = Spec.parse(config.model.model)

@@ -62,8 +62,8 @@ def find(out: Path, config: Config) -> Unfinished | None:
         print(f"note: {bundle.staging_of(out)} had not come to a first checkpoint: it begins anew")
     if found and "asked" not in found[1]:
         raise InputError(
-            f"{found[0]}: an unfinished run of an earlier version, which cannot go on: name another --out, or "
-            "throw it away by --restart"
+            f"{found[0]}: an unfinished run of an earlier version, which cannot go on: name another --out, "
+            "or throw it away by --restart"
         )
     return Unfinished(*found) if found else None
 
