@@ -40,7 +40,7 @@ class Exported:
     excused: list[str] = field(default_factory=list)
 
     def by_chance(self) -> "Exported":
-        """Return the same of a model that answers by chance: what files answer otherwise is not their fault."""
+        """Return the same of a model that answers by chance: that files answer otherwise is no fault."""
         return dataclasses.replace(self, failures=[], excused=self.failures)
 
 
