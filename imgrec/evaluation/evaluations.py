@@ -104,7 +104,8 @@ def training(given: Evaluated) -> Section | None:
     """Curves of the loss and of the task's score, and the history without parts (`gradient_norm/stage1`)."""
     if not given.history:
         return None
-    columns = [name for name in given.history[0] if "/" not in name]
+    # Not the first row's: an epoch may lack what others have, such as one without steps its own loss.
+    columns = [name for name in dict.fromkeys(n for entry in given.history for n in entry) if "/" not in name]
     rows = []
     for entry in given.history:
         values = [(entry.get(name), _value(entry.get(name))) for name in columns]
