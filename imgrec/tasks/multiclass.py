@@ -60,6 +60,11 @@ class Multiclass(ClassTask):
         """Whether both name the same class."""
         return np.asarray(one.argmax(axis=1) == other.argmax(axis=1))
 
+    def constant(self, train_labels: np.ndarray) -> tuple[str, Outputs] | None:
+        """Return the largest class."""
+        largest = int(np.bincount(train_labels, minlength=self.outputs).argmax())
+        return self.classes[largest], np.eye(self.outputs, dtype=np.float32)[largest]
+
     def figures(
         self, outputs: Outputs, labels: np.ndarray, train_counts: Sequence[int] | None = None
     ) -> dict[str, Any]:

@@ -94,6 +94,13 @@ class Task(ABC):
     def same(self, one: Outputs, other: Outputs) -> NDArray[np.bool_]:
         """Return for each image whether two models give the same answer, bool `[N]`: the gate's agreement."""
 
+    def constant(self, train_labels: np.ndarray) -> tuple[str, Outputs] | None:
+        """Return the one answer that is right on most training images, in words and as outputs `[outputs]`.
+
+        What a model has to beat; None where the task has no such answer.
+        """
+        return None
+
     @abstractmethod
     def figures(
         self, outputs: Outputs, labels: np.ndarray, train_counts: Sequence[int] | None = None
