@@ -18,8 +18,8 @@ from imgrec.metrics.answers import (
     printable,
     ratio,
     softmax,
-    wilson_interval,
 )
+from imgrec.metrics.intervals import wilson_interval
 
 CALIBRATION_BINS = 15
 """Equal-width confidence bins of the calibration error, as in Guo et al., 2017 (arXiv 1706.04599)."""

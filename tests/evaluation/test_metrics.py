@@ -7,7 +7,8 @@ from sklearn.metrics import f1_score, log_loss, top_k_accuracy_score
 
 from imgrec.errors import InputError
 from imgrec.metrics import single_label as metrics
-from imgrec.metrics.answers import softmax, wilson_interval
+from imgrec.metrics.answers import softmax
+from imgrec.metrics.intervals import wilson_interval
 
 CLASSES = ["ant", "bee", "cat", "dog", "elk", "fox", "gnu"]
 
