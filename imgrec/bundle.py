@@ -229,11 +229,16 @@ def read(run_dir: str | Path) -> Bundle:
 def load(run_dir: str | Path) -> LoadedBundle:
     """Verify a run folder, rebuild its model from run.json and read the weights, and only those.
 
+    The model computes in float32, whatever it was trained in.
+
     Raises:
         InputError: as `read`.
     """
     bundle = read(run_dir)  # first, so that a wrong folder is refused before anything heavy is imported
-    model = build(bundle.run["model"])
+    from imgrec import runtime
+
+    with runtime.in_float32():
+        model = build(bundle.run["model"])
     model.load_weights(str(bundle.path / "model.keras"))
     return LoadedBundle(**vars(bundle), model=model)
 
