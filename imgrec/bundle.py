@@ -235,12 +235,17 @@ def load(run_dir: str | Path) -> LoadedBundle:
         InputError: as `read`.
     """
     bundle = read(run_dir)  # first, so that a wrong folder is refused before anything heavy is imported
+    return LoadedBundle(**vars(bundle), model=build_trained(bundle))
+
+
+def build_trained(bundle: Bundle) -> "keras.Model":
+    """Build the model of a verified run folder in float32, with its weights."""
     from imgrec import runtime
 
     with runtime.in_float32():
         model = build(bundle.run["model"])
     model.load_weights(str(bundle.path / "model.keras"))
-    return LoadedBundle(**vars(bundle), model=model)
+    return model
 
 
 def build(recorded: Mapping[str, Any]) -> "keras.Model":

@@ -1,6 +1,7 @@
 """What every command shares: flags from dataclasses, recipes, exit codes."""
 
 import argparse
+import codecs
 import contextlib
 import errno
 import io
@@ -108,6 +109,12 @@ def _one_line(box: str) -> str:
 def print_json(value: object) -> None:
     """Print what programs read, on standard output."""
     print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def json_line(value: object) -> str:
+    """Return JSON of one line, plain ASCII where standard output is not UTF-8, as JSON has to be."""
+    plain = codecs.lookup(sys.stdout.encoding or "ascii").name != "utf-8"
+    return json.dumps(value, ensure_ascii=plain)
 
 
 def take_recipe(argv: Sequence[str]) -> tuple[Config, list[str]]:
