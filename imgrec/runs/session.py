@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -206,7 +207,7 @@ def overview(session: Session) -> str:
         "devices": session.machine["devices"],
         "export": f"TFLite: {' + '.join(VARIANTS[name].title for name in chain(config.quantize.quantize))}",
         "seed": str(config.run.seed),
-        "result": f"{config.run.out} (while running: {config.run.out}.unfinished)",
+        "result": f"{config.run.out} (while running: {bundle.staging_of(Path(config.run.out))})",
     }
     return "\n".join(f"{name:>13}  {text}" for name, text in rows.items()) + "\n"
 
