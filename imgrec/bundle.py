@@ -17,6 +17,7 @@ from imgrec import places, tasks
 from imgrec.data.preprocess import Preprocess
 from imgrec.errors import InputError
 from imgrec.files import sha256_of, write_json
+from imgrec.frameworks import import_frameworks
 from imgrec.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -230,6 +231,7 @@ def load(run_dir: str | Path) -> LoadedBundle:
         InputError: as `read`.
     """
     bundle = read(run_dir)  # first, so that a wrong folder is refused before anything heavy is imported
+    import_frameworks()
     model = build(bundle.run["model"])
     model.load_weights(str(bundle.path / "model.keras"))
     return LoadedBundle(**vars(bundle), model=model)
