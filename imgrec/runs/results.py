@@ -59,8 +59,8 @@ def finish(session: Session, folder: Path, out: Path, fitted: Fitted) -> int:
     result = evaluate(session, folder)
     exported = export(session, folder, result.outputs)
     write_results(session, folder, fitted, result, exported)
-    bundle.finish(folder, out)
-    return announce(session, out, result, exported)
+    where = bundle.finish(folder, out)
+    return announce(session, where, result, exported) or int(where != out)
 
 
 def evaluate(session: Session, folder: Path) -> Result:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -231,7 +232,7 @@ def overview(session: Session) -> str:
         "export": f"TFLite: {' + '.join(VARIANTS[name].title for name in chain(config.quantize.quantize))}",
         "auto": deciding.shown(session.asked, config),
         "seed": str(config.run.seed),
-        "result": f"{config.run.out} (while running: {config.run.out}.unfinished)",
+        "result": f"{config.run.out} (while running: {bundle.staging_of(Path(config.run.out))})",
     }
     return "\n".join(f"{name:>13}  {text}" for name, text in rows.items()) + "\n"
 
