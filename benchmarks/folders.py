@@ -38,7 +38,7 @@ Pictures = Iterator[tuple[str, str, bytes]]
 
 
 def is_photo(path: Path) -> bool:
-    """Tell a photo from a drawing: 4 kB or more in colour, a fifth of its pixels or more in one of their own."""
+    """Tell a photo from a drawing: 4 kB or more in colour, a fifth of its pixels in one of their own."""
     with Image.open(path) as image:
         if image.mode not in ("RGBA", "RGB") or path.stat().st_size < 4000:
             return False
@@ -48,7 +48,7 @@ def is_photo(path: Path) -> bool:
 
 
 def cutouts(stamps: Path) -> Pictures:
-    """Photos of animals, food …, at most 60 a class in order of name; signs and letters (`symbols`) are none."""
+    """Photos of animals, food …, at most 60 a class in order of name; signs (`symbols`) are none."""
     for folder in sorted(path for path in stamps.iterdir() if path.is_dir() and path.name != "symbols"):
         photos = [path for path in sorted(folder.rglob("*.png")) if is_photo(path)]
         if len(photos) >= STAMPS_LEAST:
