@@ -128,7 +128,7 @@ class _Features:
         """The phase in which the head is solved.
 
         The strength is chosen on the training images, and the head that validation judges has learned from
-        those only. Where no later epoch is better, that of the finished model learns from the validation images
+        those only. Where no later epoch is better, that of the finished model learns from validation images
         too, with the same strength: they have nothing to choose any more.
         """
         train, val = self.of["train"], self.of["val"]
