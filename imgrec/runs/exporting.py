@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -38,6 +39,12 @@ class Exported:
     table: str
     doubts: str = ""
     excused: list[str] = field(default_factory=list)
+
+    def record(self) -> dict[str, Any]:
+        """Return what metrics.json has of it, ready for JSON."""
+        files = [dataclasses.asdict(row) for row in self.rows]
+        told = {"failures": self.failures, "excused": self.excused, "doubts": self.doubts}
+        return {"images": self.images, "files": files, **told}
 
     def by_chance(self) -> "Exported":
         """Return the same of a model that answers by chance: that files answer otherwise is no fault."""

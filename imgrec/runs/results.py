@@ -12,6 +12,8 @@ from imgrec.evaluation import adaptation, cross_validation
 from imgrec.evaluation.evaluated import Evaluated
 from imgrec.evaluation.report import write_report
 from imgrec.learning.session import Session
+from imgrec.metrics.baseline import Quick, Standing
+from imgrec.runs import standing
 from imgrec.runs.exporting import Exported, export
 from imgrec.runs.session import alone
 from imgrec.training.fit import Fitted
@@ -24,6 +26,8 @@ class Result:
     outputs: np.ndarray
     """float32 `[N, outputs]`, in the order of the split."""
     figures: dict[str, Any]
+    standing: Standing
+    """The model beside the largest class, and a quick model where there is one."""
     adaptation: dict[str, Any] | None = None
     """What the adaptive steps are worth, as `evaluation.adaptation.judge` returns it; None without steps."""
 
@@ -50,20 +54,25 @@ def write_inputs(session: Session, folder: Path) -> None:
         tasks.write(part, session.task)
 
 
-def finish(session: Session, folder: Path, out: Path, fitted: Fitted) -> int:
-    """Measure the trained model, export and report, put the folder into its place; return the exit code."""
+def finish(session: Session, folder: Path, out: Path, fitted: Fitted, quick: Quick | None = None) -> int:
+    """Measure the trained model, export and report, put the folder into its place; return the exit code.
+
+    `quick` is a model of seconds that answered for the test images; the trained one is judged beside it.
+    """
     session = alone(session)
     images = len(session.source.test)
     print(f"\nbest epoch: {fitted.best_epoch}; measuring on {images:,} test images", flush=True)
     files.write_file(folder / "model.keras", lambda path: session.model.save(path))
-    result = evaluate(session, folder)
+    result = evaluate(session, folder, quick)
     exported = export(session, folder, result.outputs)
+    if result.standing.by_chance:
+        exported = exported.by_chance()
     write_results(session, folder, fitted, result, exported)
     bundle.finish(folder, out)
-    return announce(session, out, result, exported)
+    return announce(session, out, fitted, result, exported)
 
 
-def evaluate(session: Session, folder: Path) -> Result:
+def evaluate(session: Session, folder: Path, quick: Quick | None = None) -> Result:
     """Answer for every test image, write predictions.csv and return the figures.
 
     Where the preprocessing has adaptive steps, the same model answers again without them. What a fold of a
@@ -80,7 +89,8 @@ def evaluate(session: Session, folder: Path) -> Result:
         cross_validation.write_answers(folder / cross_validation.FILE, held_out, answers, source.classes)
     counts = source.train.counts(len(source.classes)).tolist()
     figures = task.figures(outputs, test.labels, counts)
-    return Result(outputs, figures, _judge_steps(session, outputs))
+    stands = standing.standing_of(task, outputs, test.labels, source.train.labels, quick)
+    return Result(outputs, figures, stands, _judge_steps(session, outputs))
 
 
 def _judge_steps(session: Session, outputs: np.ndarray) -> dict[str, Any] | None:
@@ -111,6 +121,9 @@ def write_results(session: Session, folder: Path, fitted: Fitted, result: Result
         best_epoch=fitted.best_epoch,
         exports=[asdict(row) for row in exported.rows],
         failures=exported.failures,
+        excused=exported.excused,
+        doubts=exported.doubts,
+        standing=result.standing,
         parity_images=exported.images,
         mistakes=mistakes,
         mistake_images=load_arrays(wrong, session.preprocess) if len(wrong) else (),
@@ -122,12 +135,14 @@ def write_results(session: Session, folder: Path, fitted: Fitted, result: Result
     write_report(folder, evaluated)
 
 
-def announce(session: Session, out: Path, result: Result, exported: Exported) -> int:
-    """Print the export table, any failure, and where everything is; return the exit code."""
-    print(f"\n{exported.table}\n")
-    for failure in exported.failures:
-        print(f"parity gate: {failure}")
-    print(session.task.headline(result.figures))
+def announce(session: Session, out: Path, fitted: Fitted, result: Result, exported: Exported) -> int:
+    """Print the export table, failures, how the model stands, and where everything is; return the exit code.
+
+    Of a model that answers by chance that is said, with what may help; the code is 0, as no file is at fault.
+    """
+    print("", *standing.lines(exported, session.task.headline(result.figures), result.standing), sep="\n")
+    if result.standing.by_chance:
+        print(standing.advice(session, fitted))
     if result.adaptation:
         print(f"adaptive steps, against off: {result.adaptation['verdict']}")
     print(f"report: {out / 'report' / 'index.html'}")
