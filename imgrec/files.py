@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and the folder of what may be computed again."""
+"""Files written whole or not at all."""
 
 import csv
 import hashlib
@@ -63,12 +63,3 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def cache_folder(kind: str) -> Path:
-    """Return where results of one kind are kept: `$XDG_CACHE_HOME/imgrec/<kind>`, or below `~/.cache`.
-
-    Files there may be deleted at any time; they are computed again.
-    """
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "imgrec" / kind

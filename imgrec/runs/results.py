@@ -15,7 +15,7 @@ from imgrec.learning.session import Session
 from imgrec.metrics.baseline import Quick, Standing
 from imgrec.runs import standing
 from imgrec.runs.exporting import Exported, export
-from imgrec.runs.session import alone
+from imgrec.runs.session import for_measuring
 from imgrec.training.fit import Fitted
 
 
@@ -59,7 +59,7 @@ def finish(session: Session, folder: Path, out: Path, fitted: Fitted, quick: Qui
 
     `quick` is a model of seconds that answered for the test images; the trained one is judged beside it.
     """
-    session = alone(session)
+    session = for_measuring(session)
     images = len(session.source.test)
     print(f"\nbest epoch: {fitted.best_epoch}; measuring on {images:,} test images", flush=True)
     files.write_file(folder / "model.keras", lambda path: session.model.save(path))
@@ -68,8 +68,8 @@ def finish(session: Session, folder: Path, out: Path, fitted: Fitted, quick: Qui
     if result.standing.by_chance:
         exported = exported.by_chance()
     write_results(session, folder, fitted, result, exported)
-    bundle.finish(folder, out)
-    return announce(session, out, fitted, result, exported)
+    where = bundle.finish(folder, out)
+    return announce(session, where, fitted, result, exported) or int(where != out)
 
 
 def evaluate(session: Session, folder: Path, quick: Quick | None = None) -> Result:

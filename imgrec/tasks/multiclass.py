@@ -52,6 +52,10 @@ class Multiclass(ClassTask):
         """Return probabilities, float32 `[N, C]`, that sum to 1."""
         return softmax(outputs).astype(np.float32)
 
+    def decode(self, outputs: Outputs, top: int = 5) -> list[dict[str, Any]]:
+        """Return `{"label", "probability", "top": …}` of each image, `top` as for all classes."""
+        return [{**answer["top"][0], **answer} for answer in super().decode(outputs, top)]
+
     def right(self, outputs: Outputs, labels: np.ndarray) -> NDArray[np.bool_]:
         """Whether the largest logit is the label's; of equal ones the first counts."""
         return np.asarray(outputs.argmax(axis=1) == labels)

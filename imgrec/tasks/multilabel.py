@@ -67,14 +67,13 @@ class Multilabel(ClassTask):
         return sigmoid(outputs).astype(np.float32)
 
     def decode(self, outputs: Outputs, top: int = 5) -> list[dict[str, Any]]:
-        """Return `{"predictions": …, "labels": […]}` of each image: the most probable, and those above ½."""
+        """Return `{"labels": […], "top": …}` of each image: those above ½, and the most probable."""
         answers = zip(super().decode(outputs, top), self.scores(outputs) > 0.5, strict=True)
-        return [{**answer, "labels": list(compress(self.classes, said))} for answer, said in answers]
+        return [{"labels": list(compress(self.classes, said)), **answer} for answer, said in answers]
 
-    def lines(self, answer: Mapping[str, Any]) -> list[str]:
-        """Return what is said, then a line a class: name, per cent, bar."""
-        _, *ranked = super().lines(answer)
-        return [f": {', '.join(answer['labels']) or 'no label above 50 %'}", *ranked]
+    def line(self, answer: Mapping[str, Any]) -> str:
+        """Return the classes with their per cent, then what is said."""
+        return f"{super().line(answer)}  labels: {', '.join(answer['labels']) or 'none above 50 %'}"
 
     def right(self, outputs: Outputs, labels: np.ndarray) -> NDArray[np.bool_]:
         """Whether every label of an image is decided right."""

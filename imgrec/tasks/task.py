@@ -83,8 +83,8 @@ class Task(ABC):
         """Return the answer for each image, ready for JSON; at most `top` classes where there are such."""
 
     @abstractmethod
-    def lines(self, answer: Mapping[str, Any]) -> list[str]:
-        """Return one of `decode`'s answers as text; the first line goes on behind the image's name."""
+    def line(self, answer: Mapping[str, Any]) -> str:
+        """Return one of `decode`'s answers as text of one line; it stands behind the image's name."""
 
     @abstractmethod
     def right(self, outputs: Outputs, labels: np.ndarray) -> NDArray[np.bool_]:
