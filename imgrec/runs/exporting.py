@@ -1,7 +1,7 @@
 """Export every file that was asked for, and measure each against the model it was made from."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,10 +32,21 @@ class Exported:
     table: str
 
 
-def export(session: Session, folder: Path, outputs: np.ndarray) -> Exported:
-    """Write exports/ of a run folder, and put the same real test images through model and files.
+def export(
+    session: Session,
+    folder: Path,
+    outputs: np.ndarray,
+    into: Path | None = None,
+    formats: Collection[str] = FORMATS,
+) -> Exported:
+    """Write the files that the settings ask for, and put the same real test images through model and files.
 
-    `outputs` are the trained model's for the whole test split, float32 `[N, outputs]`.
+    Args:
+        session: trained, its model in float32.
+        folder: of the run; a fine-tuning's history and checkpoints go there.
+        outputs: the trained model's for the whole test split, float32 `[N, outputs]`.
+        into: folder of the files, by default the run's exports/.
+        formats: names in `FORMATS`.
     """
     chosen = spread(len(session.source.test), PARITY_IMAGES)
     test = session.source.test.take(chosen)
@@ -46,7 +57,7 @@ def export(session: Session, folder: Path, outputs: np.ndarray) -> Exported:
         reference = outputs
         if model is not session.model and VARIANTS[name].promise is Promise.SAME_ANSWERS:
             reference = model.predict(images.astype("float32"), batch_size=session.batch_size, verbose=0)
-        for artefact in written(model, name, folder / "exports"):
+        for artefact in written(model, name, into or folder / "exports", formats):
             rows.append(parity.measure(artefact, images, test.labels, reference, outputs, session.task))
     return Exported(len(images), rows, parity.gate(rows), parity.table(rows))
 
@@ -64,11 +75,13 @@ def made(session: Session, name: str, model: keras.Model, folder: Path) -> keras
     return model
 
 
-def written(model: keras.Model, variant: str, folder: Path) -> Iterator[Artefact]:
-    """Write the file of each format that takes the variant."""
+def written(
+    model: keras.Model, variant: str, folder: Path, formats: Collection[str] = FORMATS
+) -> Iterator[Artefact]:
+    """Write the file of each of the `formats` that takes the variant."""
     made_as = VARIANTS[variant]
     for name, form in FORMATS.items():
-        if made_as.arithmetic in form.writers:
+        if name in formats and made_as.arithmetic in form.writers:
             path = folder / f"{made_as.stem}{form.ending}"
             print(f"exporting {path.name}", flush=True)
             yield Artefact(form.writers[made_as.arithmetic](model, path), name, variant, made_as.promise)
