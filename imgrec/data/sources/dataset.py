@@ -90,6 +90,7 @@ class Source:
     notes: what the user should hear about, one line each, such as files that were passed over.
     findings: what the audit found, see `audit/findings.py`.
     held_out: in one fold of a cross-validation, the images that are judged unseen; else None. See `folds.py`.
+    bits: how many of the 16 the training images' 16-bit files use, one of `decode.DEPTHS`.
     """
 
     classes: tuple[str, ...]
@@ -103,6 +104,7 @@ class Source:
     notes: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     held_out: Split | None = None
+    bits: int = 16
 
     @property
     def splits(self) -> dict[str, Split]:
