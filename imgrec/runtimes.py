@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from imgrec import bundle
 from imgrec.errors import InputError
+from imgrec.frameworks import without_banners
 
 if TYPE_CHECKING:
     import keras
@@ -59,8 +60,9 @@ class _Interpreter:
         from ai_edge_litert.interpreter import Interpreter
 
         try:
-            self._interpreter = Interpreter(model_path=str(path), num_threads=num_threads)
-            self._interpreter.allocate_tensors()
+            with without_banners():
+                self._interpreter = Interpreter(model_path=str(path), num_threads=num_threads)
+                self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise InputError(f"{path}: not a TFLite file that can be run here: {error}") from None
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()

@@ -265,3 +265,14 @@ def test_answers_take_no_framework(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_the_constant_answer_is_the_one_that_most_training_images_have() -> None:
+    words, outputs = Multiclass(("a", "b", "c")).constant(np.array([2, 1, 1, 0])) or ("", np.empty(0))
+    assert words == "b" and outputs.tolist() == [0, 1, 0]
+    labels = np.array([[1, 1, 0], [0, 1, 0], [1, 1, 0], [0, 0, 0]], "float32")
+    task = Multilabel(("a", "b", "c"))
+    words, outputs = task.constant(labels) or ("", np.empty(0))
+    assert words == "a|b" and outputs.tolist() == [1, 1, -1]
+    assert task.right(np.tile(outputs, (4, 1)), labels).tolist() == [True, False, True, False]
+    assert (task.constant(labels[[1, 3, 3]]) or ("",))[0] == "no label"

@@ -5,7 +5,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from imgrec.metrics.answers import Mistake, wilson_interval
+from imgrec.metrics.answers import Mistake
+from imgrec.metrics.intervals import wilson_interval
 from imgrec.metrics.wording import percent
 from imgrec.tasks.task import Task
 
