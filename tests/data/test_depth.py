@@ -73,7 +73,8 @@ def test_a_set_of_12_bits_is_said_recorded_and_obeyed(tmp_path: Path) -> None:
     from imgrec.runs.plan import make_plan
     from imgrec.tasks.multiclass import Multiclass
 
-    config = Config().replace(data=str(folder_of(tmp_path / "set", 4000)), model="resnet8", epochs=1)
+    set_of_12 = folder_of(tmp_path / "set", 4000)
+    config = Config().replace(data=str(set_of_12), model="resnet8", weights="none", freeze="none")
     source = load_source(config.data, 1)
     assert source.bits == 12
     assert [note for note in source.notes if "bits" in note] == ["16-bit images hold 12 bits: scaled by 2^4"]

@@ -33,7 +33,7 @@ def noisy_png() -> bytes:
 def noisy_jpeg() -> bytes:
     """A JPEG with bytes too many before its end, of which libjpeg says so."""
     data = cv2.imencode(".jpg", PIXELS)[1].tobytes()
-    return data[:-2] + b"\1\2\3" + data[-2:]
+    return data[:-2] + bytes(range(1, 101)) + data[-2:]
 
 
 @linux
@@ -41,7 +41,7 @@ def test_decoding_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     for data in (noisy_png(), noisy_jpeg()):
         cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     said = capfd.readouterr().err
-    assert "iCCP" in said and "Corrupt JPEG data: 3 extraneous bytes" in said  # they do make noise
+    assert "iCCP" in said and "Corrupt JPEG data: " in said  # they do make noise
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda data: decode(data, 10**6), [noisy_png(), noisy_jpeg()] * 20))
     assert capfd.readouterr().err == ""
@@ -75,4 +75,4 @@ def test_a_fork_in_the_midst_hears_c_again(capfd: pytest.CaptureFixture[str]) ->
 def test_the_audit_still_hears_them(tmp_path: Path) -> None:
     (tmp_path / "x.jpg").write_bytes(noisy_jpeg())
     (one,) = examine_files([str(tmp_path / "x.jpg")], Limits(10**6, 10**6))
-    assert ("stray_data", "3 bytes too many in its data: perhaps damaged, look at it") in one.found
+    assert [code for code, _ in one.found] == ["stray_data"]
