@@ -9,6 +9,8 @@ animated GIF, PNG or WebP, a TIFF of pages) the first is read; what a GIF's firs
 screen has the screen's colour.
 """
 
+from typing import Literal
+
 import cv2
 import numpy as np
 
@@ -24,11 +26,12 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 _RGB = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 
 
-DEPTHS = (8, 10, 12, 14, 16)
+Bits = Literal[8, 10, 12, 14, 16]
+DEPTHS: tuple[Bits, ...] = (8, 10, 12, 14, 16)
 """Bits that cameras and scanners use of the 16 that a file has for a value."""
 
 
-def depth_of(highest: int) -> int:
+def depth_of(highest: int) -> Bits:
     """Return the least of `DEPTHS` that holds the highest value of 16-bit images; 16 of 0, where none are."""
     return next(bits for bits in DEPTHS if highest < 1 << bits) if highest else 16
 

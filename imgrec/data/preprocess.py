@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args, get_origin
 import numpy as np
 
 from imgrec.data import adapt as adaptive
-from imgrec.data.decode import decode, to_colour
+from imgrec.data.decode import Bits, decode, to_colour
 from imgrec.data.resize import Axis, resample, stretch
 from imgrec.errors import InputError
 
@@ -47,7 +47,7 @@ class Preprocess:
     idct: Literal["accurate"] = "accurate"
     exif_orientation: Literal["applied"] = "applied"
     adapt: str = "none"
-    bits: Literal[8, 10, 12, 14, 16] = 16
+    bits: Bits = 16
     format: Literal[1] = 1
 
     def __post_init__(self) -> None:

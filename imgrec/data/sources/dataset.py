@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from imgrec.data.audit.findings import Finding
+from imgrec.data.decode import Bits
 from imgrec.data.sources.labels import LabelKind, kind_of
 
 NONE: Mapping[str, str] = MappingProxyType({})
@@ -104,7 +105,7 @@ class Source:
     notes: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     held_out: Split | None = None
-    bits: int = 16
+    bits: Bits = 16
 
     @property
     def splits(self) -> dict[str, Split]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from imgrec.data.audit.examine import Examined
 from imgrec.data.audit.findings import Finding
 from imgrec.data.audit.scan import Scan
-from imgrec.data.decode import depth_of
+from imgrec.data.decode import Bits, depth_of
 from imgrec.data.sources.dataset import Source, Split
 
 
@@ -33,7 +33,7 @@ class Opened:
         return {path: one.facts.sha256 for path, one in self.examined.items() if one.facts is not None}
 
 
-def bits_in_use(split: Split, examined: Mapping[str, Examined]) -> int:
+def bits_in_use(split: Split, examined: Mapping[str, Examined]) -> Bits:
     """Return how many of their 16 bits the 16-bit files of a split use; 16 where there are none of them."""
     facts = (examined[path].facts for path in split.paths or ())
     return depth_of(max((fact.highest for fact in facts if fact is not None), default=0))
