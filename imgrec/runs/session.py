@@ -140,7 +140,11 @@ def decide(config: Config, source: Source, task: Task) -> tuple[Goal, Balance]:
 
 
 def read_source(config: Config) -> Source:
-    """Load the data, and cut its long tail where one is asked for."""
+    """Load the data, and cut its long tail where one is asked for.
+
+    Raises:
+        InputError: the data is bad.
+    """
     source = load_source(config.data, config.run.seed)
     if config.data.long_tail:
         source = long_tailed(source, config.data.long_tail, config.run.seed)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from imgrec.data.finding import Walk, is_hidden, leads_back
 from imgrec.data.header import SUPPORTED, UNSUPPORTED
 from imgrec.data.sources import layout
 from imgrec.data.sources.dataset import Split
@@ -229,31 +230,21 @@ class _Walk:
 
     def files(self, folder: Path) -> Iterator[Path]:
         """Every file below `folder` in the order of paths."""
-        found: list[Path] = []
-        seen: set[tuple[int, int]] = set()
-        for here, folders, names in os.walk(folder, followlinks=True, onerror=self._closed):
-            status = os.stat(here)
-            if self.leads_back(Path(here)) or (status.st_dev, status.st_ino) in seen:
-                folders.clear()
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            self.pass_over(Path(here), folders)
-            folders[:] = sorted(name for name in folders if not layout.is_hidden(name))
-            self.hidden += sum(name.startswith(".") for name in names)
-            found += (Path(here, name) for name in names if not name.startswith("."))
-        yield from sorted(found)
+        walk = Walk(folder)
+        yield from sorted(walk)
+        self.hidden += len(walk.hidden)
+        self.loops += map(self.id, sorted(walk.loops))
+        self.closed += ((self.id(path), reason) for path, reason in sorted(walk.closed))
+        for path in walk.passed:
+            self.pass_over(path.parent, [path.name])
 
     def pass_over(self, place: Path, names: Iterable[str]) -> None:
         """Count the images in those of the folders `names` that are passed over."""
-        for name in filter(layout.is_hidden, names):
+        for name in filter(is_hidden, names):
             self.passed += Counter({name: layout.count_images(place / name)})
 
     def leads_back(self, folder: Path) -> bool:
         """Whether a link leads to a folder that it lies in; noted if so."""
-        if not folder.is_symlink() or folder.resolve() not in folder.parent.resolve().joinpath("x").parents:
-            return False
-        self.loops.append(self.id(folder))
-        return True
-
-    def _closed(self, error: OSError) -> None:
-        self.closed.append((self.id(Path(error.filename)), str(error.strerror)))
+        if leads_back(folder):
+            self.loops.append(self.id(folder))
+        return leads_back(folder)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from imgrec.data.finding import Walk, is_hidden
 from imgrec.data.header import SUPPORTED, UNSUPPORTED
 from imgrec.errors import InputError
 
@@ -85,29 +86,17 @@ def class_folders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and not is_hidden(path.name))
 
 
-def is_hidden(folder_name: str) -> bool:
-    """Whether a folder of that name is passed over, such as `.ipynb_checkpoints` or `__MACOSX`."""
-    return folder_name.startswith((".", "__"))
-
-
 def count_images(folder: Path, below: bool = True) -> int:
     """Return how many files in a folder are images by their names; also those in folders `below` it."""
     return sum(1 for _ in _images(folder, below))
 
 
-def _images(folder: Path, below: bool) -> Iterator[str]:
-    seen: set[tuple[int, int]] = set()
-    for here, folders, names in os.walk(folder, followlinks=True):
-        status = os.stat(here)
-        folders[:] = [name for name in folders if below and not is_hidden(name)]
-        if (status.st_dev, status.st_ino) in seen:  # a link led back here
-            folders.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        for name in names:
-            suffix = os.path.splitext(name)[1].lower()
-            if not name.startswith(".") and (suffix in SUPPORTED or suffix in UNSUPPORTED):
-                yield name
+def _images(folder: Path, below: bool) -> Iterator[Path]:
+    here = (folder / name for name in next(os.walk(folder), ("", [], []))[2])
+    for file in Walk(folder) if below else here:
+        suffix = file.suffix.lower()
+        if not file.name.startswith(".") and (suffix in SUPPORTED or suffix in UNSUPPORTED):
+            yield file
 
 
 def _holds(folder: Path, below: bool) -> bool:

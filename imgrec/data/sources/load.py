@@ -20,7 +20,7 @@ from imgrec.data.sources.extra import with_extra
 from imgrec.data.sources.folder import Listing, list_folder, list_unlabeled
 from imgrec.data.sources.folds import in_fold
 from imgrec.data.sources.names import trimmed, unified
-from imgrec.data.sources.opened import Opened
+from imgrec.data.sources.opened import Opened, with_bits
 from imgrec.data.sources.sample import load_sample
 from imgrec.data.sources.splits import check_classes, complete, missing
 from imgrec.data.sources.tfds_sets import load_tfds
@@ -121,7 +121,8 @@ def load_source(data: DataConfig, seed: int) -> Source:
         elsewhere = dataclasses.replace(data, data=data.extra_data, quarantine="")
         more = open_data(elsewhere)
         notes += _apply_policy(elsewhere, more)
-        source, examined = with_extra(source, more, data), {**examined, **more.examined}
+        examined = {**examined, **more.examined}
+        source = with_bits(with_extra(source, more, data), examined)
     if data.audit:
         copies = compare.copies(source, examined)
         notes += compare.notes(copies)
@@ -209,4 +210,5 @@ def to_source(data: DataConfig, opened: Opened, seed: int) -> Source:
     if data.colour != "auto":
         colour = data.colour
     digest = fingerprint(opened.classes, (train, val, test), digests)
-    return Source(opened.classes, colour, train, val, test, digest, data.data, side, made)
+    source = Source(opened.classes, colour, train, val, test, digest, data.data, side, made)
+    return with_bits(source, opened.examined)
