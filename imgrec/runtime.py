@@ -135,6 +135,17 @@ def _tpu() -> tuple[Any, str]:
     return strategy, f"TPU, {strategy.num_replicas_in_sync} cores"
 
 
+def accelerated() -> bool:
+    """Whether there is a GPU or TPU to compute on."""
+    if backend() == "jax":
+        import jax
+
+        return jax.devices()[0].platform != "cpu"
+    import tensorflow as tf
+
+    return any(device.device_type != "CPU" for device in tf.config.list_logical_devices())
+
+
 def backend() -> str:
     """The library that Keras computes with: tensorflow or jax."""
     return str(keras.backend.backend())

@@ -87,6 +87,11 @@ def load_pretrained(model: keras.Model, spec: str, *, new_head: bool = True) -> 
     return "; ".join(notes)
 
 
+def packaged(name: str) -> bool:
+    """Whether an installed package ships ImageNet weights of the model `name`."""
+    return name in PACKAGED and PACKAGED[name].path is not None
+
+
 def read_state(path: str | Path) -> dict[str, np.ndarray]:
     """Return the arrays of a checkpoint by name: `.safetensors`, or PyTorch's `.pth`, which is not executed.
 

@@ -83,11 +83,9 @@ def train(config: Config, fold: Path, title: str) -> int:
     begun = time.perf_counter()
     with Training(config, fold) as training:
         print(f"{title}: training, log {training.log}", flush=True)
+        of = "" if config.flat()["epochs"] == "auto" else f"/{config.optim.epochs}"
         for row in training.epochs():
-            print(
-                f"{title}  epoch {row['epoch']:.0f}/{config.optim.epochs}  val_acc {row['val_accuracy']:.4f}",
-                flush=True,
-            )
+            print(f"{title}  epoch {row['epoch']:.0f}{of}  val_acc {row['val_accuracy']:.4f}", flush=True)
         code = training.exit_code
     if code:
         print(f"{title} ended with exit code {code}: {training.last_line()}", file=sys.stderr)

@@ -36,6 +36,7 @@ def write_inputs(session: Session, folder: Path) -> None:
         "format": bundle.FORMAT,
         "command": session.command,
         "config": session.config.tree(),
+        "asked": session.asked.tree(),
         "model": session.recorded_model,
         "machine": session.machine,
         "versions": runtime.versions(),

@@ -25,6 +25,7 @@ class Multiclass(ClassTask):
     name: ClassVar[str] = "multiclass"
     labels: ClassVar[LabelKind] = "class"
     score: ClassVar[str] = "accuracy"
+    solvable: ClassVar[bool] = True
 
     def targets(self, labels: "tf.Tensor") -> "tf.Tensor":
         """Return one-hot float32 `[B, C]` of labels int32 `[B]`."""

@@ -33,6 +33,7 @@ class Multilabel(ClassTask):
     name: ClassVar[str] = "multilabel"
     labels: ClassVar[LabelKind] = "classes"
     score: ClassVar[str] = "f1"
+    solvable: ClassVar[bool] = True
     refuses: ClassVar[Mapping[str, str]] = {
         "imbalance": "expected one label an image, and these are multi-label: leave it out",
         "embedding loss": "expected one label an image, and these are multi-label: leave it out",

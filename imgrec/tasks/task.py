@@ -33,6 +33,7 @@ class Task(ABC):
         name: of the task, its key in `TASKS`.
         labels: the kind of labels that it learns from.
         score: what the best epoch is highest in, a name of `metrics`.
+        solvable: whether logistic regression on features answers it (`learning.probe`).
         refuses: settings that it cannot follow, by the names of `learning.conflicts`, and what to do instead.
     """
 
@@ -41,6 +42,7 @@ class Task(ABC):
     name: ClassVar[str]
     labels: ClassVar[LabelKind]
     score: ClassVar[str]
+    solvable: ClassVar[bool] = False
     refuses: ClassVar[Mapping[str, str]] = {}
 
     @property

@@ -35,7 +35,7 @@ class Setup:
     waiting: InputWait = dataclasses.field(default_factory=InputWait)
 
     def optimizer(self, phase: Phase, epochs: int, rollbacks: Rollbacks) -> keras.optimizers.Optimizer:
-        """Build the optimiser and its schedule over `epochs` from `phase` on; no steps need no rate."""
+        """Build the optimiser with its schedule over `epochs` from `phase` on."""
         rate = self.optim.learning_rate * rollbacks.rate
         settings = dataclasses.replace(self.optim, epochs=epochs, learning_rate=rate)
         if isinstance(phase, Solved):

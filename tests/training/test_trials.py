@@ -1,4 +1,4 @@
-"""--batch-size auto: the smallest size near the best pace, and a network as it was."""
+"""--batch-size fastest: the smallest size near the best pace, and a network as it was."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def test_a_full_memory_ends_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_word_is_a_setting() -> None:
-    assert from_mapping({"batch_size": "auto"}).optim.batch_size == "auto"
-    assert Config().replace(batch_size="auto").replace(batch_size=8).optim.batch_size == 8
+    assert from_mapping({"batch_size": "fastest"}).optim.batch_size == "fastest"
+    assert Config().replace(batch_size="fastest").replace(batch_size=8).optim.batch_size == 8
     with pytest.raises(InputError, match="expected a number or auto"):
         Config().replace(batch_size="many")
