@@ -2,7 +2,7 @@
 
 import contextlib
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from timeit import timeit
 from typing import Any
 
@@ -84,6 +84,17 @@ def _jax_precision(name: str) -> str:
     chosen = name if name != "auto" else "float32" if platform == "cpu" else "mixed_bfloat16"
     keras.config.set_dtype_policy(chosen)
     return chosen if name != "auto" else f"{chosen} ({platform})"
+
+
+@contextlib.contextmanager
+def in_float32() -> Iterator[None]:
+    """Let what is built within compute in float32, whatever Keras's policy was before and is again after."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def choose_strategy(name: str) -> tuple[Any, str]:

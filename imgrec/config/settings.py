@@ -183,6 +183,13 @@ class OptimConfig:
     """When the loss or a weight is no number any more: stop, or return to the last checkpoint with half the
     rate (rollback, three times at most). mixed_float16 skips such steps by itself, and counts them."""
 
+    @classmethod
+    def plain(cls, **values: Any) -> "OptimConfig":
+        """Return numbers, for who calls the trainer directly: those of SGD, but for `values`."""
+        numbers = {"epochs": 15, "batch_size": 128, "optimizer": "sgd", "learning_rate": 0.1}
+        rest = {"layer_decay": 1.0, "weight_decay": 5e-4, "patience": 0}
+        return cls(**{**numbers, **rest, **values})
+
 
 @dataclass(frozen=True)
 class LossConfig:

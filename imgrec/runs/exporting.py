@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import keras
@@ -25,12 +25,24 @@ PARITY_IMAGES = 2000
 
 @dataclass(frozen=True)
 class Exported:
-    """The files' figures, on the same images."""
+    """The files' figures, on the same images.
+
+    failures: what the gate holds against files; empty where they may ship.
+    table: the rows as text.
+    doubts: what the images are too few to show, in one line, or empty.
+    excused: what would be held against files if their model answered better than by chance.
+    """
 
     images: int
     rows: list[parity.ParityRow]
     failures: list[str]
     table: str
+    doubts: str = ""
+    excused: list[str] = field(default_factory=list)
+
+    def by_chance(self) -> "Exported":
+        """Return the same of a model that answers by chance: that files answer otherwise is no fault."""
+        return dataclasses.replace(self, failures=[], excused=self.failures)
 
 
 def export(session: Session, folder: Path, outputs: np.ndarray) -> Exported:
@@ -49,7 +61,7 @@ def export(session: Session, folder: Path, outputs: np.ndarray) -> Exported:
             reference = model.predict(images.astype("float32"), batch_size=session.batch_size, verbose=0)
         for artefact in written(model, name, folder / "exports"):
             rows.append(parity.measure(artefact, images, test.labels, reference, outputs, session.task))
-    return Exported(len(images), rows, parity.gate(rows), parity.table(rows))
+    return Exported(len(images), rows, parity.gate(rows), parity.table(rows), parity.doubts(rows))
 
 
 def made(session: Session, name: str, model: keras.Model, folder: Path) -> keras.Model:

@@ -13,7 +13,7 @@ from imgrec.evaluation.evaluated import Evaluated
 from imgrec.evaluation.report import write_report
 from imgrec.learning.session import Session
 from imgrec.runs.exporting import Exported, export
-from imgrec.runs.session import alone
+from imgrec.runs.session import for_measuring
 from imgrec.training.fit import Fitted
 
 
@@ -52,15 +52,15 @@ def write_inputs(session: Session, folder: Path) -> None:
 
 def finish(session: Session, folder: Path, out: Path, fitted: Fitted) -> int:
     """Measure the trained model, export and report, put the folder into its place; return the exit code."""
-    session = alone(session)
+    session = for_measuring(session)
     images = len(session.source.test)
     print(f"\nbest epoch: {fitted.best_epoch}; measuring on {images:,} test images", flush=True)
     files.write_file(folder / "model.keras", lambda path: session.model.save(path))
     result = evaluate(session, folder)
     exported = export(session, folder, result.outputs)
     write_results(session, folder, fitted, result, exported)
-    bundle.finish(folder, out)
-    return announce(session, out, result, exported)
+    where = bundle.finish(folder, out)
+    return announce(session, where, result, exported) or int(where != out)
 
 
 def evaluate(session: Session, folder: Path) -> Result:

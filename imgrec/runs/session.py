@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -175,16 +176,22 @@ def _measured(model: keras.Model, config: Config, images: int, strategy: Any) ->
     return chosen
 
 
-def alone(session: Session) -> Session:
-    """Return the session as its chief goes on with it after training: on one host, with a model of its own.
+def for_measuring(session: Session) -> Session:
+    """Return the session as its chief goes on with it after training: in float32, on one host.
 
-    Answers of a model under a strategy of several hosts need all of them.
+    Answers of a model under a strategy of several hosts need all of them; and what is shipped computes in
+    float32, so that a model that learned in bfloat16 or float16 is measured and saved in float32 too. Its
+    weights were float32 all the time.
     """
-    if session.team.size == 1:
+    keras.config.set_dtype_policy("float32")  # of all that is built from here on, fine-tuning included
+    several = session.team.size > 1
+    if not several and all(layer.compute_dtype == "float32" for layer in session.model.layers):
         return session
-    model = keras.models.clone_model(session.model)
+    strategy = None if several else session.strategy
+    with runtime.scope(strategy):
+        model = bundle.build(session.recorded_model)
     model.set_weights(session.model.get_weights())
-    return dataclasses.replace(session, model=model, strategy=None, team=Team())
+    return dataclasses.replace(session, model=model, strategy=strategy, team=Team(strategy))
 
 
 def _build(asked: Config, plan: Plan, strategy: Any, method: Method) -> tuple[keras.Model, tuple[str, ...]]:
@@ -225,7 +232,7 @@ def overview(session: Session) -> str:
         "export": f"TFLite: {' + '.join(VARIANTS[name].title for name in chain(config.quantize.quantize))}",
         "auto": deciding.shown(session.asked, config),
         "seed": str(config.run.seed),
-        "result": f"{config.run.out} (while running: {config.run.out}.unfinished)",
+        "result": f"{config.run.out} (while running: {bundle.staging_of(Path(config.run.out))})",
     }
     return "\n".join(f"{name:>13}  {text}" for name, text in rows.items()) + "\n"
 

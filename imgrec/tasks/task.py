@@ -83,8 +83,8 @@ class Task(ABC):
         """Return the answer for each image, ready for JSON; at most `top` classes where there are such."""
 
     @abstractmethod
-    def lines(self, answer: Mapping[str, Any]) -> list[str]:
-        """Return one of `decode`'s answers as text; the first line goes on behind the image's name."""
+    def line(self, answer: Mapping[str, Any]) -> str:
+        """Return one of `decode`'s answers as text of one line; it stands behind the image's name."""
 
     @abstractmethod
     def right(self, outputs: Outputs, labels: np.ndarray) -> NDArray[np.bool_]:
@@ -93,6 +93,13 @@ class Task(ABC):
     @abstractmethod
     def same(self, one: Outputs, other: Outputs) -> NDArray[np.bool_]:
         """Return for each image whether two models give the same answer, bool `[N]`: the gate's agreement."""
+
+    def constant(self, train_labels: np.ndarray) -> tuple[str, Outputs] | None:
+        """Return the one answer that is right on most training images, in words and as outputs `[outputs]`.
+
+        What a model has to beat; None where the task has no such answer.
+        """
+        return None
 
     @abstractmethod
     def figures(

@@ -59,7 +59,7 @@ class Setup:
             self.recording.policy.begin_anew()
 
     def optimizer(self, phase: Phase, epochs: int, rollbacks: Rollbacks) -> keras.optimizers.Optimizer:
-        """Build the optimiser with its schedule over `epochs` from `phase` on."""
+        """Build the optimiser and its schedule over `epochs` from `phase` on; no steps need no rate."""
         rate = self.rate(rollbacks)
         settings = dataclasses.replace(self.optim, epochs=epochs, learning_rate=rate)
         if isinstance(phase, Solved):

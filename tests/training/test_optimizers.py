@@ -22,7 +22,7 @@ Update = Callable[[str, int, np.ndarray, np.ndarray, dict[str, np.ndarray]], np.
 def settings(optimizer: str = "sgd", **values: Any) -> OptimConfig:
     """A constant rate, no decay, one epoch, but for `values`."""
     plain = {"schedule": "constant", "warmup_epochs": 0.0, "weight_decay": 0.0, "epochs": 1}
-    return Config().replace(optimizer=optimizer, **{**plain, **values}).optim
+    return OptimConfig.plain(optimizer=optimizer, **{**plain, **values})
 
 
 @pytest.mark.parametrize(("name", "rules"), [("resnet8", ["sgd", "adamw"]), ("vit_small_image", ["muon"])])
@@ -69,7 +69,7 @@ def test_the_first_update_with_layer_decay_is_the_one_by_hand(optimizer: str, ji
 
 def test_a_scaled_optimizer_is_saved_with_its_factors() -> None:
     model = build_model("resnet8", input_shape=(16, 16, 1), num_classes=3)
-    built = build_optimizer(model, OptimConfig(layer_decay=0.5), steps_per_epoch=10)
+    built = build_optimizer(model, OptimConfig.plain(layer_decay=0.5), steps_per_epoch=10)
     again = keras.optimizers.deserialize(keras.optimizers.serialize(built))
     assert type(again) is type(built)
     assert again.factors == built.factors == depth_factors(model, 0.5)
@@ -281,7 +281,7 @@ def test_what_does_not_go_together(values: dict[str, Any], strategy: Any, messag
 
 
 def test_the_overview_says_what_was_chosen() -> None:
-    assert summary(OptimConfig()) == (
+    assert summary(OptimConfig.plain()) == (
         "sgd, peak rate 0.1, cosine after 1 epochs of warm-up, decay 0.0005, label smoothing 0.1"
     )
     chosen = settings("muon", l2=1e-4, clip_norm=1.0, accumulate=4, ema=0.999, sam=0.5, sam_adaptive=True)

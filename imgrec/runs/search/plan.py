@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imgrec import places
 from imgrec.bundle import staging_of
 from imgrec.config import Config
 from imgrec.errors import InputError
@@ -70,9 +71,9 @@ def begin(config: Config, wanted: int, space_file: Path, storage: str, name: str
     config = _begun(config, decided, space)
     default = space.values(config)
     out = Path(config.run.out)
-    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / "trials").is_dir())):
+    if places.has_content(out) and not (out / "trials").is_dir():
         raise InputError(f"--out {out}: holds something that is no search; name a new folder")
-    (out / "trials").mkdir(parents=True, exist_ok=True)
+    places.make_folder(out / "trials")
     study = studies.connect(storage or f"sqlite:///{(out / 'study.db').absolute()}", name)
     settings = {key: value for key, value in config.flat().items() if key not in ("out", "quantize")}
     settings |= {f"space {key}": text for key, text in space.record().items()}
