@@ -109,6 +109,7 @@ def write_results(session: Session, folder: Path, fitted: Fitted, result: Result
         versions=runtime.versions(),
         history=fitted.history,
         best_epoch=fitted.best_epoch,
+        retried=fitted.rate if fitted.retried else None,
         exports=[asdict(row) for row in exported.rows],
         failures=exported.failures,
         parity_images=exported.images,
