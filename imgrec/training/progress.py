@@ -62,7 +62,7 @@ class Progress(Remembering):
         """Start the epoch's clock; the first step of all, which compiles, is left out of every pace."""
         self.epoch = epoch
         self.first_epoch = epoch if self.first_epoch is None else self.first_epoch
-        self.counted = 0
+        self.counted, self.test_compiled = 0, 0.0
         self.epoch_begun = self.counted_since = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
@@ -78,10 +78,19 @@ class Progress(Remembering):
             self.shown = now
             print(f"\r\x1b[2K{self._line(self._skipped() + batch + 1, logs or {})}", end="", flush=True)
 
+    def on_test_begin(self, logs: Mapping[str, float] | None = None) -> None:
+        """Note when validation begins."""
+        self.test_begun = time.perf_counter()
+
+    def on_test_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Note how long the first batch of all took, which compiles."""
+        if batch == 0 and self.epoch == self.first_epoch:
+            self.test_compiled = time.perf_counter() - self.test_begun
+
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Print the epoch's line and hand the rate to the history."""
         now = time.perf_counter()
-        compiling = self.counted_since - self.epoch_begun
+        compiling = self.counted_since - self.epoch_begun + self.test_compiled
         # The steps that the first one, or an earlier process, took in other time.
         missing = (self.steps - self.counted) * self.step_lasts
         self.epoch_lasts = now - self.epoch_begun - compiling + missing if self.counted else 0.0

@@ -157,7 +157,8 @@ class Sweep:
         """The rate at which the loss falls the most steeply over the logarithm of the rate.
 
         It is looked for from where the loss has clearly fallen to its least, and is a tenth of the rate there
-        at most. None where that is at the lowest rates tried already: the best one lies below them.
+        at most. None where half of the fall is over after the lowest tenth of the rates: the best one lies
+        below them.
 
         Raises:
             InputError: the loss never clearly fell.
@@ -170,9 +171,10 @@ class Sweep:
                 f"--lr-find: the loss fell at no rate from {self.rates[0]:.0e} to {self.rates[-1]:.0e}: look "
                 "at the images (--preview) and the labels, or choose another --model"
             )
-        slope = np.gradient(even, np.log(self.rates))[: least + 1]
-        if int(slope.argmin()) < edge // 2:
+        first = float(np.median(self.losses[:3]))
+        if first - np.median(even[edge : 2 * edge]) >= 0.5 * (first - even[least]):
             return None
+        slope = np.gradient(even, np.log(self.rates))[: least + 1]
         fallen = int(np.argmax(even < start - 0.1 * drop))
         steepest = fallen + int(slope[fallen:].argmin())
         lower = min(self.rates[steepest], self.rates[least] / 10)
