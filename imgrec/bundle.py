@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 CHECKPOINTS = "checkpoints"
 """Folder of an unfinished run from which it can go on; a finished run has none."""
+RUN_FILES = frozenset({"run.json", "model.keras", "preprocess.json", "labels.txt"})
+"""What no run folder lacks."""
 FORMAT = 1
 _claims: dict[Path, int] = {}
 """Open lock files of the runs that this process writes."""
@@ -178,7 +180,7 @@ def write_manifest(folder: Path) -> None:
     write_json(folder / MANIFEST, {p.relative_to(folder).as_posix(): sha256_of(p) for p in files})
 
 
-def verify(folder: Path) -> dict[str, str]:
+def verify(folder: Path, needed: frozenset[str] = RUN_FILES) -> dict[str, str]:
     """Check every file of a run folder against its manifest and return the manifest.
 
     Raises:
@@ -203,7 +205,7 @@ def verify(folder: Path) -> dict[str, str]:
             raise InputError(f"{folder}: {name} is missing, the manifest lists it; restore the folder")
         if sha256_of(file) != digest:
             raise InputError(f"{folder}: {name} is not the file the manifest lists (sha256 differs)")
-    missing = {"run.json", "model.keras", "preprocess.json", "labels.txt"} - set(manifest)
+    missing = needed - set(manifest)
     if missing:
         raise InputError(f"{path}: does not list {', '.join(sorted(missing))}; not a whole run folder")
     return manifest

@@ -99,9 +99,6 @@ class Session:
         """Return the validation images once, in order, as they are."""
         return self.evaluation(self.validation_split(), self.cache)
 
-    def evaluation(
-        self, split: Split, cache: Cache | None = None, preprocess: Preprocess | None = None
-    ) -> tf.data.Dataset:
-        """Return the images of a split once, in order, prepared as in training or by another `preprocess`."""
-        preprocess = preprocess or self.preprocess
-        return evaluation_dataset(split, preprocess, self.task.targets, self.batch_size, cache)
+    def evaluation(self, split: Split, cache: Cache | None = None) -> tf.data.Dataset:
+        """Return the images of a split once, in order, as they are."""
+        return evaluation_dataset(split, self.preprocess, self.task.targets, self.batch_size, cache)

@@ -51,7 +51,7 @@ def prepare(config: Config, command: str, before: Unfinished | None = None) -> S
     conflicts.check(config, methods.choose(config))
     strategy, devices = runtime.choose_strategy(config.run.strategy)
     optimizers.check(config.optim, strategy)
-    source = _source(config)
+    source = read_source(config)
     keras.utils.set_random_seed(config.run.seed)
     if config.run.deterministic:
         runtime.use_deterministic_operations()
@@ -139,7 +139,7 @@ def decide(config: Config, source: Source, task: Task) -> tuple[Goal, Balance]:
     return Goal(loss, score, lambda: task.metrics(score)), balance
 
 
-def _source(config: Config) -> Source:
+def read_source(config: Config) -> Source:
     """Load the data, and cut its long tail where one is asked for.
 
     Raises:

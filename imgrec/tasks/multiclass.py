@@ -94,7 +94,7 @@ class Multiclass(ClassTask):
     def headline(self, figures: Mapping[str, Any]) -> str:
         """Return accuracy and macro F1, and of imbalanced classes what head and tail have."""
         line = (
-            f"test accuracy {figures['accuracy']:.4f} on {figures['images']:,} images, "
+            f"{figures['split']} accuracy {figures['accuracy']:.4f} on {figures['images']:,} images, "
             f"macro F1 {figures['f1_macro']:.4f}"
         )
         if "by_frequency" not in figures:

@@ -115,7 +115,7 @@ class Multilabel(ClassTask):
         """Return mAP, the means of F1, and the share of exact matches."""
         means = [f"{name} {figures[key]:.4f}" for name, key in _MEANS.items() if figures[key] is not None]
         exact = f"{figures['exact_match']:.4f} of {figures['images']:,} images"
-        return f"test {', '.join(means)}; all labels right on {exact}"
+        return f"{figures['split']} {', '.join(means)}; all labels right on {exact}"
 
     def lede(self, figures: Mapping[str, Any]) -> tuple[str, str, str]:
         """Return the share of exact matches as a sentence."""

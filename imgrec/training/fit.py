@@ -96,6 +96,9 @@ def fit_phases(
     )
     rollbacks = _run(setup)
     stateful.best.restore()
+    for phase in phases:
+        if isinstance(phase, Solved) and phase.settle and stateful.best.best_epoch == phase.until - 1:
+            phase.settle()
     rate = setup.rate(rollbacks)
     return Fitted(stateful.history.rows, stateful.best.best_epoch + 1, rate, rollbacks.retried)
 

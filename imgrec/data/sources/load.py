@@ -26,7 +26,7 @@ from imgrec.data.sources.tfds_sets import load_tfds
 from imgrec.errors import InputError
 from imgrec.registry import lookup
 
-__all__ = ["Opened", "Source", "Split", "load_source", "open_data"]
+__all__ = ["Opened", "Source", "Split", "load_given", "load_source", "open_data"]
 
 
 def open_data(data: DataConfig, unlabeled: bool = False) -> Opened:
@@ -123,6 +123,16 @@ def load_source(data: DataConfig, seed: int) -> Source:
         notes += compare.notes(copies)
         source = dataclasses.replace(source, findings=source.findings + tuple(copies))
     return dataclasses.replace(source, notes=notes + source.notes + missing(source.splits, source.classes))
+
+
+def load_given(data: DataConfig) -> Opened:
+    """Load what `data.data` names as it stands: its splits, a single one as `train`; none is made.
+
+    Raises:
+        InputError: nothing there, or a file that cannot be read and may not be passed over.
+    """
+    opened = open_data(data)
+    return dataclasses.replace(opened, notes=opened.notes + _apply_policy(data, opened))
 
 
 def _apply_policy(data: DataConfig, opened: Opened) -> tuple[str, ...]:
