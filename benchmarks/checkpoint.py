@@ -30,7 +30,7 @@ EVERY = 200
 def prepare(name: str, side: int, batch: int) -> tuple[Callable[[], Any], TrainState]:
     """Return a function that takes one step of SGD with momentum on fixed noise, and what is saved of it."""
     model = build_model(name, input_shape=(side, side, 3), num_classes=1000)
-    optimizer = build_optimizer(model, OptimConfig(), 100)
+    optimizer = build_optimizer(model, OptimConfig.plain(), 100)
     optimizer.build(model.trainable_variables)
     accuracy = keras.metrics.CategoricalAccuracy(name="accuracy")
     loss = keras.losses.CategoricalCrossentropy(from_logits=True)

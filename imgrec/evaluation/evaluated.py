@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgrec.metrics.answers import Mistake
+from imgrec.metrics.baseline import Standing
 from imgrec.tasks.task import Task
 
 
@@ -28,6 +29,9 @@ class Evaluated:
         ms_per_image, passed (None: not held against the gate); absent ones show as a dash, and an
         absent `passed` is whether no failure names the file.
     failures: sentences of the parity gate, each naming its file.
+    excused: the same of files that are not held against it, as their model answers by chance.
+    doubts: what the images are too few to show of the files, in one line, or empty.
+    standing: the model beside the baselines; None where that is not known.
     parity_images: how many test images went through every file.
     mistakes: `task.mistakes`; mistake_images: their images, uint8 `[H, W, 1 or 3]`.
     totals: split → images; by default the sum of its counts.
@@ -46,6 +50,9 @@ class Evaluated:
     best_epoch: int | None = None
     exports: Sequence[Mapping[str, Any]] = ()
     failures: Sequence[str] = ()
+    excused: Sequence[str] = ()
+    doubts: str = ""
+    standing: Standing | None = None
     parity_images: int | None = None
     mistakes: Sequence[Mistake] = ()
     mistake_images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8] = ()

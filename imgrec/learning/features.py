@@ -17,11 +17,12 @@ import numpy as np
 import tensorflow as tf
 
 from imgrec import runtime
+from imgrec.caches import cache_folder
 from imgrec.data.augment.batch import Example, flipped
 from imgrec.data.pipeline import Feed, Targets, evaluation_dataset, training_order
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources.dataset import Source, Split
-from imgrec.files import cache_folder, write_file
+from imgrec.files import write_file
 from imgrec.models import build_model, info
 from imgrec.models.pretrained import load_pretrained
 

@@ -25,6 +25,7 @@ class Session:
     """All that a training goes by.
 
     config: the settings, every `auto` decided.
+    asked: the settings as the user gave them.
     recorded_model: arguments of `build_model`, as run.json has them.
     goal: what is minimised, and what the best epoch is best in.
     balance: what is done about classes of unequal size.
@@ -36,6 +37,7 @@ class Session:
     """
 
     config: Config
+    asked: Config
     source: Source
     preprocess: Preprocess
     task: Task

@@ -120,7 +120,8 @@ def info(name: str) -> Architecture:
     """Return the facts about a model.
 
     Its fields: `parameters` (trainable, at `image_size`, `channels`, `num_classes`), `image_size`,
-    `min_size`, `mean` and `std` (0…255), `endpoints`, `options` with their defaults, `source`.
+    `min_size`, `mean` and `std` (0…255), `endpoints`, `options` with their defaults, `source`, and
+    `learning` with `rate(optimizer, batch)`, `decay(optimizer)` and the `optimizer` of its own.
 
     Raises:
         InputError: an unknown name; the message lists the nearest and all known.

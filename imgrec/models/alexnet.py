@@ -9,6 +9,7 @@ from imgrec.layers.conv import BIASED, conv_relu, max_pool
 from imgrec.layers.pooling import adaptive_average_pool
 from imgrec.models.architecture import Architecture, Shape
 from imgrec.models.head import check_rate, dense_relu, logits_out, pixels_in
+from imgrec.models.learning import Learning, Pace
 
 GRID = 6
 """Side of the feature map that the classifier sees at 224 px."""
@@ -64,6 +65,11 @@ alexnet = Architecture(
     macs=714_188_480,
     source="Krizhevsky, One Weird Trick for Parallelizing CNNs, 2014 (arXiv 1404.5997); torchvision alexnet",
     stages=2,
+    learning=Learning(
+        Pace(0.02, 5e-4),
+        Pace(5e-4, 0.01),
+        "Krizhevsky et al., ImageNet Classification, 2012, § 5: 0.01 in batches of 128, 5e-4",
+    ),
     min_size=63,
     reference_names=lambda layer: (REFERENCE[layer],),
 )

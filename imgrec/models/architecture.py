@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from imgrec.errors import InputError
+from imgrec.models.learning import Learning
 from imgrec.registry import lookup
 
 Shape = tuple[int, int, int]
@@ -44,6 +45,8 @@ class Architecture:
     source: str
     """The paper, and the reference implementation where the numbers are checked against one."""
     stages: int
+    learning: Learning
+    """Rate and decay from random weights, the same for the whole family."""
     image_size: int = 224
     channels: int = 3
     num_classes: int = 1000

@@ -12,6 +12,7 @@ from imgrec.layers.transformer import MLP, SelfAttention, layer_norm
 from imgrec.models.architecture import HALF, Architecture, Shape
 from imgrec.models.forms import wants_small_stem
 from imgrec.models.head import check_rate, logits_out, pixels_in
+from imgrec.models.learning import Learning, Pace
 from imgrec.models.stage_names import block_of
 
 HEAD = 32
@@ -163,6 +164,12 @@ coatnet_0 = Architecture(
     macs=4_546_507_776,
     source="Dai et al., CoAtNet, 2021 (arXiv 2106.04803), table 3; timm coatnet_0_224",
     stages=4,
+    learning=Learning(
+        Pace(0.05, 1e-4),
+        Pace(5e-4, 0.05),
+        "the paper, appendix A.2: AdamW 0.001 in batches of 4096, 0.05",
+        "adamw",
+    ),
     min_size=16,
     reference_names=_reference_names,
     mean=HALF,

@@ -12,6 +12,7 @@ from imgrec.layers.transformer import layer_norm, truncated_normal
 from imgrec.models.architecture import Architecture, Shape, family
 from imgrec.models.forms import wants_small_stem
 from imgrec.models.head import check_rate, logits_out, pixels_in
+from imgrec.models.learning import Learning, Pace
 from imgrec.models.stage_names import StageNames
 
 EXPANSION = 4
@@ -87,6 +88,12 @@ _row = family(
     _convnext,
     "Liu et al., A ConvNet for the 2020s, 2022 (arXiv 2201.03545), § 3; torchvision {}",
     stages=4,
+    learning=Learning(
+        Pace(0.05, 1e-4),
+        Pace(1e-3, 0.05),
+        "the paper, appendix A.1: AdamW 0.004 in batches of 4096, 0.05",
+        "adamw",
+    ),
     min_size=16,
     reference_names=_NAMES,
 )

@@ -11,6 +11,7 @@ from imgrec.layers.conv import Style, bn_relu, conv, conv_bn, max_pool
 from imgrec.models.architecture import Architecture, Shape, family
 from imgrec.models.forms import wants_small_stem
 from imgrec.models.head import logits_out, pixels_in
+from imgrec.models.learning import Learning, Pace
 
 GROWTH = 32
 BOTTLENECK = 4
@@ -90,6 +91,7 @@ _row = family(
     "Huang et al., Densely Connected Convolutional Networks, 2017 (arXiv 1608.06993), table 1; "
     "torchvision {}",
     stages=4,
+    learning=Learning(Pace(0.1, 1e-4), Pace(2e-3, 0.05), "the paper, § 4.2: SGD 0.1 in batches of 256, 1e-4"),
     min_size=16,
     reference_names=_reference_names,
 )

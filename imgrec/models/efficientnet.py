@@ -15,6 +15,7 @@ from imgrec.layers.residual import drop_path
 from imgrec.models.architecture import Architecture, Shape
 from imgrec.models.forms import early_strides, round_channels, wants_small_stem
 from imgrec.models.head import check_rate, logits_out, pixels_in
+from imgrec.models.learning import Learning, Pace
 from imgrec.models.stage_names import block_of
 
 
@@ -192,6 +193,12 @@ def _lite_names(depths: tuple[int, ...]) -> Callable[[str], tuple[str, ...]]:
 _PAPER = "Tan and Le, EfficientNet, 2019 (arXiv 1905.11946)"
 
 
+_LEARNING = Learning(
+    Pace(0.05, 1e-5),
+    Pace(2e-3, 0.05),
+    "the paper, § 5.2: RMSprop 0.256 in batches of 4096, 1e-5; SGD as MobileNetV2's",
+)
+
 Sizes = tuple[float, float, float, int]
 """Factors on width and depth, the dropout that goes with them, and the image's side."""
 
@@ -214,6 +221,7 @@ def _full(name: str, sizes: Sizes, parameters: int, macs: int, epsilon: float = 
         macs=macs,
         source=f"{_PAPER}, table 1 and § 3.3; torchvision {name}",
         stages=len(stages),
+        learning=_LEARNING,
         image_size=image_size,
         min_size=16,
         reference_names=_full_names,
@@ -232,6 +240,7 @@ def _lite(name: str, sizes: Sizes, parameters: int, macs: int) -> Architecture:
         macs=macs,
         source=f"{_PAPER}, in the Lite form of github.com/tensorflow/tpu; timm tf_{name}",
         stages=len(stages),
+        learning=_LEARNING,
         image_size=image_size,
         min_size=16,
         mean=(127.0, 127.0, 127.0),

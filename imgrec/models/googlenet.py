@@ -11,6 +11,7 @@ from imgrec.layers.conv import Style, conv_bn, max_pool
 from imgrec.models.architecture import HALF, Architecture, Shape
 from imgrec.models.forms import wants_small_stem
 from imgrec.models.head import logits_out, pixels_in
+from imgrec.models.learning import Learning, Pace
 
 _conv = partial(conv_bn, style=Style("relu", epsilon=1e-3, initializer=HeNormal))
 
@@ -90,6 +91,7 @@ googlenet = Architecture(
     macs=1_498_376_192,
     source="Szegedy et al., Going Deeper with Convolutions, 2015 (arXiv 1409.4842); torchvision googlenet",
     stages=3,
+    learning=Learning(Pace(0.1, 1e-4), Pace(2e-3, 0.05), "as ResNet's, since it is normalised"),
     min_size=16,
     reference_names=_reference_names,
     unused_state=r"aux[12]\..*",

@@ -12,6 +12,7 @@ from imgrec.layers.conv import Style, conv_bn, max_pool
 from imgrec.models.architecture import HALF, Architecture, Shape
 from imgrec.models.forms import wants_small_stem
 from imgrec.models.head import logits_out, pixels_in
+from imgrec.models.learning import Learning, Pace
 
 STYLE = Style("relu", epsilon=1e-3, initializer=HeNormal)
 UNPADDED = replace(STYLE, padding=0)
@@ -159,6 +160,7 @@ inception_v3 = Architecture(
     source="Szegedy et al., Rethinking the Inception Architecture, 2016 (arXiv 1512.00567); "
     "torchvision inception_v3",
     stages=3,
+    learning=Learning(Pace(0.1, 1e-4), Pace(2e-3, 0.05), "as ResNet's"),
     image_size=299,
     min_size=MIN_SIZE,
     reference_names=_reference_names,

@@ -7,6 +7,7 @@ import keras
 from imgrec.layers.conv import BIASED, conv_relu
 from imgrec.models.architecture import CENTRED_MEAN, CENTRED_STD, Architecture, Shape
 from imgrec.models.head import dense_relu, logits_out, pixels_in
+from imgrec.models.learning import Learning, Pace
 
 LECUN_SIZE = 32
 """The paper's input; the 28 px digits stand in its middle."""
@@ -39,6 +40,7 @@ lenet5 = Architecture(
     macs=416_520,
     source="LeCun et al., Gradient-Based Learning Applied to Document Recognition, 1998",
     stages=1,
+    learning=Learning(Pace(0.1, 5e-4), Pace(4e-3, 0.01), "measured on the sample"),
     image_size=LECUN_SIZE,
     channels=1,
     num_classes=10,

@@ -7,6 +7,7 @@ from imgrec.layers.separable import RELU6, inverted_residual, separable_bn
 from imgrec.models.architecture import HALF, Architecture, Shape
 from imgrec.models.forms import check_width, early_strides, round_channels, wants_small_stem
 from imgrec.models.head import logits_out, pixels_in
+from imgrec.models.learning import Learning, Pace
 from imgrec.models.stage_names import block_of
 
 V1_STAGES = ((64, 1, 1), (128, 2, 2), (256, 2, 2), (512, 6, 2), (1024, 2, 2))
@@ -130,6 +131,10 @@ def _v2_names(layer: str) -> tuple[str, ...]:
     return f"features.{number}.conv.{torchvision}", f"blocks.{stage}.{block}.{timm}"
 
 
+_LEARNING = Learning(
+    Pace(0.05, 4e-5), Pace(2e-3, 0.05), "its PyTorch training by Lin: SGD 0.05 in batches of 256, 4e-5"
+)
+
 mobilenet_v1 = Architecture(
     "mobilenet_v1",
     _mobilenet_v1,
@@ -138,6 +143,7 @@ mobilenet_v1 = Architecture(
     macs=568_740_352,
     source="Howard et al., MobileNets, 2017 (arXiv 1704.04861), table 1; timm mobilenetv1_100",
     stages=len(V1_STAGES),
+    learning=_LEARNING,
     min_size=16,
     mean=HALF,
     std=HALF,
@@ -151,6 +157,7 @@ mobilenet_v2 = Architecture(
     macs=300_774_272,
     source="Sandler et al., MobileNetV2, 2018 (arXiv 1801.04381), table 2; torchvision mobilenet_v2",
     stages=len(V2_STAGES),
+    learning=_LEARNING,
     min_size=16,
     reference_names=_v2_names,
 )

@@ -12,6 +12,7 @@ from imgrec.layers.separable import inverted_residual
 from imgrec.models.architecture import Architecture, Shape
 from imgrec.models.forms import check_width, early_strides, round_channels, wants_small_stem
 from imgrec.models.head import logits_out, pixels_in
+from imgrec.models.learning import Learning, Pace
 from imgrec.models.mobilenet import small_normal
 
 STYLE = Style("hard_silu", epsilon=1e-3)
@@ -159,6 +160,7 @@ def _row(name: str, stages: Stages, hidden: int, parameters: int, macs: int, tab
         source=f"Howard et al., Searching for MobileNetV3, 2019 (arXiv 1905.02244), table {table}; "
         f"torchvision {name}",
         stages=len(stages),
+        learning=Learning(Pace(0.05, 4e-5), Pace(2e-3, 0.05), "as MobileNetV2's"),
         min_size=16,
         reference_names=_reference_names(stages),
     )

@@ -12,6 +12,7 @@ from imgrec.layers.transformer import MLP, SelfAttention, layer_norm
 from imgrec.models.architecture import Architecture, Shape, family
 from imgrec.models.forms import wants_small_stem
 from imgrec.models.head import logits_out, pixels_in
+from imgrec.models.learning import Learning, Pace
 
 STEM = 16
 PATCH = 2
@@ -155,6 +156,9 @@ _row = family(
     _mobilevit,
     "Mehta and Rastegari, MobileViT, 2022 (arXiv 2110.02178), table 4; timm {}",
     stages=5,
+    learning=Learning(
+        Pace(0.1, 1e-4), Pace(1e-3, 0.01), "the paper, § 4.1: AdamW 0.002 in batches of 1024, 0.01", "adamw"
+    ),
     image_size=256,
     min_size=24,
     reference_names=_reference_names,

@@ -9,6 +9,7 @@ import keras
 from imgrec.layers.conv import bn_relu, conv
 from imgrec.models.architecture import Architecture, Scale, Shape, family
 from imgrec.models.head import logits_out, pixels_in
+from imgrec.models.learning import Learning, Pace
 from imgrec.models.stage_names import block_of
 
 WIDTHS = (16, 32, 64)
@@ -90,6 +91,9 @@ _row = family(
     _preact_resnet,
     "He et al., Identity Mappings in Deep Residual Networks, 2016 (arXiv 1603.05027), appendix; pytorchcv {}",
     stages=3,
+    learning=Learning(
+        Pace(0.1, 1e-4), Pace(2e-3, 0.05), "the paper, appendix: SGD 0.1 in batches of 128, 1e-4"
+    ),
     image_size=32,
     num_classes=10,
     min_size=8,

@@ -14,6 +14,7 @@ from imgrec.layers.occlusion import OcclusionAttention
 from imgrec.models.architecture import CENTRED_MEAN, CENTRED_STD, Architecture, Shape, family
 from imgrec.models.forms import wants_small_stem
 from imgrec.models.head import check_flag, logits_out, pixels_in
+from imgrec.models.learning import Learning, Pace
 from imgrec.models.stage_names import block_of
 from imgrec.registry import lookup
 
@@ -180,10 +181,17 @@ def _reference_names(layer: str) -> tuple[str, ...]:
 
 _PAPER = "He et al., Deep Residual Learning, 2016 (arXiv 1512.03385)"
 
+_LEARNING = Learning(Pace(0.1, 1e-4), Pace(2e-3, 0.05), f"{_PAPER}, § 3.4: SGD 0.1 in batches of 256, 1e-4")
+_SMALL_LEARNING = Learning(
+    Pace(0.1, 5e-4),
+    Pace(2e-3, 0.05),
+    "Zagoruyko and Komodakis, Wide ResNets, 2016 (arXiv 1605.07146), § 3: 0.1 in batches of 128, 5e-4",
+)
 _photo = family(
     _resnet,
     f"{_PAPER}, table 1; torchvision {{}}",
     stages=4,
+    learning=_LEARNING,
     min_size=16,
     reference_names=_reference_names,
 )
@@ -191,6 +199,7 @@ _small = family(
     _resnet_small,
     f"{_PAPER}, § 4.2, with projection shortcuts",
     stages=3,
+    learning=_SMALL_LEARNING,
     image_size=32,
     num_classes=10,
     min_size=8,

@@ -10,6 +10,7 @@ from imgrec.layers.shuffle import ChannelShuffle, ChannelSlice
 from imgrec.models.architecture import Architecture, Shape, family
 from imgrec.models.forms import wants_small_stem
 from imgrec.models.head import logits_out, pixels_in
+from imgrec.models.learning import Learning, Pace
 from imgrec.models.stage_names import block_of
 
 STEM = 24
@@ -109,6 +110,9 @@ _row = family(
     _shufflenet_v2,
     "Ma et al., ShuffleNet V2, 2018 (arXiv 1807.11164), table 5; torchvision {}",
     stages=len(DEPTHS),
+    learning=Learning(
+        Pace(0.125, 4e-5), Pace(2e-3, 0.05), "the authors' training: SGD 0.5 in batches of 1024, 4e-5"
+    ),
     min_size=16,
     reference_names=_reference_names,
 )

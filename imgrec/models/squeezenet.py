@@ -12,6 +12,7 @@ from imgrec.layers.pooling import PooledScores
 from imgrec.models.architecture import Architecture, Shape, family
 from imgrec.models.forms import wants_small_stem
 from imgrec.models.head import check_rate, pixels_in
+from imgrec.models.learning import Learning, Pace
 
 STYLE = Style(initializer=keras.initializers.HeUniform, use_bias=True)
 UNPADDED = replace(STYLE, padding=0)
@@ -92,6 +93,9 @@ _row = family(
     _squeezenet,
     "Iandola et al., SqueezeNet, 2016 (arXiv 1602.07360); torchvision {}",
     stages=3,
+    learning=Learning(
+        Pace(0.02, 2e-4), Pace(1e-3, 0.01), "the authors' solver: SGD 0.04 in batches of 512, 2e-4"
+    ),
     min_size=16,
 )
 

@@ -13,6 +13,7 @@ from imgrec.layers.window import WindowAttention
 from imgrec.models.architecture import Architecture, Shape, family
 from imgrec.models.forms import wants_small_stem
 from imgrec.models.head import check_rate, logits_out, pixels_in
+from imgrec.models.learning import Learning, Pace
 from imgrec.models.stage_names import StageNames
 
 EPSILON = 1e-5
@@ -103,6 +104,9 @@ _row = family(
     _swin,
     "Liu et al., Swin Transformer, 2021 (arXiv 2103.14030), § 3.3; torchvision {}",
     stages=4,
+    learning=Learning(
+        Pace(0.05, 1e-4), Pace(5e-4, 0.05), "the paper, § 4.1: AdamW 0.001 in batches of 1024, 0.05", "adamw"
+    ),
     min_size=16,
     reference_names=_NAMES,
     unused_state=r".*\.relative_position_index|.*\.attn_mask",

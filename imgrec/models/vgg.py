@@ -10,6 +10,7 @@ from imgrec.layers.pooling import adaptive_average_pool
 from imgrec.models.architecture import Architecture, Shape
 from imgrec.models.forms import wants_small_stem
 from imgrec.models.head import check_rate, dense_relu, logits_out, pixels_in
+from imgrec.models.learning import Learning, Pace
 
 WIDTHS = (64, 128, 256, 512, 512)
 GRID = 7
@@ -84,6 +85,10 @@ def _reference_names(depths: Sequence[int], batch_norm: bool) -> Callable[[str],
     return names.__getitem__
 
 
+_PLAIN = Learning(Pace(0.01, 5e-4), Pace(5e-4, 0.01), "the paper, § 3.1: SGD 0.01 in batches of 256, 5e-4")
+_NORMALISED = Learning(Pace(0.1, 5e-4), Pace(2e-3, 0.05), "as ResNet's")
+
+
 def _row(name: str, depths: Sequence[int], parameters: int, macs: int) -> Architecture:
     batch_norm = name.endswith("_bn")
     return Architecture(
@@ -95,6 +100,7 @@ def _row(name: str, depths: Sequence[int], parameters: int, macs: int) -> Archit
         source="Simonyan and Zisserman, Very Deep Convolutional Networks, 2015 (arXiv 1409.1556), table 1; "
         f"torchvision {name}",
         stages=5,
+        learning=_NORMALISED if batch_norm else _PLAIN,
         min_size=16,
         reference_names=_reference_names(depths, batch_norm),
     )

@@ -18,6 +18,7 @@ from imgrec.layers.transformer import (
 )
 from imgrec.models.architecture import CENTRED_MEAN, CENTRED_STD, HALF, Architecture, Shape
 from imgrec.models.head import check_rate, logits_out, pixels_in
+from imgrec.models.learning import Learning, Pace
 
 GELUS = ("exact", "tanh")
 
@@ -123,6 +124,11 @@ _TABLE = f"{_PAPER}, table 1; torchvision"
 _DEIT = "Touvron et al., DeiT, 2021 (arXiv 2012.12877), table 1; timm"
 
 
+_LEARNING = Learning(
+    Pace(0.05, 1e-4), Pace(1e-3, 0.05), "DeiT, table 9: AdamW 0.0005 in batches of 512, 0.05", "adamw"
+)
+
+
 def _row(
     name: str, sizes: tuple[int, int, int], parameters: int, macs: int, source: str, **facts: Any
 ) -> Architecture:
@@ -137,6 +143,7 @@ def _row(
         macs=macs,
         source=source,
         stages=depth,
+        learning=_LEARNING,
         reference_names=_reference_names,
         **facts,
     )
@@ -157,6 +164,7 @@ vit_small_image = Architecture(
     macs=57_017_600,
     source=f"{_PAPER}, scaled down; mean over tokens as in Beyer et al., 2022 (arXiv 2205.01580)",
     stages=6,
+    learning=_LEARNING,
     image_size=32,
     num_classes=10,
     min_size=8,

@@ -12,6 +12,7 @@ from imgrec.frameworks import import_frameworks
 
 if TYPE_CHECKING:
     from imgrec.data.sources.dataset import Split
+    from imgrec.metrics.baseline import Quick
     from imgrec.runs.finished import Finished
     from imgrec.runs.measuring import Subject
 
@@ -50,7 +51,8 @@ class Images:
     split: "Split"
     fingerprint: str
     notes: tuple[str, ...] = ()
-    train_counts: list[int] | None = None
+    train: "Split | None" = None
+    quick: "Quick | None" = None
 
 
 def evaluate(asked: EvaluationSettings, command: str = "") -> int:
@@ -93,14 +95,15 @@ def _place(data: str) -> tuple[str, str]:
 
 def _own(finished: "Finished", part: str) -> "tuple[Subject, Images]":
     """Return the run's model as its training measured it, and a split of its own data."""
-    from imgrec.runs.results import subject_of
+    from imgrec.runs.results import quick_of, subject_of
 
     source = finished.own_source()
     session = finished.session(source)
     train, *others = source.splits.values()
     split = train.joined(*others) if part == "all" else source.splits[part]
-    counts = source.train.counts(len(source.classes)).tolist()
-    return subject_of(session), Images(source.name, part, split, source.fingerprint, source.notes, counts)
+    quick = quick_of(session, split)
+    images = Images(source.name, part, split, source.fingerprint, source.notes, source.train, quick)
+    return subject_of(session), images
 
 
 def _other(finished: "Finished", asked: EvaluationSettings, part: str) -> "tuple[Subject, Images]":
@@ -150,8 +153,8 @@ def _measure(finished: "Finished", subject: "Subject", images: Images, out: Path
     from imgrec.runs.measuring import evaluated, measure
 
     split, task = images.split, subject.task
-    part = "new" if images.part == "all" and images.train_counts is None else images.part
-    measured = measure(subject, split, images.train_counts, part)
+    part = "new" if images.part == "all" and images.train is None else images.part
+    measured = measure(subject, split, images.train, part, images.quick)
     data: dict[str, Any] = {"name": images.name, "split": images.part, "fingerprint": images.fingerprint}
     folder = bundle.begin(out)
     record = origin(finished, KIND, command)
@@ -171,8 +174,6 @@ def _measure(finished: "Finished", subject: "Subject", images: Images, out: Path
     )
     write_report(folder, page)
     bundle.finish(folder, out)
-    print(task.headline(measured.figures))
-    if measured.adaptation:
-        print(f"adaptive steps, against off: {measured.adaptation['verdict']}")
+    print("\n".join(measured.lines(task)))
     print(f"report: {out / 'report' / 'index.html'}")
     print(f"done: {out} (figures: metrics.json, every answer: predictions.csv)")

@@ -2,8 +2,9 @@
 
 import dataclasses
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,6 +15,7 @@ from imgrec.data.loading import load_arrays
 from imgrec.export import parity
 from imgrec.export.formats import FORMATS
 from imgrec.learning.session import Session
+from imgrec.metrics.baseline import Standing
 from imgrec.runs import resume
 from imgrec.runtime import scope
 from imgrec.training.fit import Recording, fit
@@ -24,12 +26,39 @@ PARITY_IMAGES = 2000
 
 @dataclass(frozen=True)
 class Exported:
-    """The files' figures, on the same images."""
+    """The files' figures, on the same images.
+
+    failures: what the gate holds against files; empty where they may ship.
+    table: the rows as text.
+    doubts: what the images are too few to show, in one line, or empty.
+    excused: what would be held against files if their model answered better than by chance.
+    """
 
     images: int
     rows: list[parity.ParityRow]
     failures: list[str]
     table: str
+    doubts: str = ""
+    excused: list[str] = field(default_factory=list)
+
+    def record(self) -> dict[str, Any]:
+        """Return what metrics.json has of it, ready for JSON."""
+        files = [dataclasses.asdict(row) for row in self.rows]
+        told = {"failures": self.failures, "excused": self.excused, "doubts": self.doubts}
+        return {"images": self.images, "files": files, **told}
+
+    def lines(self) -> list[str]:
+        """Return the table, and what is said of the files, a line each."""
+        told = [f"parity gate: {failure}" for failure in self.failures]
+        told += [f"not held against the file: {each}" for each in self.excused]
+        return [*self.table.splitlines(), "", *told, *([self.doubts] if self.doubts else [])]
+
+
+def judged(exported: Exported, standing: Standing) -> Exported:
+    """Return the same, failures excused where the model answers by chance: nothing is there to agree with."""
+    if not standing.by_chance:
+        return exported
+    return dataclasses.replace(exported, failures=[], excused=exported.failures)
 
 
 def export(
@@ -59,7 +88,7 @@ def export(
             reference = model.predict(images.astype("float32"), batch_size=session.batch_size, verbose=0)
         for artefact in written(model, name, into or folder / "exports", formats):
             rows.append(parity.measure(artefact, images, test.labels, reference, outputs, session.task))
-    return Exported(len(images), rows, parity.gate(rows), parity.table(rows))
+    return Exported(len(images), rows, parity.gate(rows), parity.table(rows), parity.doubts(rows))
 
 
 def made(session: Session, name: str, model: keras.Model, folder: Path) -> keras.Model:

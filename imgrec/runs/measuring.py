@@ -1,11 +1,11 @@
 """What a model is worth on the images of a split: its answers, the figures, and the page about them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from imgrec import runtime
 from imgrec.data.loading import load_arrays, triggered
@@ -14,6 +14,8 @@ from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources.dataset import Split
 from imgrec.evaluation import adaptation
 from imgrec.evaluation.evaluated import Evaluated
+from imgrec.metrics import baseline
+from imgrec.metrics.baseline import Quick, Standing
 from imgrec.tasks.task import Task
 
 
@@ -42,12 +44,27 @@ class Measured:
     outputs: np.ndarray
     """float32 `[N, outputs]`, in the order of the split."""
     figures: dict[str, Any]
+    standing: Standing
+    """The model beside the largest class of the training images and a quick model, where they are known."""
     adaptation: dict[str, Any] | None = None
     """What the adaptive steps are worth, as `evaluation.adaptation.judge` returns it; None without steps."""
 
+    def lines(self, task: Task) -> list[str]:
+        """Return what is said of the figures, a line each."""
+        told = [task.headline(self.figures), self.standing.line(self.figures.get("split", "test"))]
+        told += [self.standing.sentence] if self.standing.sentence else []
+        return [
+            *told,
+            *([f"adaptive steps, against off: {self.adaptation['verdict']}"] if self.adaptation else []),
+        ]
+
 
 def measure(
-    subject: Subject, split: Split, train_counts: Sequence[int] | None = None, name: str = "test"
+    subject: Subject,
+    split: Split,
+    train: Split | None = None,
+    name: str = "test",
+    quick: Quick | None = None,
 ) -> Measured:
     """Answer for every image of a split, and return the figures.
 
@@ -56,17 +73,35 @@ def measure(
     Args:
         subject: what is measured.
         split: N ≥ 1 images.
-        train_counts: training images of each class, where they are known.
+        train: the images that it learned from, where they are known.
         name: of the split, as the figures have it.
+        quick: a model of seconds that answered for the split too, if there is one.
 
     Raises:
         InputError: no images, or answers that are not finite.
     """
     outputs = subject.answers(split)
-    figures = subject.task.figures(outputs, split.labels, train_counts)
+    task, labels = subject.task, split.labels
+    figures = task.figures(outputs, labels, train and train.counts(len(task.classes)).tolist())
     if "split" in figures:
         figures["split"] = name
-    return Measured(outputs, figures, _judge_steps(subject, split, outputs))
+    constant = constant_of(task, train.labels, labels) if train else None
+    standing = baseline.stand(lambda order: task.right(outputs[order], labels), len(labels), constant, quick)
+    return Measured(outputs, figures, standing, _judge_steps(subject, split, outputs))
+
+
+def constant_of(
+    task: Task, train_labels: np.ndarray, labels: np.ndarray
+) -> tuple[str, NDArray[np.bool_]] | None:
+    """Return the answer that is right on most training images, in words, and where it is right of `labels`.
+
+    The latter bool `[N]`; None where the task has no such answer.
+    """
+    answer = task.constant(train_labels)
+    if answer is None:
+        return None
+    words, row = answer
+    return words, task.right(np.broadcast_to(row, (len(labels), len(row))), labels)
 
 
 def _judge_steps(subject: Subject, split: Split, outputs: np.ndarray) -> dict[str, Any] | None:
@@ -87,6 +122,7 @@ def evaluated(subject: Subject, split: Split, measured: Measured, **more: Any) -
         task=subject.task,
         figures=measured.figures,
         adaptation=measured.adaptation,
+        standing=measured.standing,
         versions=runtime.versions(),
         mistakes=mistakes,
         mistake_images=load_arrays(wrong, subject.preprocess) if len(wrong) else (),

@@ -11,6 +11,7 @@ from imgrec.data.augment.sheet import contact_sheet
 from imgrec.files import write_file
 from imgrec.learning import methods
 from imgrec.learning.session import Session
+from imgrec.places import place_of
 from imgrec.training.trials import sweep
 
 RATES = 100
@@ -66,6 +67,6 @@ def lr_find(session: Session, out: Path) -> int:
 
 
 def _saved(figure: Figure, out: Path, kind: str) -> Path:
-    path = out.with_name(f"{out.name}.{kind}.png")
+    path = place_of(out).beside(f"{kind}.png")
     write_file(path, lambda temporary: figure.savefig(temporary, format="png"))
     return path

@@ -4,10 +4,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from imgrec import bundle, files, runtime, tasks
+from imgrec.data.sources.dataset import Split
 from imgrec.evaluation import cross_validation
 from imgrec.evaluation.report import write_report
+from imgrec.learning import quick
 from imgrec.learning.session import Session
-from imgrec.runs.exporting import Exported, export
+from imgrec.metrics.baseline import Quick
+from imgrec.runs.advice import advice
+from imgrec.runs.exporting import Exported, export, judged
 from imgrec.runs.measuring import Measured, Subject, evaluated, measure
 from imgrec.runs.session import for_measuring
 from imgrec.training.fit import Fitted
@@ -21,6 +25,7 @@ def write_inputs(session: Session, folder: Path) -> None:
         "format": bundle.FORMAT,
         "command": session.command,
         "config": session.config.tree(),
+        "asked": session.asked.tree(),
         "model": session.recorded_model,
         "machine": session.machine,
         "versions": runtime.versions(),
@@ -41,10 +46,10 @@ def finish(session: Session, folder: Path, out: Path, fitted: Fitted) -> int:
     print(f"\nbest epoch: {fitted.best_epoch}; measuring on {images:,} test images", flush=True)
     files.write_file(folder / "model.keras", lambda path: session.model.save(path))
     measured = evaluate(session, folder)
-    exported = export(session, folder, measured.outputs)
+    exported = judged(export(session, folder, measured.outputs), measured.standing)
     write_results(session, folder, fitted, measured, exported)
-    bundle.finish(folder, out)
-    return announce(session, out, measured, exported)
+    where = bundle.finish(folder, out)
+    return announce(session, where, fitted, measured, exported) or int(where != out)
 
 
 def evaluate(session: Session, folder: Path) -> Measured:
@@ -54,12 +59,19 @@ def evaluate(session: Session, folder: Path) -> Measured:
     """
     source, task, subject = session.source, session.task, subject_of(session)
     test, held_out = source.test, source.held_out
-    measured = measure(subject, test, source.train.counts(len(source.classes)).tolist())
+    measured = measure(subject, test, source.train, quick=quick_of(session, test))
     files.write_csv(folder / "predictions.csv", task.table(test.ids, test.labels, measured.outputs))
     if held_out is not None:
         answers = measured.outputs if held_out is test else subject.answers(held_out)
         cross_validation.write_answers(folder / cross_validation.FILE, held_out, answers, source.classes)
     return measured
+
+
+def quick_of(session: Session, split: Split) -> Quick | None:
+    """Return what a regression of seconds answers for a split of the session's images, to compare with."""
+    transfer = session.config.transfer
+    is_regression = transfer.freeze == "backbone" and not transfer.unfreeze_at
+    return quick.answers(session.source, split, session.task, of_pixels=is_regression)
 
 
 def subject_of(session: Session) -> Subject:
@@ -83,6 +95,8 @@ def write_results(
         best_epoch=fitted.best_epoch,
         exports=[asdict(row) for row in exported.rows],
         failures=exported.failures,
+        excused=exported.excused,
+        doubts=exported.doubts,
         parity_images=exported.images,
         totals={name: len(split) for name, split in source.splits.items()},
         facts={"source": source.name, "colour": source.colour, "fingerprint": source.fingerprint},
@@ -91,14 +105,14 @@ def write_results(
     write_report(folder, page)
 
 
-def announce(session: Session, out: Path, measured: Measured, exported: Exported) -> int:
-    """Print the export table, any failure, and where everything is; return the exit code."""
-    print(f"\n{exported.table}\n")
-    for failure in exported.failures:
-        print(f"parity gate: {failure}")
-    print(session.task.headline(measured.figures))
-    if measured.adaptation:
-        print(f"adaptive steps, against off: {measured.adaptation['verdict']}")
+def announce(session: Session, out: Path, fitted: Fitted, measured: Measured, exported: Exported) -> int:
+    """Print the export table, failures, how the model stands, and where everything is; return the exit code.
+
+    Of a model that answers by chance that is said, with what may help; the code is 0, as no file is at fault.
+    """
+    print("", *exported.lines(), *measured.lines(session.task), sep="\n")
+    if measured.standing.by_chance:
+        print(advice(session, fitted))
     print(f"report: {out / 'report' / 'index.html'}")
     if exported.failures:
         print(f"FAILED the parity gate, do not ship: {out / 'exports'}")

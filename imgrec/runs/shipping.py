@@ -1,6 +1,6 @@
 """Files of a finished run, made without training it again."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -60,9 +60,7 @@ def ship(settings: ExportSettings, command: str = "") -> int:
         print(f"note: {note}")
     print(f"{finished.name}: exporting {', '.join(formats)}, judged on {source.name}", flush=True)
     exported = _write(finished, source, out, formats, command)
-    print(f"\n{exported.table}\n")
-    for failure in exported.failures:
-        print(f"parity gate: {failure}")
+    print("", *exported.lines(), sep="\n")
     print(f"FAILED the parity gate, do not ship: {out}" if exported.failures else f"done: {out}")
     return 1 if exported.failures else 0
 
@@ -105,8 +103,9 @@ def _elsewhere(finished: "Finished", data: str) -> "Source":
 def _write(finished: "Finished", source: "Source", out: Path, formats: list[str], command: str) -> "Exported":
     """Write the folder `out`, whole: files, what prepares images for them, figures, origin."""
     from imgrec import bundle, files, tasks
-    from imgrec.runs.exporting import export
+    from imgrec.runs.exporting import export, judged
     from imgrec.runs.finished import origin
+    from imgrec.runs.measuring import measure
     from imgrec.runs.results import subject_of
 
     session = finished.session(source, command)
@@ -117,9 +116,8 @@ def _write(finished: "Finished", source: "Source", out: Path, formats: list[str]
     files.write_json(folder / "run.json", {**record, **made})
     files.write_text(folder / "preprocess.json", session.preprocess.to_json())
     tasks.write(folder, session.task)
-    outputs = subject_of(session).answers(source.test)
-    exported = export(session, folder, outputs, folder, formats)
-    told = {"images": exported.images, "files": [asdict(row) for row in exported.rows]}
-    files.write_json(folder / "metrics.json", {"exports": {**told, "failures": exported.failures}})
+    measured = measure(subject_of(session), source.test, source.train)
+    exported = judged(export(session, folder, measured.outputs, folder, formats), measured.standing)
+    files.write_json(folder / "metrics.json", {"exports": exported.record()})
     bundle.finish(folder, out)
     return exported

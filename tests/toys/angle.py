@@ -65,8 +65,8 @@ class Angle(Task):
     def decode(self, outputs, top=5):
         return [{"angle": round(float(angle), 1)} for (angle,) in self.scores(outputs)]
 
-    def lines(self, answer):
-        return [f": turned by {answer['angle']:.1f}°"]
+    def line(self, answer):
+        return f"turned by {answer['angle']:.1f}°"
 
     def right(self, outputs, labels):
         return apart(self.scores(outputs)[:, 0], labels) <= RIGHT

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from imgrec.config import Config, OptimConfig
+from imgrec.config import OptimConfig
 from imgrec.errors import InputError
 from imgrec.training.fit import Recording, fit
 from imgrec.training.monitor import Monitor, log_images, memory
@@ -23,7 +23,7 @@ Y = np.eye(3, dtype="float32")[np.arange(24) % 3]
 def settings(**values: Any) -> OptimConfig:
     plain = {"schedule": "constant", "warmup_epochs": 0.0, "weight_decay": 0.0, "momentum": 0.0, "epochs": 2}
     plain |= {"label_smoothing": 0.0, "learning_rate": 0.1, "batch_size": 8}
-    return Config().replace(**{**plain, **values}).optim
+    return OptimConfig.plain(**{**plain, **values})
 
 
 def network() -> keras.Model:

@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
+from imgrec.caches import cache_folder
 from imgrec.data.decode import decode
 from imgrec.data.header import SUFFIXES, sniff
 from imgrec.data.sources.dataset import Arrays, Split
 from imgrec.data.sources.folder import SPLIT_NAMES, Entry, Listing, occurring
 from imgrec.errors import InputError
-from imgrec.files import cache_folder
 
 _MARKS = ("dataset_info.json", "features.json")
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
@@ -42,7 +42,7 @@ def load_tfds(spec: str, max_pixels: int, download: bool = False) -> Arrays | Li
         InputError: no such set there, the package is missing, or a set without images and labels.
     """
     name, _, given = spec.partition(":")
-    root = Path(given or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+    root = Path(os.path.expanduser(given or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"))
     what = f"tfds:{spec}"
     index = _find(root, name, what)
     if index is None and not download:

@@ -18,7 +18,7 @@ import numpy as np
 from imgrec.errors import InputError
 from imgrec.files import sha256_of, sync
 
-FORMAT = 1
+FORMAT = 2
 ARRAYS = ("model", "optimizer", "metrics", "best")
 FILES = frozenset({*(f"{kind}.npz" for kind in ARRAYS), "state.json"})
 _NAME = re.compile(r"\d{3}-\d{6}-\d{8}")
