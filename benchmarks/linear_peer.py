@@ -64,6 +64,7 @@ def judge(source: Source, seen: dict[str, np.ndarray]) -> dict[str, Any]:
     from sklearn.linear_model import LogisticRegressionCV
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import StratifiedKFold
+    from threadpoolctl import threadpool_limits
 
     learned, test = source.train.joined(source.val), source.test
     x, test_x = (np.stack([seen[name] for name in split.ids]) for split in (learned, test))
@@ -72,7 +73,8 @@ def judge(source: Source, seen: dict[str, np.ndarray]) -> dict[str, Any]:
         turned = np.linalg.svd(x, full_matrices=False)[2].T
         x, test_x = x @ turned, test_x @ turned
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
-    with warnings.catch_warnings():
+    # One thread: on matrices this small more of them take ten times the processor time.
+    with warnings.catch_warnings(), threadpool_limits(1):
         # Weak regularisation on more features than images: the best C is elsewhere.
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.simplefilter("ignore", FutureWarning)
