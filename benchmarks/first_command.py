@@ -2,10 +2,10 @@
 
 python -m benchmarks.first_command --work DIR [--folders cutouts elpv emoji sample] [--seeds 0 1 2]
 
-For every folder of `benchmarks.folders` and every seed: `python -m pipelines.train --data FOLDER --seed SEED`,
-nothing cached from before, in a process of its own; accuracy from its metrics.json, seconds on the clock and of
-processor time for the whole command. Answers are kept in DIR/first_command.json and not measured twice. What
-stands after `--` is added to the command and to the name of its row, for a look at other settings:
+For every folder of `benchmarks.folders` and every seed: `python -m pipelines.train --data FOLDER --seed S`,
+nothing cached from before, in a process of its own; accuracy from its metrics.json, seconds on the clock and
+of processor time for the whole command. Answers are kept in DIR/first_command.json and not measured twice.
+What stands after `--` is added to the command and to the name of its row, for a look at other settings:
 
 python -m benchmarks.first_command --work DIR --folders sample --seeds 0 -- --epochs 1 --model resnet8
 """
@@ -32,7 +32,7 @@ SECONDS = 600.0
 
 
 class Ran(NamedTuple):
-    """What a command took: exit status, seconds on the clock, seconds of processor time with all its children."""
+    """What a command took: exit status, seconds on the clock, and of processor time with all its children."""
 
     status: int
     wall: float
