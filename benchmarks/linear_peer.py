@@ -25,7 +25,7 @@ from imgrec.files import write_text
 
 FOLDERS = ("cutouts", "elpv", "emoji", "sample")
 NETWORK, SIDE, BATCH = "efficientnet_lite0", 224, 32
-STRENGTHS = np.logspace(-4, 0, 9)
+STRENGTHS = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
 
 
 def features(source: Source, kept: Path) -> dict[str, np.ndarray]:
@@ -79,7 +79,7 @@ def judge(source: Source, seen: dict[str, np.ndarray]) -> dict[str, Any]:
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.simplefilter("ignore", FutureWarning)
         model = LogisticRegressionCV(
-            Cs=STRENGTHS, cv=folds, max_iter=300, scoring="accuracy", use_legacy_attributes=False
+            Cs=STRENGTHS, cv=folds, max_iter=300, tol=1e-3, scoring="accuracy", use_legacy_attributes=False
         ).fit(x, learned.labels)
     chance = model.predict_proba(test_x)
     two = len(source.classes) == 2

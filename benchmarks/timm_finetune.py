@@ -10,6 +10,7 @@ left out: the processor measured has no bfloat16. Fewer epochs shorten the warm-
 
 Needs `pip install torch torchvision timm scikit-learn`; imgrec's own packages are not used. After each epoch
 OUT.json has its row: processor seconds since the process began, without what judging the test images took.
+Killed and started again, it goes on after its last epoch (OUT.json.pt), and the seconds with it.
 """
 
 import argparse
@@ -143,19 +144,31 @@ def main() -> None:
     model = build(given.weights, 1 + max(label for _, label in splits["train"]))
     batches = loaders(splits)
     optimizer = torch.optim.AdamW(model.parameters(), RATE, weight_decay=DECAY)
-    rows, uncounted, begun = [], 0.0, time.perf_counter()
-    for epoch in range(given.epochs):
+    rows, state = [], given.out.with_name(given.out.name + ".pt")
+    if state.exists() and given.out.exists():
+        held = torch.load(state, weights_only=False)
+        rows = json.loads(given.out.read_text(encoding="utf-8"))["rows"][: held["epochs"]]
+        model.load_state_dict(held["model"])
+        optimizer.load_state_dict(held["optimizer"])
+        torch.set_rng_state(held["random"])
+    fresh = {"processor_s": 0.0, "wall_s": 0.0}
+    processor, wall = ((rows or [fresh])[-1][key] for key in fresh)
+    before, begun = time.process_time() if rows else 0.0, time.perf_counter()
+    for epoch in range(len(rows), given.epochs):
         for group in optimizer.param_groups:
             group["lr"] = rate_at(epoch, given.epochs)
         row: dict[str, Any] = {"epoch": epoch + 1, "loss": train_epoch(model, batches["train"], optimizer)}
         row["val"] = judge(model, batches["val"])
-        row["processor_s"], row["wall_s"] = time.process_time() - uncounted, time.perf_counter() - begun
-        before = time.process_time()
-        row["test"] = judge(model, batches["test"])
-        uncounted += time.process_time() - before
+        processor += time.process_time() - before
+        wall += time.perf_counter() - begun
+        row |= {"processor_s": processor, "wall_s": wall, "test": judge(model, batches["test"])}
+        before, begun = time.process_time(), time.perf_counter()
         rows.append(row)
         print(json.dumps(row), flush=True)
+        states = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+        torch.save({**states, "random": torch.get_rng_state(), "epochs": len(rows)}, state)
         given.out.write_text(json.dumps({"epochs": given.epochs, "rows": rows}, indent=1), encoding="utf-8")
+    state.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":
