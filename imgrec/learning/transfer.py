@@ -1,5 +1,6 @@
 """Transfer learning: a frozen backbone first, from cached features where that is right, then all of it."""
 
+import functools
 from collections.abc import Sequence
 
 import keras
@@ -86,7 +87,7 @@ class Transfer(Method):
         transfer = session.config.transfer
         endpoint, until = frozen_until(transfer.freeze, session.model.name), transfer.unfreeze_at or epochs
         if transfer.head == "solved":
-            first: Phase = _Features(session).solved(until, alone=until == epochs)
+            first: Phase = _Features(session).solved(until)
         elif transfer.cache_features == "true":
             first = _Features(session).trained(until)
         else:
@@ -123,23 +124,27 @@ class _Features:
         images = Stream(left, lambda step: images_of_step(session.source.train, feed, step))
         return Phase(images, self._once("val", len(session.validation_split())), until, part=self.head)
 
-    def solved(self, until: int, alone: bool) -> Phase:
+    def solved(self, until: int) -> Phase:
         """The phase in which the head is solved.
 
         The strength is chosen on the training images, and the head that validation judges has learned from
-        those only. Where nothing else learns (`alone`), that of the finished model learns from the validation
-        images too, with the same strength: they have nothing to choose any more.
+        those only. Where no later epoch is better, that of the finished model learns from validation images
+        too, with the same strength: they have nothing to choose any more.
         """
         train, val = self.of["train"], self.of["val"]
-        found: list[float] = []
+
+        @functools.cache
+        def strength() -> float:
+            return probe.choose(train.views[0], train.labels, self._outputs, self.session.config.run.seed)
 
         def solve() -> None:
-            found[:] = [
-                probe.choose(train.views[0], train.labels, self._outputs, self.session.config.run.seed)
-            ]
-            said = "; then on the validation images too" if alone else ""
-            print(f"head: logistic regression on features, C = {found[0]:.2g} by {probe.FOLDS} folds{said}")
-            self._put([train], found[0])
+            print("head: logistic regression on features, its strength cross-validated", flush=True)
+            self._put([train], strength())
+            print(f"head: C = {strength():.2g} by {probe.FOLDS} folds", flush=True)
+
+        def settle() -> None:
+            print(f"head: solved again (C = {strength():.2g}), on the validation images too", flush=True)
+            self._put([train, val], strength())
 
         return Solved(
             train=self._once("train"),
@@ -147,7 +152,7 @@ class _Features:
             until=until,
             part=self.head,
             solve=solve,
-            settle=(lambda: self._put([train, val], found[0])) if alone else None,
+            settle=settle,
         )
 
     @property

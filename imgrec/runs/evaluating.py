@@ -11,6 +11,7 @@ from imgrec.frameworks import import_frameworks
 
 if TYPE_CHECKING:
     from imgrec.data.sources.dataset import Split
+    from imgrec.metrics.baseline import Quick
     from imgrec.runs.finished import Finished
     from imgrec.runs.measuring import Subject
 
@@ -50,6 +51,7 @@ class Images:
     fingerprint: str
     notes: tuple[str, ...] = ()
     train: "Split | None" = None
+    quick: "Quick | None" = None
 
 
 def evaluate(asked: EvaluationSettings, command: str = "") -> int:
@@ -82,15 +84,15 @@ def evaluate(asked: EvaluationSettings, command: str = "") -> int:
 
 def _own(finished: "Finished", part: str) -> "tuple[Subject, Images]":
     """Return the run's model as its training measured it, and a split of its own data."""
-    from imgrec.runs.results import subject_of
+    from imgrec.runs.results import quick_of, subject_of
 
     source = finished.own_source()
     session = finished.session(source)
     train, *others = source.splits.values()
     split = train.joined(*others) if part == "all" else source.splits[part]
-    return subject_of(session), Images(
-        source.name, part, split, source.fingerprint, source.notes, source.train
-    )
+    quick = quick_of(session, split)
+    images = Images(source.name, part, split, source.fingerprint, source.notes, source.train, quick)
+    return subject_of(session), images
 
 
 def _other(finished: "Finished", asked: EvaluationSettings, part: str) -> "tuple[Subject, Images]":
@@ -139,7 +141,7 @@ def _measure(finished: "Finished", subject: "Subject", images: Images, out: Path
 
     split, task = images.split, subject.task
     part = "new" if images.part == "all" and images.train is None else images.part
-    measured = measure(subject, split, images.train, part)
+    measured = measure(subject, split, images.train, part, images.quick)
     data: dict[str, Any] = {"name": images.name, "split": images.part, "fingerprint": images.fingerprint}
     folder = bundle.begin(out)
     record = runs.record(finished, KIND, command)

@@ -62,6 +62,7 @@ class Finished:
         batch_size = runtime.even_batch(int(config.optim.batch_size), shown, None)
         session = Session(
             config=config,
+            asked=config,
             source=source,
             preprocess=self.bundle.preprocess,
             task=task,

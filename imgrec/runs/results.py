@@ -4,8 +4,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from imgrec import bundle, files, runtime, tasks
+from imgrec.data.sources.dataset import Split
 from imgrec.evaluation import cross_validation
 from imgrec.evaluation.report import write_report
+from imgrec.learning import quick
 from imgrec.learning.session import Session
 from imgrec.metrics.baseline import Quick
 from imgrec.runs.advice import advice
@@ -37,35 +39,39 @@ def write_inputs(session: Session, folder: Path) -> None:
         tasks.write(part, session.task)
 
 
-def finish(session: Session, folder: Path, out: Path, fitted: Fitted, quick: Quick | None = None) -> int:
-    """Measure the trained model, export and report, put the folder into its place; return the exit code.
-
-    `quick` is a model of seconds that answered for the test images; the trained one is judged beside it.
-    """
+def finish(session: Session, folder: Path, out: Path, fitted: Fitted) -> int:
+    """Measure the trained model, export and report, put the folder into its place; return the exit code."""
     session = for_measuring(session)
     images = len(session.source.test)
     print(f"\nbest epoch: {fitted.best_epoch}; measuring on {images:,} test images", flush=True)
     files.write_file(folder / "model.keras", lambda path: session.model.save(path))
-    measured = evaluate(session, folder, quick)
+    measured = evaluate(session, folder)
     exported = judged(export(session, folder, measured.outputs), measured.standing)
     write_results(session, folder, fitted, measured, exported)
     where = bundle.finish(folder, out)
     return announce(session, where, fitted, measured, exported) or int(where != out)
 
 
-def evaluate(session: Session, folder: Path, quick: Quick | None = None) -> Measured:
+def evaluate(session: Session, folder: Path) -> Measured:
     """Answer for every test image, write predictions.csv and return the figures.
 
     What a fold of a cross-validation holds out goes to out_of_fold.csv, with every class's probability.
     """
     source, task, subject = session.source, session.task, subject_of(session)
     test, held_out = source.test, source.held_out
-    measured = measure(subject, test, source.train, quick=quick)
+    measured = measure(subject, test, source.train, quick=quick_of(session, test))
     files.write_csv(folder / "predictions.csv", task.table(test.ids, test.labels, measured.outputs))
     if held_out is not None:
         answers = measured.outputs if held_out is test else subject.answers(held_out)
         cross_validation.write_answers(folder / cross_validation.FILE, held_out, answers, source.classes)
     return measured
+
+
+def quick_of(session: Session, split: Split) -> Quick | None:
+    """Return what a regression of seconds answers for a split of the session's images, to compare with."""
+    transfer = session.config.transfer
+    is_regression = transfer.freeze == "backbone" and not transfer.unfreeze_at
+    return quick.answers(session.source, split, session.task, of_pixels=is_regression)
 
 
 def subject_of(session: Session) -> Subject:

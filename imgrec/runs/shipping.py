@@ -84,8 +84,9 @@ def _elsewhere(finished: "Finished", data: str) -> "Source":
     source = read_source(finished.config.replace(data=data, quarantine="", fold="", extra_data=""))
     if source.train.kind != task.labels:
         raise InputError(f"--data {data}: its labels are {source.train.kind}, and the run's {task.labels}")
-    splits = {name: matched(each, source.classes, task.classes, data) for name, each in source.splits.items()}
-    return replace(source, classes=task.classes, held_out=None, **splits)
+    parts = (source.train, source.val, source.test)
+    train, val, test = (matched(part, source.classes, task.classes, data) for part in parts)
+    return replace(source, classes=task.classes, held_out=None, train=train, val=val, test=test)
 
 
 def _write(finished: "Finished", source: "Source", out: Path, formats: list[str], command: str) -> "Exported":

@@ -174,10 +174,6 @@ class BestWeights(Remembering):
             print(f"no better validation {name} for {self.patience} epochs: stopping", flush=True)
             self.model.stop_training = True
 
-    def keep(self) -> None:
-        """Take the weights of now for those of the best epoch."""
-        self.weights = (self.whole or self.model).get_weights()
-
     def restore(self) -> None:
         """Restore the best weights."""
         if self.weights:

@@ -87,6 +87,9 @@ def fit_phases(
     )
     _run(setup)
     stateful.best.restore()
+    for phase in phases:
+        if isinstance(phase, Solved) and phase.settle and stateful.best.best_epoch == phase.until - 1:
+            phase.settle()
     return Fitted(stateful.history.rows, stateful.best.best_epoch + 1)
 
 

@@ -134,9 +134,6 @@ class Leg:
         if phase.train is not None:
             logs = self.part.evaluate(self.team.share(phase.train), return_dict=True, verbose=0)
         self._judge(phase.until - 1, logs, callbacks)
-        if phase.settle:
-            phase.settle()
-            self.setup.stateful.best.keep()
 
     def _judge(
         self, epoch: int, logs: Mapping[str, float], callbacks: list[keras.callbacks.Callback]

@@ -80,7 +80,8 @@ class Solved(Phase):
     """Sets weights of the model in place; the same ones whenever it is called on the same weights, for a
     training that is stopped in it calls it again."""
     settle: Callable[[], None] | None = field(default=None, kw_only=True)
-    """Sets the weights that are kept once those of `solve` have been judged; None: the same ones."""
+    """Called once the training is over, where it ended with the weights of `solve` as its best; it may give
+    the model others. None: they stay."""
 
 
 def begins_anew(phases: Sequence[Phase], number: int) -> bool:

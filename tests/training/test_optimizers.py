@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from imgrec.config import Config, OptimConfig
+from imgrec.config import OptimConfig
 from imgrec.errors import InputError
 from imgrec.models import build_model
 from imgrec.training.fit import fit
@@ -50,7 +50,7 @@ def test_the_first_update_with_layer_decay_is_the_one_by_hand(optimizer: str, ji
     rate, decay = 0.2, 0.1
     model = build_model("resnet8", input_shape=(16, 16, 1), num_classes=3)
     settings = {"optimizer": optimizer, "learning_rate": rate, "weight_decay": decay, "warmup_epochs": 0.0}
-    optim = Config().replace(**settings).optim
+    optim = OptimConfig.plain(**settings)
     built = build_optimizer(model, dataclasses.replace(optim, layer_decay=0.5), steps_per_epoch=1_000_000)
     before = {v.path: v.numpy().copy() for v in model.trainable_variables}
     gradients = [keras.ops.full(v.shape, 0.25) for v in model.trainable_variables]
