@@ -181,10 +181,10 @@ def for_measuring(session: Session) -> Session:
     weights were float32 all the time.
     """
     keras.config.set_dtype_policy("float32")  # of all that is built from here on, fine-tuning included
-    several = session.team.size > 1
-    if not several and all(layer.compute_dtype == "float32" for layer in session.model.layers):
+    many = session.team.size > 1
+    if not many and all(layer.compute_dtype == "float32" for layer in session.model.layers):
         return session
-    strategy = None if several else session.strategy
+    strategy = None if many else session.strategy
     with runtime.scope(strategy):
         model = bundle.build(session.recorded_model)
     model.set_weights(session.model.get_weights())
