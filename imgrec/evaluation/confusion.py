@@ -18,7 +18,7 @@ def confusion(given: Evaluated) -> Section | None:
         return None
     names, size = given.task.classes, len(given.task.classes)
     entries = given.figures["confusion"]
-    totals = np.bincount([i for i, _, _ in entries], [n for *_, n in entries], minlength=size)
+    totals = np.bincount([i for i, _, _ in entries], [n for *_, n in entries], minlength=size).tolist()
     wrong = sorted((entry for entry in entries if entry[0] != entry[1]), key=lambda entry: -entry[2])
     frequent = [
         {"label": names[i], "predicted": names[j], "count": n, "share": n / totals[i]}

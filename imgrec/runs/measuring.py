@@ -82,7 +82,7 @@ def measure(
     """
     outputs = subject.answers(split)
     task, labels = subject.task, split.labels
-    figures = task.figures(outputs, labels, train and train.counts(len(task.classes)).tolist())
+    figures = task.figures(outputs, labels, train.counts(len(task.classes)).tolist() if train else None)
     if "split" in figures:
         figures["split"] = name
     constant = constant_of(task, train.labels, labels) if train else None
