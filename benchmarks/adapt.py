@@ -111,7 +111,7 @@ def trained(source: Source, epochs: int) -> keras.Model:
     keras.utils.set_random_seed(0)
     process, classes = Preprocess((28, 28), "grey"), len(source.classes)
     model = build_model("resnet8", process.shape, classes, width=16, stem_pool=True)
-    optim = OptimConfig(epochs=epochs, batch_size=64, learning_rate=0.08)
+    optim = OptimConfig.plain(epochs=epochs, batch_size=64, learning_rate=0.08)
     steps = steps_per_epoch(len(source.train), optim.batch_size)
     augment = AugmentConfig(crop="none")
     feed = Feed(process, Multiclass(source.classes).targets, augment, 64, 0)

@@ -18,11 +18,12 @@ import numpy as np
 from benchmarks.paired import seconds
 from imgrec.config import OptimConfig
 from imgrec.models import build_model
-from imgrec.training.callbacks import BestWeights, HistoryWriter, Progress
+from imgrec.training.callbacks import BestWeights, HistoryWriter
 from imgrec.training.checkpointing.store import Checkpoints, Step
 from imgrec.training.checkpointing.train_state import Rollbacks, StatefulCallbacks, TrainState
 from imgrec.training.nan_guard import NaNGuard
 from imgrec.training.optim.optimizers import build_optimizer
+from imgrec.training.progress import Progress
 
 EVERY = 200
 
@@ -30,7 +31,7 @@ EVERY = 200
 def prepare(name: str, side: int, batch: int) -> tuple[Callable[[], Any], TrainState]:
     """Return a function that takes one step of SGD with momentum on fixed noise, and what is saved of it."""
     model = build_model(name, input_shape=(side, side, 3), num_classes=1000)
-    optimizer = build_optimizer(model, OptimConfig(), 100)
+    optimizer = build_optimizer(model, OptimConfig.plain(), 100)
     optimizer.build(model.trainable_variables)
     accuracy = keras.metrics.CategoricalAccuracy(name="accuracy")
     loss = keras.losses.CategoricalCrossentropy(from_logits=True)

@@ -39,7 +39,7 @@ def run(source: Source, model_name: str, deformable: str, seed: int, epochs: int
     feed = Feed(preprocess, Multiclass(source.classes).targets, augment, BATCH, seed)
     train = training_dataset(source.train, feed, steps=epochs * steps)
     validation = evaluation_dataset(source.val, preprocess, feed.targets, BATCH)
-    fit(model, train, validation, optim=OptimConfig(epochs=epochs), steps_per_epoch=steps)
+    fit(model, train, validation, optim=OptimConfig.plain(epochs=epochs), steps_per_epoch=steps)
     images, labels = source.test.images, source.test.labels
     assert images is not None  # the embedded sample is in memory
     logits = model.predict(images.astype("float32"), batch_size=200, verbose=0)

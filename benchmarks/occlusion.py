@@ -76,7 +76,7 @@ def run(source: Source, attention: str, erasing: bool, seed: int, epochs: int, p
     keras.utils.set_random_seed(seed)
     preprocess, classes = Preprocess(size=(SIDE, SIDE), colour="grey"), len(source.classes)
     model = build_model("resnet20", (SIDE, SIDE, 1), classes, attention=attention, stem_pool=pool)
-    optim, supervised = OptimConfig(epochs=epochs), attention == "occlusion" and erasing
+    optim, supervised = OptimConfig.plain(epochs=epochs), attention == "occlusion" and erasing
     augment = AugmentConfig(crop="pad", erasing=0.7 if erasing else 0.0, erasing_area=0.6)
     steps = steps_per_epoch(len(source.train), optim.batch_size)
     batch, needs = int(optim.batch_size), frozenset({VISIBILITY} if supervised else ())

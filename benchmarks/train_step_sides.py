@@ -31,7 +31,7 @@ def imgrec(network: str, precision: str, side: int, batch: int, before_step: Bef
 
     runtime.set_precision(precision)
     model = build_model(network, input_shape=(side, side, 3), num_classes=CLASSES)
-    optim = OptimConfig(
+    optim = OptimConfig.plain(
         epochs=1,
         batch_size=batch,
         learning_rate=RATE,

@@ -3,6 +3,7 @@
 `read` needs neither TensorFlow nor Keras, so that a `.tflite` is served without them; `load` imports them.
 """
 
+import dataclasses
 import errno
 import json
 import os
@@ -12,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imgrec import tasks
+from imgrec import places, tasks
 from imgrec.data.preprocess import Preprocess
 from imgrec.errors import InputError
 from imgrec.files import sha256_of, write_json
+from imgrec.frameworks import import_frameworks
 from imgrec.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 CHECKPOINTS = "checkpoints"
 """Folder of an unfinished run from which it can go on; a finished run has none."""
+RUN_FILES = frozenset({"run.json", "model.keras", "preprocess.json", "labels.txt"})
+"""What no run folder lacks."""
 FORMAT = 1
 _claims: dict[Path, int] = {}
 """Open lock files of the runs that this process writes."""
@@ -58,7 +62,7 @@ class LoadedBundle(Bundle):
 
 
 def begin(out: Path) -> Path:
-    """Return an empty folder beside `out` in which a run is written; `finish` renames it to `out`.
+    """Return an empty folder in which a run is written; `finish` puts it in the place of `out`.
 
     An older unfinished folder of the same name is removed (`unfinished` finds it, to go on with); a finished
     run in `out` stays until then.
@@ -119,31 +123,29 @@ def unfinished(out: Path) -> tuple[Path, dict[str, Any]] | None:
 
 
 def check_out(out: Path) -> None:
-    """Raise InputError unless `out` is absent, empty, or a run folder that may be replaced."""
-    check_writable(out)
-    if out.is_dir() and any(out.iterdir()) and not _is_run(out):
+    """Prove that a run can be written to `out`, before anything is done.
+
+    Raises:
+        InputError: it cannot; or something is there, or in the way, that is no run and may not be replaced.
+    """
+    place = places.prove(out)
+    begun = place.is_inside and _is_run(place.staging)
+    if places.has_content(out) and not _is_run(out) and not begun:
         raise InputError(
             f"--out {out}: the folder holds files that are not an imgrec run; name a new or empty folder"
         )
-    staging = staging_of(out)
+    staging, retired = place.staging, place.retired
     if staging.exists() and not (staging.is_dir() and (_is_run(staging) or _only_ours(staging))):
         raise InputError(
             f"{staging}: in the way, and not an unfinished imgrec run; move it or name another --out"
         )
-
-
-def check_writable(out: Path) -> None:
-    """Raise InputError where `out` is a file, or lies where nothing may be written."""
-    if out.exists() and not out.is_dir():
-        raise InputError(f"--out {out}: is a file, expected a folder to write to")
-    parent = next(p for p in (out.absolute(), *out.absolute().parents) if p.exists())
-    if not os.access(parent, os.W_OK):
-        raise InputError(f"--out {out}: {parent} is not writable")
+    if not place.is_inside and retired.exists() and not _is_run(retired):
+        raise InputError(f"{retired}: in the way, and not an imgrec run; move it or name another --out")
 
 
 def staging_of(out: Path) -> Path:
     """Return the folder in which a run to `out` is written until it is whole."""
-    return out.absolute().with_name(out.name + ".unfinished")
+    return places.place_of(out).staging
 
 
 def _is_run(folder: Path) -> bool:
@@ -155,22 +157,20 @@ def _is_run(folder: Path) -> bool:
 
 
 def _only_ours(folder: Path) -> bool:
-    return all(entry.name in {"tensorboard", "exports", "report", CHECKPOINTS} for entry in folder.iterdir())
+    ours = {"tensorboard", "exports", "report", CHECKPOINTS, MANIFEST}
+    return all(entry.name in ours for entry in folder.iterdir())
 
 
-def finish(staging: Path, out: Path) -> None:
-    """Write the manifest of `staging`, put it in the place of `out`, and drop what it went on from."""
+def finish(staging: Path, out: Path) -> Path:
+    """Write the manifest of `staging`, put it in the place of `out`, and drop what it went on from.
+
+    Returns where the run is: `out`, or `staging` where all that was refused, which one line then says.
+    """
     write_manifest(staging)
-    retired = out.absolute().with_name(out.name + ".replaced")
-    if out.exists():
-        if retired.exists():
-            shutil.rmtree(retired)
-        os.replace(out, retired)
-    os.replace(staging, out)
+    place = dataclasses.replace(places.place_of(out), staging=staging)
+    where = places.put(place, last=("run.json", MANIFEST), keep=CHECKPOINTS)
     release(staging)
-    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)  # last: until now the run could go on from them
-    if retired.exists():
-        shutil.rmtree(retired)
+    return out if where == place.target else where
 
 
 def write_manifest(folder: Path) -> None:
@@ -180,7 +180,7 @@ def write_manifest(folder: Path) -> None:
     write_json(folder / MANIFEST, {p.relative_to(folder).as_posix(): sha256_of(p) for p in files})
 
 
-def verify(folder: Path) -> dict[str, str]:
+def verify(folder: Path, needed: frozenset[str] = RUN_FILES) -> dict[str, str]:
     """Check every file of a run folder against its manifest and return the manifest.
 
     Raises:
@@ -205,7 +205,7 @@ def verify(folder: Path) -> dict[str, str]:
             raise InputError(f"{folder}: {name} is missing, the manifest lists it; restore the folder")
         if sha256_of(file) != digest:
             raise InputError(f"{folder}: {name} is not the file the manifest lists (sha256 differs)")
-    missing = {"run.json", "model.keras", "preprocess.json", "labels.txt"} - set(manifest)
+    missing = needed - set(manifest)
     if missing:
         raise InputError(f"{path}: does not list {', '.join(sorted(missing))}; not a whole run folder")
     return manifest
@@ -229,13 +229,24 @@ def read(run_dir: str | Path) -> Bundle:
 def load(run_dir: str | Path) -> LoadedBundle:
     """Verify a run folder, rebuild its model from run.json and read the weights, and only those.
 
+    The model computes in float32, whatever it was trained in.
+
     Raises:
         InputError: as `read`.
     """
     bundle = read(run_dir)  # first, so that a wrong folder is refused before anything heavy is imported
-    model = build(bundle.run["model"])
+    return LoadedBundle(**vars(bundle), model=build_trained(bundle))
+
+
+def build_trained(bundle: Bundle) -> "keras.Model":
+    """Build the model of a verified run folder in float32, with its weights."""
+    import_frameworks()
+    from imgrec import runtime
+
+    with runtime.in_float32():
+        model = build(bundle.run["model"])
     model.load_weights(str(bundle.path / "model.keras"))
-    return LoadedBundle(**vars(bundle), model=model)
+    return model
 
 
 def build(recorded: Mapping[str, Any]) -> "keras.Model":

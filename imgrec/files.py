@@ -1,13 +1,17 @@
-"""Files written whole or not at all, and the folder of what may be computed again."""
+"""Files written whole or not at all."""
 
 import csv
 import hashlib
 import io
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
+
+_NUMBERS = re.compile(r'\[\n *([^\[\]{}"]+?)\n *\]')
+_BREAK = re.compile(r"(?<=,)\n *")
 
 
 def write_file(path: Path, write: Callable[[Path], object]) -> None:
@@ -36,8 +40,10 @@ def write_csv(path: Path, rows: Iterable[Sequence[Any]]) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON, whole or not at all."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    """Write `value` as indented JSON, a list of nothing but numbers on one line, whole or not at all."""
+    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    # Inside a string a line break is written `\n`: where there is one, no string is meant.
+    write_text(path, _NUMBERS.sub(lambda found: f"[{_BREAK.sub(' ', found[1])}]", text))
 
 
 def sha256_of(path: Path) -> str:
@@ -57,12 +63,3 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def cache_folder(kind: str) -> Path:
-    """Return where results of one kind are kept: `$XDG_CACHE_HOME/imgrec/<kind>`, or below `~/.cache`.
-
-    Files there may be deleted at any time; they are computed again.
-    """
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "imgrec" / kind

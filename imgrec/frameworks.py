@@ -1,31 +1,83 @@
-"""TensorFlow and Keras imported without their banners."""
+"""TensorFlow, Keras and LiteRT without the lines that they print of themselves."""
 
+import contextlib
+import faulthandler
 import os
+import re
 import sys
 import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+BANNERS = re.compile(
+    rb"WARNING: All log messages before absl::InitializeLog"
+    rb"|(\d{4}-\d\d-\d\d )?[\d:.]+: [IW] |[IW]\d{4} [\d:.]+ "  # of level information or warning
+    rb"|.*(Unable to register cu\w+ factory|computation placer already registered)"
+    rb"|To enable the following instructions: "
+    rb"|INFO: (Created|Initialized|Applying) .*TensorFlow Lite"
+)
+WITHOUT_GPU = re.compile(rb".*(failed call to cuInit|Could not find cuda drivers)")
+"""What an error is only where there is a GPU."""
 
 
 def import_frameworks() -> None:
-    """Import TensorFlow and Keras without the lines that TensorFlow prints of itself while it loads.
+    """Import TensorFlow and Keras, and find the devices, without banners.
 
-    They are shown where the import fails, and where the user set TF_CPP_MIN_LOG_LEVEL to 0.
+    All is shown where the import fails, and where the user set TF_CPP_MIN_LOG_LEVEL to 0.
+    """
+    if {"keras", "tensorflow"} <= set(sys.modules):
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with without_banners():
+        import keras  # noqa: F401 - imports its backend, TensorFlow
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
+
+
+@contextlib.contextmanager
+def without_banners() -> Iterator[None]:
+    """Hold back what is written to standard error, and show it afterwards without known banners.
+
+    All is shown after an exception. Where the process dies meanwhile, Python's own report of that is shown.
     """
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
+        yield
         return
-    sys.stderr.flush()
-    kept = os.dup(2)
+    with contextlib.suppress(AttributeError, ValueError):
+        sys.stderr.flush()
+    try:
+        kept = os.dup(2)
+    except OSError:  # closed
+        yield
+        return
+    reports = not faulthandler.is_enabled()
+    failed = True
     with tempfile.TemporaryFile() as said:
         os.dup2(said.fileno(), 2)  # the lines come from C++, past sys.stderr
-        failed = True
+        if reports:
+            faulthandler.enable(kept)
         try:
-            import keras  # noqa: F401 - imports its backend, TensorFlow
-            import tensorflow as tf
-
-            tf.config.list_physical_devices()
+            yield
             failed = False
         finally:
+            if reports:
+                faulthandler.disable()
+            with contextlib.suppress(AttributeError, ValueError):
+                sys.stderr.flush()
             os.dup2(kept, 2)
+            said.seek(0)
+            lines = said.readlines()
+            for line in lines if failed else remarks(lines):
+                os.write(kept, line)
             os.close(kept)
-            if failed:
-                said.seek(0)
-                sys.stderr.buffer.write(said.read())
+
+
+def remarks(lines: list[bytes]) -> list[bytes]:
+    """Leave out the banners."""
+    has_gpu = Path("/dev/nvidiactl").exists()
+    return [
+        line
+        for line in lines
+        if line.strip() and not BANNERS.match(line) and (has_gpu or not WITHOUT_GPU.match(line))
+    ]

@@ -2,7 +2,7 @@
 
 import contextlib
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from timeit import timeit
 from typing import Any
 
@@ -86,6 +86,17 @@ def _jax_precision(name: str) -> str:
     return chosen if name != "auto" else f"{chosen} ({platform})"
 
 
+@contextlib.contextmanager
+def in_float32() -> Iterator[None]:
+    """Let what is built within compute in float32, whatever Keras's policy was before and is again after."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
 def choose_strategy(name: str) -> tuple[Any, str]:
     """Return (a `tf.distribute.Strategy` or None, a line that says which devices).
 
@@ -135,13 +146,26 @@ def _tpu() -> tuple[Any, str]:
     return strategy, f"TPU, {strategy.num_replicas_in_sync} cores"
 
 
+def accelerated() -> bool:
+    """Whether there is a GPU or TPU to compute on."""
+    if backend() == "jax":
+        import jax
+
+        return jax.devices()[0].platform != "cpu"
+    import tensorflow as tf
+
+    return any(device.device_type != "CPU" for device in tf.config.list_logical_devices())
+
+
 def backend() -> str:
     """The library that Keras computes with: tensorflow or jax."""
     return str(keras.backend.backend())
 
 
 def even_batch(wanted: int, images: int, strategy: Any) -> int:
-    """Return the images of a step: `wanted`, or fewer where there are fewer, the same number on each device.
+    """Return the images of a step, `wanted` at most, the same number on each device.
+
+    An epoch takes no more steps than at `wanted`, and they share its images evenly: 182 at 128 are 2 × 91.
 
     Raises:
         InputError: `wanted` cannot be split evenly, or there are fewer images than devices.
@@ -155,7 +179,10 @@ def even_batch(wanted: int, images: int, strategy: Any) -> int:
         )
     if images < devices:
         raise InputError(f"{images} training images: fewer than the {devices} devices; use --strategy none")
-    return min(wanted, images // devices * devices)
+    steps = -(-images // wanted)
+    size = -(-images // (steps * devices)) * devices
+    # All in one step, were it not for the last device's share: then in two, for no batch exceeds the images.
+    return size if size <= images else -(-images // (2 * devices)) * devices
 
 
 def even_images(images: int, strategy: Any) -> int:

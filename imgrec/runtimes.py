@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 
 from imgrec import bundle
 from imgrec.errors import InputError
+from imgrec.frameworks import without_banners
 
 if TYPE_CHECKING:
     import keras
 
+BATCH = 32
+"""Images that a Keras model takes at a time."""
 RUN = ""
 """Stands for a run folder where files have their ending."""
 
@@ -30,12 +33,14 @@ class Runtime:
     image: shape of an image that it takes, (H, W, C).
     outputs: shape of what it gives for an image.
     answer: uint8 images `[N, H, W, C]`, N ≥ 1 → float32 `[N, *outputs]`.
+    batch: how many images it takes at a time; more of them are no faster.
     """
 
     name: str
     image: tuple[int, ...]
     outputs: tuple[int, ...]
     answer: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+    batch: int = 1
 
     def timed(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """Return the outputs `[N, *outputs]` of images that come one at a time, and each one's seconds."""
@@ -55,8 +60,9 @@ class _Interpreter:
         from ai_edge_litert.interpreter import Interpreter
 
         try:
-            self._interpreter = Interpreter(model_path=str(path), num_threads=num_threads)
-            self._interpreter.allocate_tensors()
+            with without_banners():
+                self._interpreter = Interpreter(model_path=str(path), num_threads=num_threads)
+                self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise InputError(f"{path}: not a TFLite file that can be run here: {error}") from None
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
@@ -102,12 +108,12 @@ def open_run(path: Path, num_threads: int | None = None) -> Runtime:
 
 
 def of_model(model: "keras.Model") -> Runtime:
-    """Take a Keras model of pixels in 0…255, as `build_model` makes it; it answers in batches of 32."""
+    """Take a Keras model of pixels in 0…255, as `build_model` makes it; it answers in batches of `BATCH`."""
 
     def answer(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return np.asarray(model.predict(images.astype(np.float32), batch_size=32, verbose=0), np.float32)
+        return np.asarray(model.predict(images.astype(np.float32), batch_size=BATCH, verbose=0), np.float32)
 
-    return Runtime(model.name, tuple(model.input_shape[1:]), tuple(model.output_shape[1:]), answer)
+    return Runtime(model.name, tuple(model.input_shape[1:]), tuple(model.output_shape[1:]), answer, BATCH)
 
 
 RUNTIMES: dict[str, Callable[[Path, int | None], Runtime]] = {RUN: open_run, ".tflite": open_tflite}

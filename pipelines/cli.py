@@ -16,6 +16,7 @@ from typing import Any, NoReturn, TypeVar
 
 import yaml
 
+from imgrec import caches, streams
 from imgrec.config import Config, from_mapping
 from imgrec.config.renamed import refuse_flags
 from imgrec.errors import InputError, WorkerLost
@@ -23,40 +24,53 @@ from imgrec.registry import lookup
 
 T = TypeVar("T")
 RECIPES = Path(__file__).parent / "recipes"
+UNREAD = 128 + 13
+"""Exit code of a program whose output nobody reads: 128 + SIGPIPE."""
 
 
 def guarded(command: Callable[[], int | None]) -> NoReturn:
     """Run `command` and exit: its return value or 0; 2 on bad input or a full disk; 130, 143 interrupted.
 
     An `InputError` is printed as one line on standard error, and so is `WorkerLost`, with 1. Any other
-    exception keeps its traceback and exits with 1: it is our own bug.
+    exception keeps its traceback and exits with 1: it is our own bug. Where nobody reads on, as after
+    `| head`, it ends with 141, as other programs do.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     signal.signal(signal.SIGTERM, _terminated)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A file name may hold bytes that are no text; it must not end the program.
-            stream.reconfigure(errors="backslashreplace")
+    streams.settle()
     try:
-        code = command() or 0
+        code = _code_of(command)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if not streams.drop_unread():
+            raise
+        code = UNREAD
+    sys.exit(code)
+
+
+def _code_of(command: Callable[[], int | None]) -> int:
+    """Run `command`, say what ended it in one line, and return the exit code."""
+    try:
+        caches.settle_others()
+        return command() or 0
+    except SystemExit as stop:  # of --help, or a signal
+        if not isinstance(stop.code, int | None):
+            raise
+        return stop.code or 0
     except InputError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        code = 2
+        return 2
     except WorkerLost as error:
         print(f"error: {error}", file=sys.stderr)
-        code = 1
+        return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        code = 130
-    except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
+        return 130
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         print(f"error: {error}: make room, then give the same command again", file=sys.stderr)
-        code = 2
-    sys.exit(code)
+        return 2
 
 
 def _terminated(signum: int, frame: FrameType | None) -> NoReturn:
@@ -106,8 +120,13 @@ def _one_line(box: str) -> str:
 
 
 def print_json(value: object) -> None:
-    """Print what programs read, on standard output."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    """Print what programs read, on standard output; escaped as JSON has it where letters are missing."""
+    print(json.dumps(value, indent=2, ensure_ascii=not streams.shows_all(sys.stdout)))
+
+
+def json_line(value: object) -> str:
+    """Return JSON of one line, as `print_json` prints its own."""
+    return json.dumps(value, ensure_ascii=not streams.shows_all(sys.stdout))
 
 
 def take_recipe(argv: Sequence[str]) -> tuple[Config, list[str]]:

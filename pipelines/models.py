@@ -1,4 +1,4 @@
-"""The zoo as a table, and an image of one architecture: `python -m pipelines.models`."""
+"""The zoo as a table, one architecture in figures, and an image of it: `python -m pipelines.models`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ DESCRIPTION = """The models that imgrec can train, and what each of them costs.
 
   python -m pipelines.models                       the zoo as a table
   python -m pipelines.models --json                the same for programs
-  python -m pipelines.models describe resnet50     its endpoints, and an image of it
-  python -m pipelines.models describe "resnet20(attention=cbam)"
+  python -m pipelines.models describe resnet50     its endpoints and their cost
+  python -m pipelines.models describe "resnet20(attention=cbam)" --out net.svg    and an image of it
 
 Parameters and multiply-accumulates (MACs) are those of the default size and number of classes."""
 
@@ -36,7 +36,7 @@ class Arguments:
     classes: int = 0
     """With describe: number of classes; 0 takes the model's own."""
     out: Path = Path()
-    """With describe: the image to write, .png, .svg or .pdf; by default NAME.png in this folder."""
+    """With describe: an image to draw, .png, .svg or .pdf; without it nothing is written."""
 
 
 def run(arguments: Arguments) -> int:
@@ -50,24 +50,21 @@ def run(arguments: Arguments) -> int:
     given = arguments.command
     if given and (given[0] != "describe" or len(given) != 2):
         raise InputError(f"got {' '.join(given)!r}, expected nothing or: describe NAME")
-    out = (
-        arguments.out
-        if arguments.out != Path()
-        else Path(f"{given[-1].partition('(')[0] if given else ''}.png")
-    )
-    if given:
-        check_path(out)
+    drawn = arguments.out != Path()
+    if drawn and not given:
+        raise InputError(f"--out {arguments.out}: draws one model, expected also: describe NAME")
+    if drawn:
+        check_path(arguments.out)
     import_frameworks()
     from imgrec.runs import zoo
 
     found = zoo.describe(given[1], arguments.image_size, arguments.classes) if given else None
+    if found and drawn:
+        found.draw(given[1], arguments.out)
     if arguments.json:
         print_json(found.record() if found else zoo.records())
-    elif found:
-        found.draw(given[1], out)
-        print(f"{found}\nimage: {out}")
     else:
-        print(zoo.table())
+        print("\n".join([str(found or zoo.table()), *([f"image: {arguments.out}"] if drawn else [])]))
     return 0
 
 

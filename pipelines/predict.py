@@ -1,14 +1,16 @@
 """Say what is on an image: `python -m pipelines.predict photo.jpg --run saved_models/sample`."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from imgrec.errors import InputError
-from pipelines.cli import guarded, parse, print_json
+from pipelines.cli import guarded, json_line, parse
 
 DESCRIPTION = """Say what is on images, with a trained run, one of its exported files, or ImageNet weights.
 
@@ -16,8 +18,9 @@ DESCRIPTION = """Say what is on images, with a trained run, one of its exported 
   python -m pipelines.predict photos/ --run saved_models/sample/exports/qat_int8.tflite --json
   python -m pipelines.predict photo.jpg --weights imagenet --model efficientnet_lite0
 
-An image is prepared exactly as in training. For ImageNet weights its centre square is scaled to the size
-that the model is made for."""
+An image is prepared as in training. A run folder answers with its float32.tflite, without TensorFlow, where
+it agreed with the Keras model on every image that was measured; else with that model. An image that cannot be
+read has its reason in its row, and the exit code is 1."""
 
 
 @dataclass(frozen=True)
@@ -27,46 +30,45 @@ class Arguments:
     images: Annotated[
         tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE…", help_behavior_hint="")
     ]
-    """Image files, or folders of them (subfolders too, in the order of their names)."""
+    """Image files, or folders of them (subfolders and linked ones too; hidden ones not)."""
     run: Annotated[Path, tyro.conf.arg(metavar="DIR|FILE.tflite", help_behavior_hint="")] = Path()
-    """A run folder, or a .tflite file with preprocess.json and labels.txt beside it (no TensorFlow)."""
+    """A run folder, or a .tflite file with preprocess.json and labels.txt beside it."""
+    keras: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Let a run folder answer with its Keras model in any case: on a GPU, where there is one."""
     weights: Annotated[str, tyro.conf.arg(metavar="imagenet|FILE", help_behavior_hint="")] = ""
     """In place of --run: weights for ImageNet's 1000 classes, published or in a .safetensors or .pth file."""
     model: Annotated[str, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = ""
     """The model that --weights are for, such as efficientnet_lite0."""
     adapt_bn: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """First take the statistics of batch normalisation from these images themselves (adaptive BN), for many
-    images of another light or camera than in training; not with a .tflite, whose statistics are fixed."""
+    """First take batch normalisation's statistics from these images (adaptive BN): many, of another light or
+    camera than in training; not with a .tflite, whose statistics are fixed."""
     top: int = 5
     """How many classes to name, the most probable first."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Print one JSON list of {"image", "predictions": [{"label", "probability"}]}, and nothing else; with
-    "labels", those above a half, where an image may have several."""
+    """One JSON object a line: "path" and "label", "probability", "top" (or "labels", "top"), or "error"."""
 
 
 def run(arguments: Arguments) -> int:
-    """Recognise every image and print a table or JSON on standard output; return the exit code, 0.
-
-    Raises:
-        InputError: no image, an unreadable one (named), or a run or weights that cannot be loaded.
-    """
+    """Print every image's answer as it comes; return 1 where one cannot be read. Raises InputError."""
     if arguments.top < 1:
         raise InputError(f"--top {arguments.top}: expected at least 1")
-    from imgrec.serving import files, opening
+    from imgrec.data.finding import find_images
+    from imgrec.serving.opening import open_predictor
 
-    images, skipped = files.find_images(arguments.images)
-    adapt_to = images if arguments.adapt_bn else ()
-    predictor = opening.open_predictor(arguments.run, arguments.weights, arguments.model, adapt_to)
-    said = predictor.answers(images, arguments.top)
-    if arguments.json:
-        print_json(list(said))
-        return 0
-    for answer in said:
-        print(answer["image"] + "\n".join(predictor.task.lines(answer)) + "\n")
-    what = f"{arguments.model}, {arguments.weights}" if arguments.weights else arguments.run
-    others = f" ({len(skipped)} other files skipped)" if skipped else ""
-    print(f"{len(images)} image{'s' * (len(images) != 1)} recognised with {what}{others}")
-    return 0
+    found = find_images(arguments.images)
+    if found.left_out:
+        print(f"left out: {found.left_out}", file=sys.stderr)
+    adapt_to = found.files if arguments.adapt_bn else ()
+    predictor = open_predictor(arguments.run, arguments.weights, arguments.model, adapt_to, arguments.keras)
+    answers = predictor.answers(found.files, arguments.top)
+    failed, width = 0, max(min(len(str(file)), 100) for file in found.files)
+    for row in chain(answers, ({"path": str(folder), "error": reason} for folder, reason in found.closed)):
+        failed += "error" in row
+        said = f"error: {row['error']}" if "error" in row else predictor.task.line(row)
+        print(json_line(row) if arguments.json else f"{row['path']:<{width}}  {said}", flush=True)
+    if not arguments.json:
+        print(f"images: {len(found.files)}, not read: {failed}, answers by {predictor.runtime.name}")
+    return int(failed > 0)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -40,12 +40,12 @@ def run(settings: SynthesisSettings, command: str = "") -> int:
     print("\n".join(overview(plan)), flush=True)
     trained = gan.train(plan.source.train, plan.preprocess, len(plan.source.classes), settings.pair)
     made = {n: gan.images(trained.generator, n, settings.count, settings.seed) for n in plan.labels}
-    folder.write(plan, trained, made, command)
-    print(f"done: {settings.out} (look at {settings.out / 'sheet.png'})")
+    out = folder.write(plan, trained, made, command)
+    print(f"done: {out} (look at {out / 'sheet.png'})")
     words = ["python", "-m", "pipelines.train", "--data", settings.data, "--seed", str(settings.seed)]
     if settings.long_tail:
         words += ["--long-tail", f"{settings.long_tail:g}"]
-    print(f"use it: {shlex.join([*words, '--extra-data', str(settings.out)])}")
+    print(f"use it: {shlex.join([*words, '--extra-data', str(out)])}")
     return 0
 
 

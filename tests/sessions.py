@@ -32,4 +32,6 @@ def session_of(
         "command": "",
         "cache": Cache("none"),
     }
-    return Session(config=config, source=source, preprocess=preprocess, model=model, **{**given, **more})
+    return Session(
+        config=config, asked=config, source=source, preprocess=preprocess, model=model, **{**given, **more}
+    )

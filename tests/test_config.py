@@ -29,9 +29,9 @@ def test_flat_and_nested_settings_mix() -> None:
     ("settings", "message"),
     [
         ({"epoch": 3}, "unknown setting 'epoch': did you mean epochs"),
-        ({"epochs": "three"}, "setting 'epochs': got 'three', expected int"),
-        ({"epochs": True}, "setting 'epochs': got True, expected int"),
-        ({"optimizer": "sdg"}, "setting 'optimizer': got 'sdg', expected one of sgd, adamw"),
+        ({"epochs": "three"}, "setting 'epochs': got 'three', expected a number or auto"),
+        ({"epochs": True}, "setting 'epochs': got True, expected a number or auto"),
+        ({"optimizer": "sdg"}, "setting 'optimizer': got 'sdg', expected one of auto, sgd, adamw"),
     ],
 )
 def test_a_wrong_setting_is_named(settings: dict[str, object], message: str) -> None:
@@ -97,6 +97,7 @@ def test_a_resumed_run_and_a_search_may_change_what_the_fields_say() -> None:
     }  # fmt: skip
     assert Config().flat().keys() - names_that_may(Config(), "tune") == {
         "data", "out", "seed", "preview", "quantize", "fold", "fold_over", "resume", "restart", "tensorboard",
+        "minutes",
     }  # fmt: skip
 
 

@@ -84,7 +84,7 @@ def test_the_run_and_its_file_predict(
     words = [str(tmp_path), "--run", str(finished[0] / model), "--json"]
     done = subprocess.run(toy("predict", *words), env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    said = np.array([answer["angle"] for answer in json.loads(done.stdout)])
+    said = np.array([json.loads(line)["angle"] for line in done.stdout.splitlines()])
     assert (np.abs((said - angles + 90) % 180 - 90) < 20).mean() >= 0.8
 
 

@@ -60,6 +60,13 @@ class Config:
             sections[place] = dataclasses.replace(section, **changed)
         return Config(**sections)
 
+    def example(self, name: str) -> Any:
+        """Return a value of the field's kind: its default, or 0 or 0.0 for a number left to `auto`."""
+        value = self.flat()[name]
+        section = next(s for s in vars(self).values() if hasattr(s, name))
+        kinds = get_args(get_type_hints(type(section))[name])
+        return next((kind() for kind in (int, float) if value == "auto" and kind in kinds), value)
+
     def tree(self) -> dict[str, dict[str, Any]]:
         """Return the settings as `{"section": {"field": value}}`, readable by `from_mapping`."""
         return dataclasses.asdict(self)
@@ -85,7 +92,11 @@ def _typed(name: str, hint: Any, default: Any, value: Any) -> Any:
         raise InputError(f"setting {name!r}: got {value!r}, expected one of {', '.join(get_args(hint))}")
     if get_origin(hint) in (UnionType, Union):  # a number, or a word in its place
         words = [word for part in get_args(hint) for word in get_args(part)]
-        if value in words or type(value) in get_args(hint):
+        if isinstance(value, str) and value in words:
+            return value
+        if float in get_args(hint) and type(value) in (int, float):
+            return float(value)
+        if type(value) in get_args(hint):
             return value
         raise InputError(f"setting {name!r}: got {value!r}, expected a number or {' or '.join(words)}")
     if isinstance(default, float) and isinstance(value, (int, float)) and not isinstance(value, bool):

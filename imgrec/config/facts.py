@@ -30,6 +30,11 @@ def setting(default: T, *, resume: bool = False, tune: bool = True, **bounds: fl
     return dataclasses.field(default=default, metadata={"bounds": bounds, "resume": resume, "tune": tune})
 
 
+def auto(*, resume: bool = False, tune: bool = True, **bounds: float) -> Any:
+    """Return the field of a number that is decided for the data at hand where it is left alone."""
+    return setting("auto", resume=resume, tune=tune, **bounds)
+
+
 def check_bounds(config: object) -> None:
     """Refuse the first number of a settings' dataclass, or of its sections, that is out of its bounds.
 

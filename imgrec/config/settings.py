@@ -1,18 +1,26 @@
 """The settings of a run by section, with their defaults; each docstring is the flag's `--help`."""
 
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from imgrec.config.facts import setting
+from imgrec.config.facts import auto, setting
+
+if TYPE_CHECKING:  # what the program meets once `runs.deciding` has run: numbers
+    Whole = int
+    Real = float
+else:
+    Whole = int | Literal["auto"]
+    Real = float | Literal["auto"]
 
 Resize = Literal["crop", "letterbox", "stretch"]
 Crop = Literal["auto", "none", "pad", "random_resized"]
-Quantize = Literal["none", "ptq", "qat"]
+Quantize = Literal["auto", "none", "ptq", "qat"]
 Policy = Literal["strict", "quarantine", "skip"]
 Choice = Literal["auto", "true", "false"]
 Cache = Literal["auto", "memory", "none"]
 FoldOver = Literal["train", "all"]
-Optimizer = Literal["sgd", "adamw", "adam", "rmsprop", "lion", "lamb", "muon"]
+Head = Literal["auto", "solved", "trained"]
+Optimizer = Literal["auto", "sgd", "adamw", "adam", "rmsprop", "lion", "lamb", "muon"]
 
 
 @dataclass(frozen=True)
@@ -86,7 +94,7 @@ class ModelConfig:
 
     model: str = "auto"
     """The architecture, with options such as "resnet20(attention=cbam, width=32)"; an unknown name lists the
-    known. auto: efficientnet_lite0 with --weights imagenet, else resnet20 up to 64 px and resnet18 above."""
+    known. auto: efficientnet_lite0 with pretrained weights, else resnet20 up to 64 px and resnet18 above."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +105,8 @@ class AugmentConfig:
     """Operations on every training image, joined by |, instead of --crop and --flip, such as
     "resized_crop|flip|randaugment(2, 9)"; an unknown one lists the known. See docs/augmentation.md."""
     crop: Crop = "auto"
-    """Random crop: pad (pad and crop back, small images), random_resized, none; auto chooses by size."""
+    """Random crop: pad (pad and crop back, small images), random_resized, none; auto chooses by size, and
+    none for short trainings and tiny networks."""
     crop_share: float = setting(0.125, low=0, high=1)
     """Zeros that pad adds on each side, as a share of the size: 1/8 is 4 pixels around 32."""
     flip: bool = True
@@ -122,22 +131,24 @@ class AugmentConfig:
 class OptimConfig:
     """How the weights move."""
 
-    epochs: int = setting(15, above=0)
-    """Passes over the training images."""
-    batch_size: int | Literal["auto"] = setting(128, above=0)
-    """Images a step, over all devices together. auto times this network here and takes the fewest that keep
-    the device busy; the learning rate stays as it is."""
-    optimizer: Optimizer = "sgd"
-    """sgd (with Nesterov momentum), adamw or adam (one and the same, for all decay is decoupled), rmsprop,
-    lion, lamb, or muon (AdamW for all but the kernels before the head)."""
-    learning_rate: float = setting(0.1, above=0)
-    """Peak of the rate, reached after the warm-up; about 0.001 for all but SGD, 0.0001 for Lion."""
-    layer_decay: float = setting(1.0, above=0, high=1)
+    epochs: Whole = auto(above=0)
+    """Passes over the training images. auto: as many as make enough updates, within --minutes."""
+    batch_size: int | Literal["auto", "fastest"] = setting("auto", above=0)
+    """Images a step, over all devices together. auto goes by the number of images. fastest times this network
+    here and takes the fewest that keep the device busy; the rate stays as it is."""
+    optimizer: Optimizer = "auto"
+    """auto (what the network's family learns by), sgd (with Nesterov momentum), adamw or adam (one and the
+    same, for all decay is decoupled), rmsprop, lion, lamb, or muon (AdamW for all but the kernels before the
+    head)."""
+    learning_rate: Real = auto(above=0)
+    """Peak of the rate, reached after the warm-up. auto: by the network's family, optimiser and batch."""
+    layer_decay: Real = auto(above=0, high=1)
     """Learning rate of each depth group (stem, stage1 …) relative to the next one nearer to the head."""
     momentum: float = setting(0.9, low=0, below=1)
     """Momentum of SGD, RMSprop and Muon."""
-    weight_decay: float = setting(5e-4, low=0)
-    """Decoupled decay a step, times the rate; spares biases, normalisation and embeddings."""
+    weight_decay: Real = auto(low=0)
+    """Decoupled decay a step, times the rate; spares biases, normalisation and embeddings. auto: by family
+    and optimiser."""
     l1: float = setting(0.0, low=0)
     """Times the sum of the kernels' absolute values, added to the loss, validation's too."""
     l2: float = setting(0.0, low=0)
@@ -165,11 +176,19 @@ class OptimConfig:
     """Share of the target spread evenly over all classes."""
     mask_loss: float = setting(0.0, low=0)
     """Weight of the loss that teaches the mask of attention=occlusion what --erasing hid."""
-    patience: int = setting(0, low=0)
-    """Stop after this many epochs without a better validation accuracy; 0 never stops early."""
+    patience: Whole = auto(low=0)
+    """Stop after this many epochs without a better validation accuracy; 0 never stops early. auto: 0 where
+    the schedule says when the training ends, else a fifth of the epochs."""
     on_nan: Literal["stop", "rollback"] = setting("stop", resume=True)
     """When the loss or a weight is no number any more: stop, or return to the last checkpoint with half the
     rate (rollback, three times at most). mixed_float16 skips such steps by itself, and counts them."""
+
+    @classmethod
+    def plain(cls, **values: Any) -> "OptimConfig":
+        """Return numbers, for who calls the trainer directly: those of SGD, but for `values`."""
+        numbers = {"epochs": 15, "batch_size": 128, "optimizer": "sgd", "learning_rate": 0.1}
+        rest = {"layer_decay": 1.0, "weight_decay": 5e-4, "patience": 0}
+        return cls(**{**numbers, **rest, **values})
 
 
 @dataclass(frozen=True)
@@ -202,13 +221,20 @@ class LossConfig:
 class TransferConfig:
     """What the network knows before training, and which part of it learns."""
 
-    weights: str = "none"
+    weights: str = "auto"
     """Where training starts: none (random), imagenet, or a file of reference weights; a head of another
-    number of classes is made anew."""
-    freeze: str = "none"
-    """What stays as it is: none, backbone (all up to `features`), or all up to an endpoint such as stage3."""
-    unfreeze_at: int = 0
-    """Epochs after which the frozen part learns too; 0 never."""
+    number of classes is made anew. auto: imagenet for images above 64 px, where the network has packaged
+    weights, else none."""
+    freeze: str = "auto"
+    """What stays as it is: none, backbone (all up to `features`), or all up to an endpoint such as stage3.
+    auto: the backbone, where --weights auto took ImageNet's."""
+    head: Head = "auto"
+    """How the head behind a frozen backbone comes about: solved (logistic regression on the backbone's
+    features, its strength cross-validated: seconds) or trained (step by step). auto: solved where nothing
+    asks for steps."""
+    unfreeze_at: Whole = auto(low=0)
+    """Epochs after which the frozen part learns too; 0 never. auto: after the solved head, where there are
+    images enough and --minutes leave time."""
     cache_features: Choice = "auto"
     """Compute a frozen backbone's features once and train the head on them; auto: unless a random crop or
     mixing was asked for. Mirrored images (--flip) are cached too."""
@@ -218,8 +244,9 @@ class TransferConfig:
 class QuantizeConfig:
     """What is exported beside the float32 file."""
 
-    quantize: Quantize = setting("qat", tune=False)
-    """none: float32 only; ptq: also post-training int8; qat: both, after quantisation-aware fine-tuning."""
+    quantize: Quantize = setting("auto", tune=False)
+    """none: float32 only; ptq: also post-training int8; qat: both, after quantisation-aware fine-tuning.
+    auto: qat, or ptq with pretrained weights, whose fine-tuning would take longer than all else."""
     qat_epochs: int = setting(2, above=0)
     """Epochs of quantisation-aware fine-tuning."""
     qat_learning_rate: float = setting(0.001, above=0)
@@ -234,6 +261,9 @@ class RunConfig:
 
     out: str = setting("saved_models/run", resume=True, tune=False)
     """Folder of the run; replaced only when it is an imgrec run folder, or empty."""
+    minutes: Real = auto(low=0, tune=False)
+    """How long the whole command may take, about: what is left to auto is chosen to fit; 0: no limit.
+    auto: 10 on a processor, no limit on an accelerator."""
     seed: int = setting(0, tune=False)
     """Seed of split, weights, order, augmentation and mixing; equal seeds give equal histories."""
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"

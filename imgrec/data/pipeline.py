@@ -27,14 +27,12 @@ from imgrec.processors import cores
 
 
 def steps_per_epoch(examples: int, batch_size: int) -> int:
-    """Return the number of full batches of an epoch, at least one.
-
-    What does not fill a batch is left out of that epoch; the next has another order. A batch is
-    never larger than the set.
-    """
-    return max(1, examples // batch_size)
+    """Return the number of batches of an epoch, which shows every image; `training_order` fills the last."""
+    return -(-examples // batch_size)
 
 
+NEVER = 1 << 30
+"""An epoch that no training comes to; what fills the last batch of an epoch is taken from those after it."""
 Targets = Callable[[Any], Any]
 """Labels of a batch, as `Split.labels` has them, → float32 `[B, K]`: a task's `targets`."""
 VISIBILITY, VIEWS = "visibility", "views"
@@ -117,12 +115,18 @@ def _loaded(
 def training_order(order: Order, batch_size: int, *, steps: int, start_step: int = 0) -> tf.data.Dataset:
     """Return batches of `epoch` and `index`, int64 `[batch_size]`: which image stands where in training.
 
-    `batch_size` is at most `order.size`.
+    An epoch shows all of `order`; places that its last batch has left show some once more, drawn anew and
+    changed in other ways. `batch_size` is at most `order.size`.
     """
     length = steps_per_epoch(order.size, batch_size) * batch_size
     positions = tf.data.Dataset.range(start_step * batch_size, (start_step + steps) * batch_size)
-    batches = positions.batch(batch_size, drop_remainder=True)
-    return batches.map(lambda position: order.index_at(position // length, position % length))
+
+    def place(position: Any) -> dict[str, Any]:
+        epoch, spot = position // length, position % length
+        left = spot // order.size  # 1 in the places that are left
+        return order.index_at(epoch + left * NEVER, spot - left * order.size)
+
+    return positions.batch(batch_size, drop_remainder=True).map(place)
 
 
 def images_of_step(split: Split, feed: Feed, step: int) -> list[str]:

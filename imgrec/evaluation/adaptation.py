@@ -1,12 +1,11 @@
 """What adaptive preprocessing is worth: the same model's answers with the steps and without them."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-SIGNIFICANT = 0.05
+from imgrec.metrics import paired
 
 
 def judge(on: np.ndarray, off: np.ndarray, fired: Sequence[tuple[str, ...]]) -> dict[str, Any]:
@@ -31,7 +30,7 @@ def judge(on: np.ndarray, off: np.ndarray, fired: Sequence[tuple[str, ...]]) -> 
     gained, lost = int((on & ~off).sum()), int((off & ~on).sum())
     names = sorted({name for steps in fired for name in steps})
     groups = {name: np.array([name in steps for steps in fired], bool) for name in names}
-    p_value = sign_test(gained, lost)
+    p_value = paired.mcnemar(gained, lost)
     return {
         "all": _group(on, off, np.ones(len(on), bool)),
         "triggered": _group(on, off, np.array([bool(steps) for steps in fired], bool)),
@@ -41,13 +40,6 @@ def judge(on: np.ndarray, off: np.ndarray, fired: Sequence[tuple[str, ...]]) -> 
         "p_value": p_value,
         "verdict": _verdict(gained, lost, p_value),
     }
-
-
-def sign_test(gained: int, lost: int) -> float:
-    """Return the probability, if gain and loss were equally likely, of a split at least as uneven."""
-    count, fewer = gained + lost, min(gained, lost)
-    tail = sum(math.comb(count, k) for k in range(fewer + 1))
-    return min(1.0, 2 * tail / 2**count)
 
 
 def _group(on: np.ndarray, off: np.ndarray, group: np.ndarray) -> dict[str, Any]:
@@ -61,6 +53,6 @@ def _verdict(gained: int, lost: int, p_value: float) -> str:
     counts = f"{gained} images right only with them, {lost} only without"
     if not gained + lost:
         return "The steps changed no answer from right to wrong or back."
-    if p_value > SIGNIFICANT:
+    if p_value > paired.SIGNIFICANT:
         return f"No difference that these images could tell from chance: {counts}."
     return f"The steps {'raise' if gained > lost else 'lower'} the accuracy: {counts}."

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from imgrec.data.sources.dataset import Split
 from imgrec.errors import InputError
 from imgrec.files import write_csv
-from imgrec.metrics.answers import printable, softmax, wilson_interval
+from imgrec.metrics.answers import printable, softmax
+from imgrec.metrics.intervals import wilson_interval
 
 FILE = "out_of_fold.csv"
 _MARK = "p:"

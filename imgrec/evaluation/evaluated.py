@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgrec.metrics.answers import Mistake
+from imgrec.metrics.baseline import Standing
 from imgrec.tasks.task import Task
 
 
@@ -24,10 +25,15 @@ class Evaluated:
     history: one mapping an epoch: epoch, loss, val_loss, the task's metrics and any others, as numbers or as
         read from history.csv.
     best_epoch: the epoch, from 1, whose weights were kept; None without a history.
+    retried: the learning rate of the training, where that is half of what `config` has, for the whole of it
+        led nowhere; else None.
     exports: one mapping a file: name, accuracy, agreement (0…1), max_abs_difference, kilobytes,
         ms_per_image, passed (None: not held against the gate); absent ones show as a dash, and an
         absent `passed` is whether no failure names the file.
     failures: sentences of the parity gate, each naming its file.
+    excused: the same of files that are not held against it, as their model answers by chance.
+    doubts: what the images are too few to show of the files, in one line, or empty.
+    standing: the model beside the baselines; None where that is not known.
     parity_images: how many test images went through every file.
     mistakes: `task.mistakes`; mistake_images: their images, uint8 `[H, W, 1 or 3]`.
     totals: split → images; by default the sum of its counts.
@@ -44,8 +50,12 @@ class Evaluated:
     versions: Mapping[str, str]
     history: Sequence[Mapping[str, Any]] = ()
     best_epoch: int | None = None
+    retried: float | None = None
     exports: Sequence[Mapping[str, Any]] = ()
     failures: Sequence[str] = ()
+    excused: Sequence[str] = ()
+    doubts: str = ""
+    standing: Standing | None = None
     parity_images: int | None = None
     mistakes: Sequence[Mistake] = ()
     mistake_images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8] = ()

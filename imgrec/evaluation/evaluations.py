@@ -4,28 +4,50 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
+from imgrec.evaluation.confusion import confusion
 from imgrec.evaluation.evaluated import Evaluated, Section
-from imgrec.evaluation.figures import curve, data_uri, heat_map, row_shares
+from imgrec.evaluation.figures import curve, data_uri
 from imgrec.metrics.single_label import CALIBRATION_BINS
-from imgrec.metrics.wording import number
+from imgrec.metrics.wording import number, percent
+from imgrec.tasks.task import Tile
 
-_TABLE_CLASSES = 20  # up to here a confusion matrix is a table with figures, above it a heat map
 _OPEN_ROWS = 25  # longer tables show this many rows, the others on request
 
 
 def headline(given: Evaluated) -> Section:
-    """The task's figures, the smallest file that may ship, and a warning of those that may not."""
+    """The task's figures beside the baselines', the smallest file that may ship, and a warning of others."""
     files = _files(given)
-    tiles = given.task.tiles(given.figures)
+    first, *rest = given.task.tiles(given.figures)
+    tiles = [first, *_baselines(given), *rest]
     sized = [row for row in files if row["kilobytes"] and row["passed"]]
     if sized:
         row = min(sized, key=lambda row: row["kilobytes"])
         tiles.append(("Smallest file", f"{number(row['kilobytes'])} KB", f"{row['name']}, passed the gate"))
     failed = [row["name"] for row in files if row["passed"] is False]
-    data = {"tiles": tiles, "images": given.figures["images"], "failed": failed}
-    return Section("Headline figures", "headline.html.j2", data, {"test": given.figures}, link="")
+    data = {
+        "tiles": tiles,
+        "images": given.figures["images"],
+        "split": given.figures.get("split", "test"),
+        "failed": failed,
+        "standing": given.standing,
+    }
+    json = {"test": given.figures, **(given.standing.record() if given.standing else {})}
+    return Section("Headline figures", "headline.html.j2", data, json, link="")
+
+
+def _baselines(given: Evaluated) -> list[Tile]:
+    """Return a tile for each baseline: its name, its accuracy, and what the model is beside it."""
+    if given.standing is None:
+        return []
+    words = {
+        "better": "the model is better",
+        "no better": "the model is no better",
+        "worse": "the model is worse",
+    }
+    return [
+        (each.name[:1].upper() + each.name[1:], percent(each.accuracy), words[each.verdict])
+        for each in given.standing.baselines.values()
+    ]
 
 
 _MEANS = {
@@ -44,6 +66,7 @@ def classes(given: Evaluated) -> Section | None:
     columns = {key: column for key, column in _MEANS.items() if key in rows[0]}
     data = {
         "rows": _worst_first(rows),
+        "missed": [row["label"] for row in rows if row["recall"] == 0],
         "columns": [(key, name, figures[mean]) for key, (name, mean) in columns.items()],
         "f1_macro": figures["f1_macro"],
         "images": figures["images"],
@@ -54,36 +77,15 @@ def classes(given: Evaluated) -> Section | None:
 
 
 def _worst_first(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the classes by rising F1, those without images last, the worst marked."""
+    """Return the classes by rising F1, those without images last; marks: `missed` (0 %), `weak`."""
     known = sorted((row for row in rows if row["support"]), key=lambda row: row["f1"])
-    marked = min(3, len(known) // 3)
-    ordered = [{**row, "worst": index < marked and row["f1"] < 1} for index, row in enumerate(known)]
-    return ordered + [{**row, "worst": False} for row in rows if not row["support"]]
-
-
-def confusion(given: Evaluated) -> Section | None:
-    """The confusion matrix as shaded cells or as an image, and its most frequent mistakes."""
-    if "confusion" not in given.figures:
-        return None
-    counts, names = np.asarray(given.figures["confusion"]), given.task.classes
-    shares = row_shares(counts)
-    wrong = counts.copy()
-    np.fill_diagonal(wrong, 0)
-    order = np.argsort(-wrong, axis=None, kind="stable")[:12]
-    pairs = [divmod(int(index), len(names)) for index in order if wrong.flat[index]]
-    frequent = [
-        {"label": names[i], "predicted": names[j], "count": int(counts[i, j]), "share": float(shares[i, j])}
-        for i, j in pairs
+    weak = min(3, len(known) // 3)
+    marks = [
+        "missed" if row["recall"] == 0 else "weak" if index < weak and row["f1"] < 1 else ""
+        for index, row in enumerate(known)
     ]
-    # Shading is the square root of the share: mistakes are rare, and they are what one looks for.
-    rows = [
-        (names[i], [(int(counts[i, j]), float(np.sqrt(shares[i, j])), i == j) for j in range(len(names))])
-        for i in range(len(names))
-    ]
-    small = len(names) <= _TABLE_CLASSES
-    shown = {"rows": rows if small else [], "heat_map": "" if small else heat_map(counts)}
-    data = {**shown, "frequent": frequent, "classes": len(names), "images": given.figures["images"]}
-    return Section("What is taken for what", "confusion.html.j2", data, link="Confusion")
+    ordered = [{**row, "mark": mark} for row, mark in zip(known, marks, strict=True)]
+    return ordered + [{**row, "mark": ""} for row in rows if not row["support"]]
 
 
 def mistakes(given: Evaluated) -> Section:
@@ -102,7 +104,8 @@ def training(given: Evaluated) -> Section | None:
     """Curves of the loss and of the task's score, and the history without parts (`gradient_norm/stage1`)."""
     if not given.history:
         return None
-    columns = [name for name in given.history[0] if "/" not in name]
+    # Not the first row's: an epoch may lack what others have, such as one without steps its own loss.
+    columns = [name for name in dict.fromkeys(n for entry in given.history for n in entry) if "/" not in name]
     rows = []
     for entry in given.history:
         values = [(entry.get(name), _value(entry.get(name))) for name in columns]
@@ -120,7 +123,8 @@ def _validation(given: Evaluated) -> dict[str, Any]:
         return {}
     best = given.history[given.best_epoch - 1]
     scores = {name[4:]: value for name, value in best.items() if name.startswith("val_")}
-    return {"validation": {"epoch": given.best_epoch, **scores}}
+    retried = {"retried": {"learning_rate": given.retried}} if given.retried else {}
+    return {"validation": {"epoch": given.best_epoch, **scores}, **retried}
 
 
 def _value(text: Any) -> float | None:
@@ -159,9 +163,9 @@ def exports(given: Evaluated) -> Section | None:
     """The exported files, and how they stood the gate."""
     if not given.exports:
         return None
-    data = {"rows": _files(given), "failures": given.failures, "images": given.parity_images}
-    files, failures = list(given.exports), list(given.failures)
-    json = {"exports": {"images": given.parity_images, "files": files, "failures": failures}}
+    held = {"failures": list(given.failures), "excused": list(given.excused), "doubts": given.doubts}
+    data = {"rows": _files(given), **held, "images": given.parity_images}
+    json = {"exports": {"images": given.parity_images, "files": list(given.exports), **held}}
     return Section("Exported files", "exports.html.j2", data, json, link="Exports")
 
 
@@ -169,10 +173,15 @@ _COLUMNS = ("accuracy", "agreement", "max_abs_difference", "kilobytes", "ms_per_
 
 
 def _files(given: Evaluated) -> list[dict[str, Any]]:
-    """Return the exports with every column, the verdict read from the gate's failures where one has none."""
-    failed = [any(str(row["name"]) in failure for failure in given.failures) for row in given.exports]
-    rows = zip(given.exports, failed, strict=True)
-    return [{**dict.fromkeys(_COLUMNS), "passed": not bad, **row} for row, bad in rows]
+    """Return the exports with every column, the verdict read from the gate's sentences where one has none."""
+    rows = []
+    for row in given.exports:
+        failed, excused = (
+            any(str(row["name"]) in each for each in told) for told in (given.failures, given.excused)
+        )
+        passed = None if excused else not failed
+        rows.append({**dict.fromkeys(_COLUMNS), "passed": passed, **row})
+    return rows
 
 
 def use(given: Evaluated) -> Section:

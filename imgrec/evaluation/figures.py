@@ -102,24 +102,25 @@ def data_uri(image: NDArray[np.uint8]) -> str:
     return _data_uri(pixels, "png" if small else "jpeg")
 
 
-def heat_map(confusion: NDArray[np.integer]) -> str:
-    """Return a PNG data URI of a confusion matrix [C, C], one pixel a cell, see-through where empty.
+def heat_map(confusion: Sequence[Sequence[int]], classes: int) -> str:
+    """Return a PNG data URI of a confusion matrix, one pixel a cell, see-through where empty.
 
     Right answers are blue, mistakes orange; opacity is the square root of the share of the row, so
     that rare mistakes can be seen.
+
+    Args:
+        confusion: rows `[true class, predicted class, images]`.
+        classes: how many there are, the side of the image.
     """
-    shares = row_shares(confusion)
-    pixels = np.zeros((*confusion.shape, 4), np.uint8)
+    counts = np.zeros((classes, classes), np.int64)
+    for label, predicted, images in confusion:
+        counts[label, predicted] = images
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    pixels = np.zeros((classes, classes, 4), np.uint8)
     pixels[..., :3] = (18, 112, 234)  # orange, as BGR
-    pixels[np.diag_indices(len(confusion))] = (214, 120, 44, 0)  # blue, as BGR
+    pixels[np.diag_indices(classes)] = (214, 120, 44, 0)  # blue, as BGR
     pixels[..., 3] = np.round(255 * np.sqrt(shares))
     return _data_uri(pixels, "png")
-
-
-def row_shares(confusion: NDArray[np.integer]) -> NDArray[np.float64]:
-    """Return each row of [C, C] divided by its sum; a row without images stays 0."""
-    totals = confusion.sum(axis=1, keepdims=True)
-    return confusion / np.maximum(totals, 1)
 
 
 def _data_uri(pixels: np.ndarray, kind: str) -> str:

@@ -25,6 +25,7 @@ class Session:
     """All that a training goes by.
 
     config: the settings, every `auto` decided.
+    asked: the settings as the user gave them.
     recorded_model: arguments of `build_model`, as run.json has them.
     goal: what is minimised, and what the best epoch is best in.
     balance: what is done about classes of unequal size.
@@ -36,6 +37,7 @@ class Session:
     """
 
     config: Config
+    asked: Config
     source: Source
     preprocess: Preprocess
     task: Task
@@ -97,9 +99,6 @@ class Session:
         """Return the validation images once, in order, as they are."""
         return self.evaluation(self.validation_split(), self.cache)
 
-    def evaluation(
-        self, split: Split, cache: Cache | None = None, preprocess: Preprocess | None = None
-    ) -> tf.data.Dataset:
-        """Return the images of a split once, in order, prepared as in training or by another `preprocess`."""
-        preprocess = preprocess or self.preprocess
-        return evaluation_dataset(split, preprocess, self.task.targets, self.batch_size, cache)
+    def evaluation(self, split: Split, cache: Cache | None = None) -> tf.data.Dataset:
+        """Return the images of a split once, in order, as they are."""
+        return evaluation_dataset(split, self.preprocess, self.task.targets, self.batch_size, cache)

@@ -21,6 +21,27 @@ def _mixing(config: Config) -> str:
     return " ".join(filter(None, flags)) if augment.mix_probability else ""
 
 
+def _freeze(config: Config) -> str:
+    freeze = config.transfer.freeze
+    return "" if freeze in ("auto", "none") else _flag("freeze", freeze)
+
+
+def _unfreezing(config: Config) -> str:
+    return _when("unfreeze-at", config.transfer.unfreeze_at, 0) if _decided(config, "unfreeze_at") else ""
+
+
+def _too_late(config: Config) -> str:
+    if not _decided(config, "unfreeze_at", "epochs"):
+        return ""
+    at = config.transfer.unfreeze_at
+    return "" if 0 <= at < config.optim.epochs else _flag("unfreeze-at", at)
+
+
+def _decided(config: Config, *names: str) -> bool:
+    flat = config.flat()
+    return all(flat[name] != "auto" for name in names)
+
+
 def _cached(config: Config) -> str:
     transfer = config.transfer
     asked = transfer.freeze == "backbone" and transfer.cache_features != "false"
@@ -38,17 +59,18 @@ TRAITS: dict[str, Callable[[Config], str]] = {
     "augment line": lambda c: _when("augment", c.augment.augment, ""),
     "augmix line": lambda c: "--augment" if "augmix" in c.augment.augment else "",
     "own crop": _own_crop,
-    "frozen": lambda c: _when("freeze", c.transfer.freeze, "none"),
+    "frozen": _freeze,
     "nothing frozen": lambda c: "--freeze none" if c.transfer.freeze == "none" else "",
     "backbone frozen": lambda c: "--freeze backbone" if c.transfer.freeze == "backbone" else "",
-    "part frozen": lambda c: "" if c.transfer.freeze == "backbone" else _flag("freeze", c.transfer.freeze),
+    "part frozen": lambda c: (
+        "" if c.transfer.freeze in ("auto", "backbone") else _flag("freeze", c.transfer.freeze)
+    ),
     "features cached": _cached,
     "cache asked for": lambda c: "--cache-features true" if c.transfer.cache_features == "true" else "",
     "random weights": lambda c: "--weights none" if c.transfer.weights == "none" else "",
-    "unfreezing": lambda c: _when("unfreeze-at", c.transfer.unfreeze_at, 0),
-    "unfreezing too late": lambda c: (
-        "" if 0 <= c.transfer.unfreeze_at < c.optim.epochs else _flag("unfreeze-at", c.transfer.unfreeze_at)
-    ),
+    "unfreezing": _unfreezing,
+    "unfreezing too late": _too_late,
+    "head solved": lambda c: "--head solved" if c.transfer.head == "solved" else "",
     "mask loss": lambda c: _when("mask-loss", c.optim.mask_loss, 0.0),
     "embedding loss": lambda c: _when("embedding-loss", c.loss.embedding_loss, "none"),
     "consistency": lambda c: _when("augmix-consistency", c.loss.augmix_consistency, 0.0),
@@ -57,9 +79,9 @@ TRAITS: dict[str, Callable[[Config], str]] = {
     "softmax loss": lambda c: (
         "" if c.loss.loss == "auto" or is_binary(c.loss.loss) else _flag("loss", c.loss.loss)
     ),
-    "one epoch": lambda c: str(c.optim.epochs) if c.optim.epochs < 2 else "",
-    "epochs": lambda c: _flag("epochs", c.optim.epochs),
-    "measured batch": lambda c: "--batch-size auto" if c.optim.batch_size == "auto" else "",
+    "one epoch": lambda c: str(c.optim.epochs) if _decided(c, "epochs") and c.optim.epochs < 2 else "",
+    "epochs": lambda c: _flag("epochs", c.optim.epochs) if _decided(c, "epochs") else "",
+    "measured batch": lambda c: "--batch-size fastest" if c.optim.batch_size == "fastest" else "",
     "several hosts": lambda c: "--strategy multiworker" if c.run.strategy == "multiworker" else "",
     "preview": lambda c: _when("preview", c.run.preview, 0),
     "lr find": lambda c: "--lr-find" if c.run.lr_find else "",

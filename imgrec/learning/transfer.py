@@ -1,18 +1,22 @@
 """Transfer learning: a frozen backbone first, from cached features where that is right, then all of it."""
 
+import functools
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 from imgrec.config import AugmentConfig, Config
 from imgrec.data.pipeline import images_of_step
-from imgrec.learning.features import cached_features
+from imgrec.learning import probe
+from imgrec.learning.features import Features, cached_features
 from imgrec.learning.method import Method
 from imgrec.learning.session import Session
 from imgrec.models import info
 from imgrec.models.pretrained import load_pretrained
 from imgrec.registry import lookup
-from imgrec.training.phase import Phase, Stream
+from imgrec.training.phase import Phase, Solved, Stream
 
 BACKBONE = "features"
 """The endpoint that ends the backbone."""
@@ -82,8 +86,10 @@ class Transfer(Method):
         """Return the frozen phase, and that of all layers; cached features are computed here."""
         transfer = session.config.transfer
         endpoint, until = frozen_until(transfer.freeze, session.model.name), transfer.unfreeze_at or epochs
-        if transfer.cache_features == "true":
-            first = _on_features(session, until)
+        if transfer.head == "solved":
+            first: Phase = _Features(session).solved(until)
+        elif transfer.cache_features == "true":
+            first = _Features(session).trained(until)
         else:
             first = Phase(session.stream(until), session.validation(), until, frozen=endpoint)
         if until == epochs:
@@ -91,29 +97,78 @@ class Transfer(Method):
         return [first, Phase(session.stream(epochs - until, until), session.validation(), epochs)]
 
 
-def _on_features(session: Session, until: int) -> Phase:
-    """The phase in which the head alone is fitted, on the backbone's cached features."""
-    model, source = session.model, session.source
-    middle = model.get_layer(BACKBONE).output
-    backbone = keras.Model(model.inputs, middle, name=f"{model.name}_backbone")
-    head = keras.Model(middle, model.output, name=f"{model.name}_head")
-    features = cached_features(
-        backbone,
-        {"train": source.train, "val": source.val},
-        session.preprocess,
-        source.fingerprint,
-        mirrored=frozenset({"train"} if session.config.augment.flip else ()),
-    )
-    feed, steps = session.feed(), until * session.steps_per_epoch
+class _Features:
+    """The backbone's cached features of a session's images, and the head that learns from them."""
 
-    def left(done: int) -> tf.data.Dataset:
-        return features["train"].training_dataset(feed, steps=steps - done, start_step=done)
+    def __init__(self, session: Session) -> None:
+        self.session, model, source = session, session.model, session.source
+        middle = model.get_layer(BACKBONE).output
+        backbone = keras.Model(model.inputs, middle, name=f"{model.name}_backbone")
+        self.head = keras.Model(middle, model.output, name=f"{model.name}_head")
+        self.of = cached_features(
+            backbone,
+            {"train": source.train, "val": source.val},
+            session.preprocess,
+            source.fingerprint,
+            mirrored=frozenset({"train"} if session.config.augment.flip else ()),
+        )
+        self.feed = session.feed()
 
-    validated = features["val"].evaluation_dataset(
-        feed.targets, session.batch_size, len(session.validation_split())
-    )
-    images = Stream(left, lambda step: images_of_step(source.train, feed, step))
-    return Phase(images, validated, until, part=head)
+    def trained(self, until: int) -> Phase:
+        """The phase in which the head is fitted step by step."""
+        session, feed, steps = self.session, self.feed, until * self.session.steps_per_epoch
+
+        def left(done: int) -> tf.data.Dataset:
+            return self.of["train"].training_dataset(feed, steps=steps - done, start_step=done)
+
+        images = Stream(left, lambda step: images_of_step(session.source.train, feed, step))
+        return Phase(images, self._once("val", len(session.validation_split())), until, part=self.head)
+
+    def solved(self, until: int) -> Phase:
+        """The phase in which the head is solved.
+
+        The strength is chosen on the training images, and the head that validation judges has learned from
+        those only. Where no later epoch is better, that of the finished model learns from validation images
+        too, with the same strength: they have nothing to choose any more.
+        """
+        train, val = self.of["train"], self.of["val"]
+
+        @functools.cache
+        def strength() -> float:
+            return probe.choose(train.views[0], train.labels, self._outputs, self.session.config.run.seed)
+
+        def solve() -> None:
+            print("head: logistic regression on features, its strength cross-validated", flush=True)
+            self._put([train], strength())
+            print(f"head: C = {strength():.2g} by {probe.FOLDS} folds", flush=True)
+
+        def settle() -> None:
+            print(f"head: solved again (C = {strength():.2g}), on the validation images too", flush=True)
+            self._put([train, val], strength())
+
+        return Solved(
+            train=self._once("train"),
+            validation=self._once("val"),
+            until=until,
+            part=self.head,
+            solve=solve,
+            settle=settle,
+        )
+
+    @property
+    def _outputs(self) -> int:
+        return self.session.task.outputs
+
+    def _once(self, name: str, images: int | None = None) -> tf.data.Dataset:
+        return self.of[name].evaluation_dataset(self.feed.targets, self.session.batch_size, images)
+
+    def _put(self, parts: Sequence[Features], strength: float) -> None:
+        """Give the head the weights that fit all views of `parts`; two views of an image count as one."""
+        views = [view for part in parts for view in part.views]
+        labels = np.concatenate([part.labels for part in parts for _ in part.views])
+        weight = sum(len(part.labels) for part in parts) / len(labels)
+        solved = probe.solve(np.concatenate(views), labels, self._outputs, strength * weight)
+        self.session.model.get_layer("logits").set_weights([solved.kernel, solved.bias])
 
 
 def summary(config: Config) -> str:
@@ -123,9 +178,12 @@ def summary(config: Config) -> str:
     if transfer.freeze != "none":
         until = transfer.unfreeze_at or epochs
         cached = ", on features computed once" if transfer.cache_features == "true" else ""
-        parts.append(f"epochs 1 to {until}: {transfer.freeze} frozen{cached}")
+        if transfer.head == "solved":
+            parts.append(f"the head: logistic regression on the {transfer.freeze}'s features")
+        else:
+            parts.append(f"epochs 1 to {until}: {transfer.freeze} frozen{cached}")
         if until < epochs:
             parts.append(f"then all layers to {epochs}")
-    if config.optim.layer_decay != 1:
+    if config.optim.layer_decay != 1 and (transfer.freeze == "none" or transfer.unfreeze_at):
         parts.append(f"rate × {config.optim.layer_decay:g} a depth group")
     return "; ".join(parts)

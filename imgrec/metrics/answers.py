@@ -1,6 +1,5 @@
-"""What the figures of every task share: answers checked, as probabilities, and how sure a share is."""
+"""What the figures of every task share: answers checked, as probabilities, as rows of classes."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,15 +41,6 @@ def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
 def sigmoid(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return the probability of each label, computed in float64 without overflow."""
     return 0.5 * (1 + np.tanh(0.5 * logits.astype(np.float64)))
-
-
-def wilson_interval(successes: int, trials: int, z: float = 1.959964) -> list[float]:
-    """Return the Wilson score interval `[low, high]` of a proportion (Wilson, 1927); z 1.96 is 95 %."""
-    share = successes / trials
-    scale = 1 + z**2 / trials
-    centre = (share + z**2 / (2 * trials)) / scale
-    half = z / scale * math.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
-    return [max(0.0, centre - half), min(1.0, centre + half)]
 
 
 def class_rows(classes: Sequence[str], figures: Sequence[NDArray[Any]]) -> list[dict[str, Any]]:

@@ -18,8 +18,8 @@ from imgrec.metrics.answers import (
     macro,
     printable,
     sigmoid,
-    wilson_interval,
 )
+from imgrec.metrics.intervals import wilson_interval
 
 
 def summarize(

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score
+from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
 from imgrec.metrics.answers import (
     GROUPS,
@@ -18,8 +18,8 @@ from imgrec.metrics.answers import (
     printable,
     ratio,
     softmax,
-    wilson_interval,
 )
+from imgrec.metrics.intervals import wilson_interval
 
 CALIBRATION_BINS = 15
 """Equal-width confidence bins of the calibration error, as in Guo et al., 2017 (arXiv 1706.04599)."""
@@ -35,7 +35,8 @@ def summarize(
     """Return every figure of one split, ready for JSON.
 
     A class that has no image in the split has no recall and no F1 (`None`) and stays out of the
-    macro averages; a class that is never predicted has precision 0. Of two classes there is also `auc`
+    macro averages; a class that is never predicted has precision 0. `confusion` is what the function of
+    that name returns. Of two classes there is also `auc`
     (`None` where the split lacks one of them). Of equal logits the lower class
     index wins, in accuracy, top-5 and confusion matrix alike.
 
@@ -74,8 +75,14 @@ def summarize(
         "expected_calibration_error": calibration_error(probabilities, labels),
         **(by_frequency(rows, train_counts) if train_counts is not None else {}),
         "per_class": rows,
-        "confusion": confusion_matrix(labels, predicted, labels=np.arange(size)).tolist(),
+        "confusion": confusion(labels, predicted),
     }
+
+
+def confusion(labels: NDArray[np.integer], predicted: NDArray[np.integer]) -> list[list[int]]:
+    """Return the confusion matrix without zeros, in its order: `[true class, predicted class, images]`."""
+    pairs, counts = np.unique(np.stack([labels, predicted], axis=1), axis=0, return_counts=True)
+    return np.column_stack([pairs, counts]).tolist()
 
 
 def by_frequency(rows: Sequence[dict[str, Any]], train_counts: Sequence[int]) -> dict[str, Any]:

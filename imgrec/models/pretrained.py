@@ -47,7 +47,8 @@ PACKAGED = {
         "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
     ),
 }
-"""Model → its ImageNet weights in a package of the extra `pretrained` (Apache-2.0; authors: Google)."""
+"""Model → its ImageNet weights in a package (Apache-2.0; authors: Google): Lite0's is installed with imgrec,
+the others' with the extra `pretrained`."""
 
 
 def load_pretrained(model: keras.Model, spec: str, *, new_head: bool = True) -> str:
@@ -85,6 +86,11 @@ def load_pretrained(model: keras.Model, spec: str, *, new_head: bool = True) -> 
         notes.append("first convolution summed over the colours, for grey images")
     weights.load_state(model, state, leave)
     return "; ".join(notes)
+
+
+def packaged(name: str) -> bool:
+    """Whether an installed package ships ImageNet weights of the model `name`."""
+    return name in PACKAGED and PACKAGED[name].path is not None
 
 
 def read_state(path: str | Path) -> dict[str, np.ndarray]:
@@ -132,7 +138,7 @@ def _imagenet_state(model: keras.Model) -> tuple[dict[str, np.ndarray], str]:
     if name not in PACKAGED:
         raise InputError(
             f"no ImageNet weights of {name} are known here; name a .safetensors file of torchvision or timm, "
-            f"or choose {', '.join(PACKAGED)} (installed with the extra `pretrained`) or "
+            f"or choose {', '.join(PACKAGED)} (the last two with the extra `pretrained`) or "
             f"{', '.join(applications.APPLICATIONS)} (from the network)"
         )
     path = PACKAGED[name].path

@@ -52,7 +52,12 @@ class Training(contextlib.AbstractContextManager["Training"]):
         with open(self.log, "ab") as log:
             # A session of its own: Ctrl-C reaches the parent, which ends the training once.
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env={**os.environ, "PYTHONIOENCODING": "utf-8"},  # the log is a file of ours
             )
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from imgrec import bundle
+from imgrec import bundle, places
 from imgrec.config import Config
 from imgrec.errors import InputError
 from imgrec.files import write_json
@@ -61,8 +61,9 @@ def begin(out: Path, config: Config, folds: int, command: str) -> dict[str, Any]
                 f"{out} holds a cross-validation of other settings ({changed}): name another --out"
             )
         return held
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if places.has_content(out):
         raise InputError(f"--out {out}: holds something that is no cross-validation; name a new folder")
+    places.make_folder(out)
     record = {"format": FORMAT, "finished": False, "command": command, "settings": settings}
     write_json(path, record)
     return record
@@ -83,11 +84,9 @@ def train(config: Config, fold: Path, title: str) -> int:
     begun = time.perf_counter()
     with Training(config, fold) as training:
         print(f"{title}: training, log {training.log}", flush=True)
+        of = "" if config.flat()["epochs"] == "auto" else f"/{config.optim.epochs}"
         for row in training.epochs():
-            print(
-                f"{title}  epoch {row['epoch']:.0f}/{config.optim.epochs}  val_acc {row['val_accuracy']:.4f}",
-                flush=True,
-            )
+            print(f"{title}  epoch {row['epoch']:.0f}{of}  val_acc {row['val_accuracy']:.4f}", flush=True)
         code = training.exit_code
     if code:
         print(f"{title} ended with exit code {code}: {training.last_line()}", file=sys.stderr)

@@ -53,6 +53,11 @@ def advice_on(facts: dict[str, Any]) -> list[str]:
     for extra in sorted(_lacking(facts)):
         purpose = f"for {PURPOSES[extra]}: " if extra in PURPOSES else ""
         advice.append(f"{purpose}pip install 'imgrec[{extra}]'")
+    if facts["caches"]["refused"]:
+        advice.append(
+            f"{facts['caches']['refused']}: caches go to {facts['caches']['folder']}; "
+            "name a lasting folder by XDG_CACHE_HOME"
+        )
     if machine["memory"] and machine["memory"] < LITTLE_MEMORY:
         advice.append("little memory: a smaller --batch-size and --image-size help")
     if machine["disk_free"] < LITTLE_DISK:
@@ -79,6 +84,7 @@ def report(facts: dict[str, Any]) -> str:
         "": f"{memory}{machine['disk_free'] / GIGABYTE:.0f} GB free in this folder",
         "packages": ", ".join(f"{p['name']} {p['version'] or 'MISSING'}" for p in required),
         "extras": ", ".join(f"{extra} {'no' if extra in lacking else 'yes'}" for extra in extras),
+        "caches": facts["caches"]["folder"],
         "TensorFlow": _tensorflow(tensorflow),
         "JAX": jax.get("error") or f"{jax['version']}, {', '.join(jax['devices'])}",
         "Keras on": facts["keras_backend"],

@@ -1,9 +1,10 @@
 """Export every file that was asked for, and measure each against the model it was made from."""
 
 import dataclasses
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,7 +15,9 @@ from imgrec.data.loading import load_arrays
 from imgrec.export import parity
 from imgrec.export.formats import FORMATS
 from imgrec.learning.session import Session
+from imgrec.metrics.baseline import Standing
 from imgrec.runs import resume
+from imgrec.runs.ahead import after_tuning
 from imgrec.runtime import scope
 from imgrec.training.fit import Recording, fit
 
@@ -24,18 +27,56 @@ PARITY_IMAGES = 2000
 
 @dataclass(frozen=True)
 class Exported:
-    """The files' figures, on the same images."""
+    """The files' figures, on the same images.
+
+    failures: what the gate holds against files; empty where they may ship.
+    table: the rows as text.
+    doubts: what the images are too few to show, in one line, or empty.
+    excused: what would be held against files if their model answered better than by chance.
+    """
 
     images: int
     rows: list[parity.ParityRow]
     failures: list[str]
     table: str
+    doubts: str = ""
+    excused: list[str] = field(default_factory=list)
+
+    def record(self) -> dict[str, Any]:
+        """Return what metrics.json has of it, ready for JSON."""
+        files = [dataclasses.asdict(row) for row in self.rows]
+        told = {"failures": self.failures, "excused": self.excused, "doubts": self.doubts}
+        return {"images": self.images, "files": files, **told}
+
+    def lines(self) -> list[str]:
+        """Return the table, and what is said of the files, a line each."""
+        told = [f"parity gate: {failure}" for failure in self.failures]
+        told += [f"not held against the file: {each}" for each in self.excused]
+        return [*self.table.splitlines(), "", *told, *([self.doubts] if self.doubts else [])]
 
 
-def export(session: Session, folder: Path, outputs: np.ndarray) -> Exported:
-    """Write exports/ of a run folder, and put the same real test images through model and files.
+def judged(exported: Exported, standing: Standing) -> Exported:
+    """Return the same, failures excused where the model answers by chance: nothing is there to agree with."""
+    if not standing.by_chance:
+        return exported
+    return dataclasses.replace(exported, failures=[], excused=exported.failures)
 
-    `outputs` are the trained model's for the whole test split, float32 `[N, outputs]`.
+
+def export(
+    session: Session,
+    folder: Path,
+    outputs: np.ndarray,
+    into: Path | None = None,
+    formats: Collection[str] = FORMATS,
+) -> Exported:
+    """Write the files that the settings ask for, and put the same real test images through model and files.
+
+    Args:
+        session: trained, its model in float32.
+        folder: of the run; a fine-tuning's history and checkpoints go there.
+        outputs: the trained model's for the whole test split, float32 `[N, outputs]`.
+        into: folder of the files, by default the run's exports/.
+        formats: names in `FORMATS`.
     """
     chosen = spread(len(session.source.test), PARITY_IMAGES)
     test = session.source.test.take(chosen)
@@ -46,9 +87,9 @@ def export(session: Session, folder: Path, outputs: np.ndarray) -> Exported:
         reference = outputs
         if model is not session.model and VARIANTS[name].promise is Promise.SAME_ANSWERS:
             reference = model.predict(images.astype("float32"), batch_size=session.batch_size, verbose=0)
-        for artefact in written(model, name, folder / "exports"):
+        for artefact in written(model, name, into or folder / "exports", formats):
             rows.append(parity.measure(artefact, images, test.labels, reference, outputs, session.task))
-    return Exported(len(images), rows, parity.gate(rows), parity.table(rows))
+    return Exported(len(images), rows, parity.gate(rows), parity.table(rows), parity.doubts(rows))
 
 
 def made(session: Session, name: str, model: keras.Model, folder: Path) -> keras.Model:
@@ -64,11 +105,13 @@ def made(session: Session, name: str, model: keras.Model, folder: Path) -> keras
     return model
 
 
-def written(model: keras.Model, variant: str, folder: Path) -> Iterator[Artefact]:
-    """Write the file of each format that takes the variant."""
+def written(
+    model: keras.Model, variant: str, folder: Path, formats: Collection[str] = FORMATS
+) -> Iterator[Artefact]:
+    """Write the file of each of the `formats` that takes the variant."""
     made_as = VARIANTS[variant]
     for name, form in FORMATS.items():
-        if made_as.arithmetic in form.writers:
+        if name in formats and made_as.arithmetic in form.writers:
             path = folder / f"{made_as.stem}{form.ending}"
             print(f"exporting {path.name}", flush=True)
             yield Artefact(form.writers[made_as.arithmetic](model, path), name, variant, made_as.promise)
@@ -102,7 +145,9 @@ def fine_tune(session: Session, variant: str, model: keras.Model, folder: Path) 
         goal=session.goal,
         strategy=session.strategy,
         recording=Recording(
-            folder / f"history_{variant}.csv", policy=resume.checkpoint_policy(session, folder, variant)
+            folder / f"history_{variant}.csv",
+            policy=resume.checkpoint_policy(session, folder, variant),
+            ahead=after_tuning(session, variant, PARITY_IMAGES),
         ),
     )
 

@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from imgrec import caches
 from imgrec.processors import cores
 
 SETUP = Path(__file__).parents[2] / "setup.cfg"
@@ -50,9 +51,16 @@ def gather() -> dict[str, Any]:
         "tensorflow": probe(TENSORFLOW),
         "jax": probe(JAX),
         "keras_backend": keras_backend(),
+        "caches": caches_kept(),
         "nvidia": nvidia(),
         "tpu": has_tpu(),
     }
+
+
+def caches_kept() -> dict[str, str]:
+    """The folder of the caches, and why it is not the first choice; empty where it is."""
+    found = caches.locate()
+    return {"folder": str(found.root), "refused": found.refused}
 
 
 def machine() -> dict[str, Any]:
@@ -125,7 +133,12 @@ def probe(code: str) -> dict[str, Any]:
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     try:
         done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, timeout=TIMEOUT, env=environment
+            [sys.executable, "-c", code],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=TIMEOUT,
+            env=environment,
         )
     except subprocess.TimeoutExpired:
         return {"error": f"did not answer within {TIMEOUT} s"}
@@ -140,7 +153,7 @@ def probe(code: str) -> dict[str, Any]:
 def keras_backend() -> str:
     """The backend that Keras would take: its variable, else its file, else TensorFlow."""
     named = os.environ.get("KERAS_BACKEND")
-    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    home = Path(os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras"))
     try:
         held = json.loads((home / "keras.json").read_text(encoding="utf-8")).get("backend")
     except (OSError, ValueError):

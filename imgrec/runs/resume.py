@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from imgrec.training.checkpointing.callback import CheckpointPolicy
 
 
+_BY_MACHINE = ("precision", "strategy")
+"""What `auto` decides for the machine, and not for the run."""
+
+
 @dataclass(frozen=True)
 class Unfinished:
     """A run that left checkpoints."""
@@ -31,10 +35,11 @@ class Unfinished:
         """What it computed in, `auto` decided."""
         return str(self.run["machine"]["precision"]).split()[0]
 
-    @property
-    def batch_size(self) -> int:
-        """How many images a step takes, `auto` decided."""
-        return int(self.run["config"]["optim"]["batch_size"])
+    def again(self, config: Config) -> Config:
+        """Return `config` with what this run had decided in the place of `auto`."""
+        decided = _flat(self.run["config"])
+        names = [name for name, value in config.flat().items() if value == "auto" and name not in _BY_MACHINE]
+        return config.replace(**{name: decided[name] for name in names if name in decided})
 
 
 def find(out: Path, config: Config) -> Unfinished | None:
@@ -55,6 +60,11 @@ def find(out: Path, config: Config) -> Unfinished | None:
         raise InputError(f"--resume: no unfinished run with a checkpoint beside {out}; leave out --resume")
     if found is None and bundle.staging_of(out).exists():
         print(f"note: {bundle.staging_of(out)} had not come to a first checkpoint: it begins anew")
+    if found and "asked" not in found[1]:
+        raise InputError(
+            f"{found[0]}: an unfinished run of an earlier version, which cannot go on: name another --out, "
+            "or throw it away by --restart"
+        )
     return Unfinished(*found) if found else None
 
 
@@ -66,8 +76,7 @@ def take_up(session: "Session", before: Unfinished) -> Path:
     """
     from imgrec import runtime
 
-    recorded = {name: value for part in before.run["config"].values() for name, value in part.items()}
-    settings = difference(_decisive(recorded), _decisive(session.config.flat()))
+    settings = difference(_decisive(_flat(before.run["asked"])), _decisive(session.asked.flat()))
     changed = "; ".join(filter(None, [settings, _data_changed(session, before)]))
     if changed:
         raise InputError(
@@ -101,6 +110,10 @@ def checkpoint_policy(session: "Session", folder: Path, stage: str) -> "Checkpoi
     interval = Interval.parse(session.config.run.checkpoint_every)
     checkpoints = Checkpoints(folder / bundle.CHECKPOINTS / stage, facts)
     return CheckpointPolicy(checkpoints, interval, session.config.optim.on_nan, session.team)
+
+
+def _flat(tree: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {name: value for part in tree.values() for name, value in part.items()}
 
 
 def _decisive(flat: Mapping[str, Any]) -> dict[str, Any]:

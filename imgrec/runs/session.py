@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -23,7 +24,9 @@ from imgrec.learning import conflicts, imbalance, methods, transfer
 from imgrec.learning.imbalance import Balance
 from imgrec.learning.method import Method
 from imgrec.learning.session import Session
+from imgrec.runs import deciding
 from imgrec.runs.plan import Plan, make_plan
+from imgrec.runs.resume import Unfinished
 from imgrec.spec import Spec
 from imgrec.tasks import choose as choose_task
 from imgrec.tasks.task import Task
@@ -34,38 +37,44 @@ from imgrec.training.phase import Goal
 from imgrec.workers import Team
 
 
-def prepare(config: Config, command: str, precision: str = "", batch_size: int = 0) -> Session:
-    """Read and check the data, build the model, print the overview.
+def prepare(config: Config, command: str, before: Unfinished | None = None) -> Session:
+    """Read and check the data, decide what is left to `auto`, build the model, print the overview.
 
-    A run that goes on has the `command` it began with, and `precision` and `batch_size` stand for those of
-    `config` where it had decided `auto`.
+    A run that goes on, `before`, has the command it began with, and what it had decided.
 
     Raises:
         InputError: bad settings or data, or a layer that the asked quantisation does not cover.
     """
+    asked, config = config, before.again(config) if before else config
     optimizers.check(config.optim)
     check(config)
-    method = methods.choose(config)
-    conflicts.check(config, method)
+    conflicts.check(config, methods.choose(config))
     strategy, devices = runtime.choose_strategy(config.run.strategy)
     optimizers.check(config.optim, strategy)
-    source = _source(config)
+    source = read_source(config)
     keras.utils.set_random_seed(config.run.seed)
     if config.run.deterministic:
         runtime.use_deterministic_operations()
     task = choose_task(config.data.task, source.train.kind, source.classes)
+    config = deciding.network(config, source, task)
+    method = methods.choose(config)
+    conflicts.check(config, method)
     conflicts.check_task(config, task)
     goal, balance = decide(config, source, task)
     shown = order_of(source.train.labels, balance.sampling, config.run.seed).size
-    plan = make_plan(config, source, task)
-    chosen = runtime.set_precision(precision or config.run.precision)
-    model, about_weights = _build(config, plan, strategy, method)
+    plan = make_plan(deciding.numbers(config, shown), source, task)
+    conflicts.check(plan.config, method)
+    optimizers.check(plan.config.optim)
+    chosen = runtime.set_precision(before.precision if before else config.run.precision)
+    model, about_weights = _build(asked, plan, strategy, method)
+    config, shortened = _in_time(asked, plan, model, source)
     wanted = config.optim.batch_size
-    if wanted == "auto":
-        wanted = batch_size or _measured(model, config, shown, strategy)
-    batch_size = runtime.even_batch(wanted, shown, strategy)
+    if wanted == "fastest":
+        wanted = _measured(model, config, shown, strategy)
+    batch_size = runtime.even_batch(int(wanted), shown, strategy)
     session = Session(
-        config=plan.config.replace(batch_size=wanted),
+        config=config.replace(batch_size=wanted),
+        asked=asked,
         source=source,
         preprocess=plan.preprocess,
         task=task,
@@ -77,13 +86,22 @@ def prepare(config: Config, command: str, precision: str = "", batch_size: int =
         batch_size=batch_size,
         steps_per_epoch=steps_per_epoch(shown, batch_size),
         machine={"precision": chosen, "devices": devices},
-        command=command,
+        command=before.run["command"] if before else command,
         cache=Cache(config.data.cache),
         team=Team(strategy),
-        notes=(*source.notes, *about_weights, *([balance.note] if balance.note else [])),
+        notes=tuple(filter(None, [*source.notes, *about_weights, balance.note, shortened])),
     )
     _introduce(session)
     return session
+
+
+def _in_time(asked: Config, plan: Plan, model: keras.Model, source: Source) -> tuple[Config, str]:
+    """Return the settings with the epochs that --minutes leave time for, and a note where those are fewer."""
+    config = plan.config
+    open_ended = not config.run.minutes or config.run.strategy == "multiworker"  # hosts would differ in it
+    if open_ended or asked.optim.epochs != "auto" or config.optim.epochs == 1:
+        return plan.config, ""
+    return deciding.within(asked, plan.config, trials.seconds_forward(model), source)
 
 
 def check(config: Config) -> None:
@@ -121,18 +139,15 @@ def decide(config: Config, source: Source, task: Task) -> tuple[Goal, Balance]:
     return Goal(loss, score, lambda: task.metrics(score)), balance
 
 
-def _source(config: Config) -> Source:
+def read_source(config: Config) -> Source:
     """Load the data, and cut its long tail where one is asked for.
 
     Raises:
-        InputError: the data is bad, or a class name cannot stand in labels.txt.
+        InputError: the data is bad.
     """
     source = load_source(config.data, config.run.seed)
     if config.data.long_tail:
         source = long_tailed(source, config.data.long_tail, config.run.seed)
-    for name in source.classes:
-        if "\n" in name:
-            raise InputError(f"class name {name!r} holds a line break, and labels.txt has one name a line")
     return source
 
 
@@ -148,40 +163,47 @@ def _introduce(session: Session) -> None:
 
 def _measured(model: keras.Model, config: Config, images: int, strategy: Any) -> int:
     """Choose the batch size, and say by what."""
-    print("--batch-size auto: timing steps of 16 images and more", flush=True)
+    print("--batch-size fastest: timing steps of 16 images and more", flush=True)
     found = trials.time_sizes(model, config.optim, images, strategy)
     if not found:
-        raise InputError("--batch-size auto: not even 16 images fit the device's memory; name fewer")
+        raise InputError("--batch-size fastest: not even 16 images fit the device's memory; name fewer")
     chosen = trials.fastest(found)
     seen = ", ".join(f"{trial.size}: {trial.images_per_second:,.0f}" for trial in found)
     print(f"--batch-size {chosen} (images a second at {seen})", flush=True)
     return chosen
 
 
-def alone(session: Session) -> Session:
-    """Return the session as its chief goes on with it after training: on one host, with a model of its own.
+def for_measuring(session: Session) -> Session:
+    """Return the session as its chief goes on with it after training: in float32, on one host.
 
-    Answers of a model under a strategy of several hosts need all of them.
+    Answers of a model under a strategy of several hosts need all of them; and what is shipped computes in
+    float32, so that a model that learned in bfloat16 or float16 is measured and saved in float32 too. Its
+    weights were float32 all the time.
     """
-    if session.team.size == 1:
+    keras.config.set_dtype_policy("float32")  # of all that is built from here on, fine-tuning included
+    many = session.team.size > 1
+    if not many and all(layer.compute_dtype == "float32" for layer in session.model.layers):
         return session
-    model = keras.models.clone_model(session.model)
+    strategy = None if many else session.strategy
+    with runtime.scope(strategy):
+        model = bundle.build(session.recorded_model)
     model.set_weights(session.model.get_weights())
-    return dataclasses.replace(session, model=model, strategy=None, team=Team())
+    return dataclasses.replace(session, model=model, strategy=strategy, team=Team(strategy))
 
 
-def _build(config: Config, plan: Plan, strategy: Any, method: Method) -> tuple[keras.Model, tuple[str, ...]]:
+def _build(asked: Config, plan: Plan, strategy: Any, method: Method) -> tuple[keras.Model, tuple[str, ...]]:
     """Build the planned model with the weights it starts from; return it and what to say about them."""
     with runtime.scope(strategy):
         model = bundle.build(plan.model)
     # Now rather than after the training: names what is not covered, or missing.
-    for name in chain(config.quantize.quantize):
+    for name in chain(plan.config.quantize.quantize):
         if check_variant := VARIANTS[name].check:
             check_variant(model)
-    method.check(config, model)
-    if config.transfer.weights == "none":
+    method.check(plan.config, model)
+    if plan.config.transfer.weights == "none":
         return model, ()
-    return model, (transfer.load_weights(model, config.transfer.weights), *transfer.notes(config))
+    said = transfer.load_weights(model, plan.config.transfer.weights)
+    return model, (said, *transfer.notes(plan.config.replace(crop=asked.augment.crop)))
 
 
 def overview(session: Session) -> str:
@@ -199,16 +221,33 @@ def overview(session: Session) -> str:
         "model": f"{config.model.model}, {parameters:,} trainable parameters",
         **({"transfer": transfer.summary(config)} if config.transfer.weights != "none" else {}),
         **({"learning": _learning(session)} if config.loss != LossConfig() else {}),
-        "training": f"{optim.epochs} epochs × {session.steps_per_epoch} steps of {session.batch_size} images",
-        "optimiser": optimizers.summary(optim),
+        "training": _training(session),
+        **({} if _head_alone(config) else {"optimiser": optimizers.summary(optim)}),
         "augmentation": _augmentation(config.augment),
         "precision": session.machine["precision"],
         "devices": session.machine["devices"],
         "export": f"TFLite: {' + '.join(VARIANTS[name].title for name in chain(config.quantize.quantize))}",
+        "auto": deciding.shown(session.asked, config),
         "seed": str(config.run.seed),
-        "result": f"{config.run.out} (while running: {config.run.out}.unfinished)",
+        "result": f"{config.run.out} (while running: {bundle.staging_of(Path(config.run.out))})",
     }
     return "\n".join(f"{name:>13}  {text}" for name, text in rows.items()) + "\n"
+
+
+def _head_alone(config: Config) -> bool:
+    """Whether no step is taken: the head is solved, and nothing else learns."""
+    return config.transfer.head == "solved" and not config.transfer.unfreeze_at
+
+
+def _training(session: Session) -> str:
+    """How long, in one line."""
+    epochs, steps = (
+        session.config.optim.epochs,
+        f"{session.steps_per_epoch} steps of {session.batch_size} images",
+    )
+    if session.config.transfer.head != "solved":
+        return f"{epochs} epochs × {steps}"
+    return "the head is solved" + (f", then {epochs - 1} epochs × {steps}" if epochs > 1 else "")
 
 
 def _learning(session: Session) -> str:

@@ -28,8 +28,7 @@ def train(config: Config, command: str = "imgrec") -> int:
     from imgrec import runtime
     from imgrec.runs.session import prepare
 
-    begun = (before.run["command"], before.precision, before.batch_size) if before else (command,)
-    session = prepare(config, *begun)
+    session = prepare(config, command, before)
     from imgrec.runs import fitting, preview, results
 
     if config.run.preview:
@@ -44,5 +43,5 @@ def train(config: Config, command: str = "imgrec") -> int:
         print(f"\nworker {number}: done; worker 0 measures, exports and writes {out}", flush=True)
         return 0
     if runtime.backend() != "tensorflow":
-        return hand_over(session.config, folder, out)
+        return hand_over(session.asked, folder, out)
     return results.finish(session, folder, out, fitted)

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,9 @@ PRIOR = 16
 """What training's statistics count for, in images: Schneider et al., 2020, for a few to many images."""
 
 
-def open_predictor(run: Path, weights: str, model: str, adapt_to: Sequence[Path] = ()) -> Predictor:
+def open_predictor(
+    run: Path, weights: str, model: str, adapt_to: Sequence[Path] = (), keras_itself: bool = False
+) -> Predictor:
     """Load a run or one of its files, or the model named `model` with ImageNet weights.
 
     Args:
@@ -32,16 +35,15 @@ def open_predictor(run: Path, weights: str, model: str, adapt_to: Sequence[Path]
         weights: imagenet, or a file of them; empty for none.
         model: name of the model that they are for.
         adapt_to: image files whose statistics batch normalisation is to take; none leaves it as it is.
+        keras_itself: a run folder answers with its Keras model, even if its float32 file would do.
 
     Raises:
         InputError: these do not go together, or cannot be loaded.
     """
     _check(run, weights, model, bool(adapt_to))
-    is_run = (run / "model.keras").is_file()
-    if weights or is_run:
-        import_frameworks()
-    if not weights and not (adapt_to and is_run):
-        return Predictor.load(run)
+    if not weights and not adapt_to:
+        return Predictor.load(run, keras_itself)
+    import_frameworks()
     if weights:
         network, preprocess, task = _pretrained(weights, model)
     else:
@@ -72,10 +74,22 @@ def _adapt_bn(model: "keras.Model", preprocess: Preprocess, files: Sequence[Path
     """Re-estimate the model's batch statistics on `ADAPTED_ON` of the files at most, drawn by a seed."""
     from imgrec.learning.adaptive_bn import adapt_batch_norm
 
-    chosen = np.random.default_rng(0).permutation(len(files))[:ADAPTED_ON]
-    images = np.stack([preprocess.on_file(files[i]) for i in chosen])
+    order = np.random.default_rng(0).permutation(len(files))
+    read = (_pixels(preprocess, files[index]) for index in order)
+    readable = list(islice((pixels for pixels in read if pixels is not None), ADAPTED_ON))
+    if not readable:
+        raise InputError(f"--adapt-bn: none of the {len(files)} images can be read; give some that can")
+    images = np.stack(readable)
     layers = adapt_batch_norm(model, images, prior=PRIOR)
     print(f"note: statistics of {layers} layers adapted to {len(images)} of these images", file=sys.stderr)
+
+
+def _pixels(preprocess: Preprocess, file: Path) -> "np.ndarray | None":
+    """Return the model's pixels of a file, None of one that cannot be read: its row will say so."""
+    try:
+        return preprocess.on_file(file)
+    except InputError:
+        return None
 
 
 def _pretrained(weights: str, name: str) -> "tuple[keras.Model, Preprocess, Task]":

@@ -1,9 +1,12 @@
 """One call from images to what they show, for a run folder or a shipped file alike.
 
-A `.tflite` is run by LiteRT: neither TensorFlow nor Keras is imported for it.
+A `.tflite` is run by LiteRT: neither TensorFlow nor Keras is imported for it, nor for a run folder whose
+float32 file was proven to give the model's answers.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +16,7 @@ from numpy.typing import NDArray
 from imgrec import bundle, runtimes, tasks
 from imgrec.data.preprocess import Preprocess
 from imgrec.errors import InputError
+from imgrec.processors import cores
 from imgrec.runtimes import Runtime
 from imgrec.tasks.task import Task
 
@@ -21,6 +25,9 @@ if TYPE_CHECKING:
 
 BATCH = 64
 """At most this many decoded images are in memory at a time."""
+ROUNDING = 1e-3
+"""Outputs of the same float32 network, run in another order of additions, are at most this far apart."""
+_FILE = "exports/float32.tflite"
 
 
 class Predictor:
@@ -55,22 +62,27 @@ class Predictor:
         return self.task.classes
 
     @classmethod
-    def load(cls, path: Path | str) -> "Predictor":
-        """Load a run folder (its Keras model) or an exported file (a `.tflite` without TensorFlow).
+    def load(cls, path: Path | str, keras_itself: bool = False) -> "Predictor":
+        """Load a run folder or an exported file.
 
-        A file in the `exports/` of a run folder is checked against the run's manifest. Anywhere else,
-        `preprocess.json` and `labels.txt` have to lie beside it, and `task.json` where there was one, as
-        they do in `exports/`.
+        A `.tflite` is run without TensorFlow. So is a run folder whose `float32.tflite` gave the Keras
+        model's answers for every image that the gate measured, by its metrics.json; else, or with
+        `keras_itself`, the Keras model is loaded. A file in the `exports/` of a run folder is checked
+        against the run's manifest. Anywhere else, `preprocess.json` and `labels.txt` have to lie beside
+        it, and `task.json` where there was one, as they do in `exports/`.
 
         Raises:
             InputError: no such path, another kind of file, a damaged one, one whose preprocessing or
                 labels are missing or do not fit, or a run folder without or against its manifest.
         """
         path = Path(path)
-        if runtimes.kind_of(path) == runtimes.RUN:
-            loaded = bundle.load(path)
-            return cls.of_model(loaded.model, loaded.preprocess, loaded.task)
-        return cls(runtimes.open_runtime(path), *_companions(path))
+        if runtimes.kind_of(path) != runtimes.RUN:
+            return cls(runtimes.open_runtime(path), *_companions(path))
+        whole = bundle.read(path)
+        if not keras_itself and _file_answers(whole):
+            runtime = runtimes.open_tflite(whole.path / _FILE, cores())
+            return cls(runtime, whole.preprocess, whole.task)
+        return cls.of_model(bundle.build_trained(whole), whole.preprocess, whole.task)
 
     @classmethod
     def of_model(cls, model: "keras.Model", preprocess: Preprocess, task: Task) -> "Predictor":
@@ -108,12 +120,28 @@ class Predictor:
         """
         return self.task.scores(self._outputs_of(list(paths), batch_size))
 
-    def answers(self, paths: Sequence[Path | str], top: int = 5) -> Iterator[dict[str, Any]]:
-        """Give `task.decode` of each image file, with its name as `image`; raises as `predict_files`."""
-        for start in range(0, len(paths), BATCH):
-            files = list(paths[start : start + BATCH])
-            answers = self.task.decode(self._outputs_of(files, BATCH), top)
-            yield from ({"image": str(file), **answer} for file, answer in zip(files, answers, strict=True))
+    def answers(self, paths: Iterable[Path | str], top: int = 5) -> Iterator[dict[str, Any]]:
+        """Give `path` and `task.decode` of each image file, in order, as they come.
+
+        A file that cannot be read has `error`, the reason, in place of an answer.
+        """
+        rest = iter(paths)
+        while files := list(islice(rest, self.runtime.batch)):
+            read = [self._prepared(file) for file in files]
+            images = [pixels for pixels in read if isinstance(pixels, np.ndarray)]
+            shape = (0, *self.preprocess.shape)
+            outputs = self.outputs(np.stack(images) if images else np.empty(shape, np.uint8))
+            decoded = iter(self.task.decode(outputs, top))
+            for file, pixels in zip(files, read, strict=True):
+                answer = {"error": pixels} if isinstance(pixels, str) else next(decoded)
+                yield {"path": str(file), **answer}
+
+    def _prepared(self, file: Path | str) -> NDArray[np.uint8] | str:
+        """Return the model's pixels of a file, or why there are none."""
+        try:
+            return self.preprocess.on_file(file)
+        except InputError as fault:
+            return str(fault).removeprefix(f"{file}: ")
 
     def _outputs_of(self, files: list[Path | str], batch_size: int) -> NDArray[np.float32]:
         parts = [np.empty((0, self.task.outputs), np.float32)]
@@ -121,6 +149,18 @@ class Predictor:
             images = [self.preprocess.on_file(file) for file in files[start : start + batch_size]]
             parts.append(self.outputs(np.stack(images)))
         return np.concatenate(parts)
+
+
+def _file_answers(whole: bundle.Bundle) -> bool:
+    """Whether the run's float32 file was found to answer as its Keras model, but for rounding."""
+    if not {_FILE, "metrics.json"} <= set(whole.manifest):
+        return False
+    measured = json.loads((whole.path / "metrics.json").read_text(encoding="utf-8")).get("exports", {})
+    name = Path(_FILE).stem
+    failed = any(failure.startswith(f"{name}:") for failure in measured.get("failures", ()))
+    rows = [row for row in measured.get("files", ()) if row["name"] == name]
+    agrees = [row["agreement"] == 1 and row["max_abs_difference"] <= ROUNDING for row in rows]
+    return agrees == [True] and not failed
 
 
 def _companions(path: Path) -> tuple[Preprocess, Task]:

@@ -1,7 +1,6 @@
 """What a synthesis leaves: a folder of images for --extra-data, how they came to be, and a sheet."""
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from imgrec.bundle import check_writable, staging_of
+from imgrec import places
 from imgrec.data.sources.extra import RECORD, folder_name
 from imgrec.errors import InputError
 from imgrec.files import write_file, write_json
@@ -27,9 +26,8 @@ _COMPARED = 200
 
 def check_out(out: Path) -> None:
     """Raise InputError unless `out` is absent, empty, or the folder of an earlier synthesis."""
-    check_writable(out)
-    for folder in (out, staging_of(out)):
-        if folder.is_dir() and any(folder.iterdir()) and not _is_ours(folder):
+    for folder in (out, places.prove(out).staging):
+        if places.has_content(folder) and not _is_ours(folder):
             raise InputError(
                 f"--out {out}: {folder} holds files that are no synthesis; name a new or empty folder"
             )
@@ -42,8 +40,8 @@ def _is_ours(folder: Path) -> bool:
         return False
 
 
-def write(plan: "Plan", trained: "Trained", made: Mapping[int, np.ndarray], command: str) -> None:
-    """Write the folder beside its place and rename it: class folders, synthesis.json and sheet.png.
+def write(plan: "Plan", trained: "Trained", made: Mapping[int, np.ndarray], command: str) -> Path:
+    """Write class folders, synthesis.json and sheet.png, put the whole in its place, and return where it is.
 
     Args:
         plan: what was settled before.
@@ -55,7 +53,8 @@ def write(plan: "Plan", trained: "Trained", made: Mapping[int, np.ndarray], comm
     from imgrec.data.loading import load_arrays
 
     settings, source = plan.settings, plan.source
-    staging, out = staging_of(settings.out), settings.out.absolute()
+    place = places.place_of(settings.out)
+    staging = place.staging
     if staging.exists():
         shutil.rmtree(staging)
     staging.mkdir(parents=True)
@@ -88,9 +87,8 @@ def write(plan: "Plan", trained: "Trained", made: Mapping[int, np.ndarray], comm
         rows.append((name, true[:_TRUE], images[:_MADE]))
     _write_sheet(staging / "sheet.png", rows)
     write_json(staging / RECORD, record)
-    if out.exists():
-        shutil.rmtree(out)
-    os.replace(staging, out)
+    where = places.put(place, last=(RECORD,))
+    return settings.out if where == place.target else where
 
 
 def _write_images(folder: Path, images: np.ndarray) -> None:

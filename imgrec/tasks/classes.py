@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from imgrec.tasks.task import Outputs, Task
 
-BAR = 20
-"""Characters of the bar of a probability of 1."""
+WIDEST = 20
+"""Columns of the terminal that a name fills up; longer ones push the rest of their line."""
 
 
 @dataclass(frozen=True)
@@ -25,23 +25,18 @@ class ClassTask(Task):
         return " + ".join(f"{self.classes[k]} {target[k]:.2g}" for k in shown)
 
     def decode(self, outputs: Outputs, top: int = 5) -> list[dict[str, Any]]:
-        """Return `{"predictions": [{"label", "probability"}]}` of each image, the most probable first.
+        """Return `{"top": [{"label", "probability"}]}` of each image, the most probable first.
 
         Equal ones stand in the order of the classes.
         """
         scores = self.scores(outputs)
         best = (-scores).argsort(axis=1, kind="stable")[:, :top]
         return [
-            {"predictions": [{"label": self.classes[k], "probability": float(row[k])} for k in chosen]}
+            {"top": [{"label": self.classes[k], "probability": float(row[k])} for k in chosen]}
             for row, chosen in zip(scores, best, strict=True)
         ]
 
-    def lines(self, answer: Mapping[str, Any]) -> list[str]:
-        """Return a line for each of an answer's predictions: name, per cent, bar."""
-        width = max(len(entry["label"]) for entry in answer["predictions"])
-        lines = [""]
-        for entry in answer["predictions"]:
-            share = entry["probability"]
-            bar = "█" * round(BAR * share)
-            lines.append(f"  {entry['label']:<{width}}  {100 * share:5.1f} %  {bar}".rstrip())
-        return lines
+    def line(self, answer: Mapping[str, Any]) -> str:
+        """Return an answer's classes with their per cent, in columns for all answers."""
+        width = max(min(len(name), WIDEST) for name in self.classes)
+        return "  ".join(f"{e['label']:<{width}} {100 * e['probability']:5.1f} %" for e in answer["top"])

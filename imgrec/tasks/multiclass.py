@@ -25,6 +25,7 @@ class Multiclass(ClassTask):
     name: ClassVar[str] = "multiclass"
     labels: ClassVar[LabelKind] = "class"
     score: ClassVar[str] = "accuracy"
+    solvable: ClassVar[bool] = True
 
     def targets(self, labels: "tf.Tensor") -> "tf.Tensor":
         """Return one-hot float32 `[B, C]` of labels int32 `[B]`."""
@@ -51,6 +52,10 @@ class Multiclass(ClassTask):
         """Return probabilities, float32 `[N, C]`, that sum to 1."""
         return softmax(outputs).astype(np.float32)
 
+    def decode(self, outputs: Outputs, top: int = 5) -> list[dict[str, Any]]:
+        """Return `{"label", "probability", "top": …}` of each image, `top` as for all classes."""
+        return [{**answer["top"][0], **answer} for answer in super().decode(outputs, top)]
+
     def right(self, outputs: Outputs, labels: np.ndarray) -> NDArray[np.bool_]:
         """Whether the largest logit is the label's; of equal ones the first counts."""
         return np.asarray(outputs.argmax(axis=1) == labels)
@@ -58,6 +63,11 @@ class Multiclass(ClassTask):
     def same(self, one: Outputs, other: Outputs) -> NDArray[np.bool_]:
         """Whether both name the same class."""
         return np.asarray(one.argmax(axis=1) == other.argmax(axis=1))
+
+    def constant(self, train_labels: np.ndarray) -> tuple[str, Outputs] | None:
+        """Return the largest class."""
+        largest = int(np.bincount(train_labels, minlength=self.outputs).argmax())
+        return self.classes[largest], np.eye(self.outputs, dtype=np.float32)[largest]
 
     def figures(
         self, outputs: Outputs, labels: np.ndarray, train_counts: Sequence[int] | None = None
@@ -84,7 +94,7 @@ class Multiclass(ClassTask):
     def headline(self, figures: Mapping[str, Any]) -> str:
         """Return accuracy and macro F1, and of imbalanced classes what head and tail have."""
         line = (
-            f"test accuracy {figures['accuracy']:.4f} on {figures['images']:,} images, "
+            f"{figures['split']} accuracy {figures['accuracy']:.4f} on {figures['images']:,} images, "
             f"macro F1 {figures['f1_macro']:.4f}"
         )
         if "by_frequency" not in figures:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from imgrec.data.sources.labels import LabelKind
+from imgrec.data.sources.labels import LabelKind, worded
 from imgrec.errors import InputError
 from imgrec.metrics.answers import Mistake, sigmoid
 from imgrec.metrics.wording import percent
@@ -33,6 +33,7 @@ class Multilabel(ClassTask):
     name: ClassVar[str] = "multilabel"
     labels: ClassVar[LabelKind] = "classes"
     score: ClassVar[str] = "f1"
+    solvable: ClassVar[bool] = True
     refuses: ClassVar[Mapping[str, str]] = {
         "imbalance": "expected one label an image, and these are multi-label: leave it out",
         "embedding loss": "expected one label an image, and these are multi-label: leave it out",
@@ -66,14 +67,13 @@ class Multilabel(ClassTask):
         return sigmoid(outputs).astype(np.float32)
 
     def decode(self, outputs: Outputs, top: int = 5) -> list[dict[str, Any]]:
-        """Return `{"predictions": …, "labels": […]}` of each image: the most probable, and those above ½."""
+        """Return `{"labels": […], "top": …}` of each image: those above ½, and the most probable."""
         answers = zip(super().decode(outputs, top), self.scores(outputs) > 0.5, strict=True)
-        return [{**answer, "labels": list(compress(self.classes, said))} for answer, said in answers]
+        return [{"labels": list(compress(self.classes, said)), **answer} for answer, said in answers]
 
-    def lines(self, answer: Mapping[str, Any]) -> list[str]:
-        """Return what is said, then a line a class: name, per cent, bar."""
-        _, *ranked = super().lines(answer)
-        return [f": {', '.join(answer['labels']) or 'no label above 50 %'}", *ranked]
+    def line(self, answer: Mapping[str, Any]) -> str:
+        """Return the classes with their per cent, then what is said."""
+        return f"{super().line(answer)}  labels: {', '.join(answer['labels']) or 'none above 50 %'}"
 
     def right(self, outputs: Outputs, labels: np.ndarray) -> NDArray[np.bool_]:
         """Whether every label of an image is decided right."""
@@ -82,6 +82,12 @@ class Multilabel(ClassTask):
     def same(self, one: Outputs, other: Outputs) -> NDArray[np.bool_]:
         """Whether both say the same labels."""
         return np.asarray(((one > 0) == (other > 0)).all(axis=1))
+
+    def constant(self, train_labels: np.ndarray) -> tuple[str, Outputs] | None:
+        """Return the labels that most images have, all of them together."""
+        rows, counts = np.unique(train_labels > 0.5, axis=0, return_counts=True)
+        most = rows[int(counts.argmax())]
+        return worded(most[None], self.classes)[0] or "no label", np.where(most, 1, -1).astype(np.float32)
 
     def figures(
         self, outputs: Outputs, labels: np.ndarray, train_counts: Sequence[int] | None = None
@@ -109,7 +115,7 @@ class Multilabel(ClassTask):
         """Return mAP, the means of F1, and the share of exact matches."""
         means = [f"{name} {figures[key]:.4f}" for name, key in _MEANS.items() if figures[key] is not None]
         exact = f"{figures['exact_match']:.4f} of {figures['images']:,} images"
-        return f"test {', '.join(means)}; all labels right on {exact}"
+        return f"{figures['split']} {', '.join(means)}; all labels right on {exact}"
 
     def lede(self, figures: Mapping[str, Any]) -> tuple[str, str, str]:
         """Return the share of exact matches as a sentence."""

@@ -33,6 +33,7 @@ class Task(ABC):
         name: of the task, its key in `TASKS`.
         labels: the kind of labels that it learns from.
         score: what the best epoch is highest in, a name of `metrics`.
+        solvable: whether logistic regression on features answers it (`learning.probe`).
         refuses: settings that it cannot follow, by the names of `learning.conflicts`, and what to do instead.
     """
 
@@ -41,6 +42,7 @@ class Task(ABC):
     name: ClassVar[str]
     labels: ClassVar[LabelKind]
     score: ClassVar[str]
+    solvable: ClassVar[bool] = False
     refuses: ClassVar[Mapping[str, str]] = {}
 
     @property
@@ -81,8 +83,8 @@ class Task(ABC):
         """Return the answer for each image, ready for JSON; at most `top` classes where there are such."""
 
     @abstractmethod
-    def lines(self, answer: Mapping[str, Any]) -> list[str]:
-        """Return one of `decode`'s answers as text; the first line goes on behind the image's name."""
+    def line(self, answer: Mapping[str, Any]) -> str:
+        """Return one of `decode`'s answers as text of one line; it stands behind the image's name."""
 
     @abstractmethod
     def right(self, outputs: Outputs, labels: np.ndarray) -> NDArray[np.bool_]:
@@ -91,6 +93,13 @@ class Task(ABC):
     @abstractmethod
     def same(self, one: Outputs, other: Outputs) -> NDArray[np.bool_]:
         """Return for each image whether two models give the same answer, bool `[N]`: the gate's agreement."""
+
+    def constant(self, train_labels: np.ndarray) -> tuple[str, Outputs] | None:
+        """Return the one answer that is right on most training images, in words and as outputs `[outputs]`.
+
+        What a model has to beat; None where the task has no such answer.
+        """
+        return None
 
     @abstractmethod
     def figures(

@@ -1,7 +1,7 @@
 """What a training consists of: phases, and streams of batches that can begin anywhere."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -67,7 +67,43 @@ class Phase:
         return tuple(self.train.images(step)) if isinstance(self.train, Stream) else ()
 
 
-def schedule_end(phases: Sequence[Phase]) -> int:
-    """Return the last epoch of the phases from the first on, up to the next with a schedule of its own."""
-    restarts = (number for number, phase in enumerate(phases) if number and phase.restart)
+@dataclass(frozen=True)
+class Solved(Phase):
+    """A phase of one epoch without steps: its weights are set by a calculation, then judged as an epoch's.
+
+    Give all but `validation` and `until` by name. The next phase begins a schedule, with a fresh optimiser.
+    """
+
+    train: Any = field(default=None, kw_only=True)
+    """What the epoch's own loss and score are told on, each example once; None: they are not told."""
+    solve: Callable[[], None] = field(kw_only=True)
+    """Sets weights of the model in place; the same ones whenever it is called on the same weights, for a
+    training that is stopped in it calls it again."""
+    settle: Callable[[], None] | None = field(default=None, kw_only=True)
+    """Called once the training is over, where it ended with the weights of `solve` as its best; it may give
+    the model others. None: they stay."""
+
+
+def begins_anew(phases: Sequence[Phase], number: int) -> bool:
+    """Whether a phase begins a schedule with a fresh optimiser."""
+    before, phase = phases[max(number - 1, 0)], phases[number]
+    return not number or phase.restart or isinstance(before, Solved) or isinstance(phase, Solved)
+
+
+def schedule_end(phases: Sequence[Phase], number: int) -> int:
+    """Return the last epoch of the phases from `number` on, up to the next with a schedule of its own."""
+    restarts = (later for later in range(number + 1, len(phases)) if begins_anew(phases, later))
     return phases[next(restarts, len(phases)) - 1].until
+
+
+def alike_until(phases: Sequence[Phase], number: int) -> int:
+    """Return the last epoch, from 1, whose steps take about as long as those of phase `number`, or less.
+
+    That is the training's last, but for a phase on a part of the model or with frozen layers before one with
+    none.
+    """
+    phase = phases[number]
+    if phase.part is None and not phase.frozen:
+        return phases[-1].until
+    other = any(later.part is not phase.part or not later.frozen for later in phases[number + 1 :])
+    return phase.until if other else phases[-1].until

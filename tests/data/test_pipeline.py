@@ -63,17 +63,33 @@ def test_batches_are_float_pixels_and_one_hot_targets(split):
     assert np.array_equal(images, split.images[index]) and np.array_equal(targets, np.eye(5)[index % 5])
 
 
-def test_an_epoch_shows_every_image_at_most_once_and_the_next_in_another_order(split):
+def test_an_epoch_shows_every_image_and_the_next_in_another_order(split):
     steps = steps_per_epoch(len(split), 8)
-    assert steps == 6
+    assert steps == 7
     shown = np.concatenate([images[:, 0, 0, 0] for images, _ in batches(split, PLAIN, 3 * steps)]).reshape(
         3, -1
     )
     for epoch in shown:
-        assert len(set(epoch)) == 48
+        assert sorted(epoch[:50]) == list(range(50)), "each once, before any comes again"
     assert not np.array_equal(shown[0], shown[1])
-    # What one epoch leaves out, others show.
-    assert len(set(shown.ravel())) == 50
+    assert len(set(map(tuple, shown[:, 50:]))) == 3, "what fills the last batch is drawn anew"
+
+
+def test_what_fills_a_batch_is_changed_in_other_ways(split):
+    places = [
+        (int(e), int(i))
+        for batch in training_order(order_of(split.labels, "natural", 0), 8, steps=21)
+        for e, i in zip(batch["epoch"], batch["index"], strict=True)
+    ]
+    assert len(set(places)) == 21 * 8, "no image meets the same draws twice"
+
+
+def test_images_that_divide_evenly_come_as_ever(split):
+    """The numbers of this order are those of all versions before."""
+    order = order_of(split.labels, "natural", 0)
+    seen = np.concatenate([b["index"] for b in training_order(order, 10, steps=10)])
+    expected = [order.index_at(np.int64(p // 50), np.int64(p % 50))["index"] for p in range(100)]
+    assert seen.tolist() == [int(e) for e in expected]
 
 
 @pytest.mark.parametrize("augment", [PLAIN, FULL, AugmentConfig(crop="random_resized", cutmix=1.0)])

@@ -3,11 +3,12 @@ import math
 
 import numpy as np
 import pytest
-from sklearn.metrics import f1_score, log_loss, top_k_accuracy_score
+from sklearn.metrics import confusion_matrix, f1_score, log_loss, top_k_accuracy_score
 
 from imgrec.errors import InputError
 from imgrec.metrics import single_label as metrics
-from imgrec.metrics.answers import softmax, wilson_interval
+from imgrec.metrics.answers import softmax
+from imgrec.metrics.intervals import wilson_interval
 
 CLASSES = ["ant", "bee", "cat", "dog", "elk", "fox", "gnu"]
 
@@ -21,6 +22,13 @@ def answers() -> tuple[np.ndarray, np.ndarray]:
     return logits, labels
 
 
+def dense(figures: dict) -> list[list[int]]:
+    matrix = np.zeros((len(figures["classes"]),) * 2, int)
+    for label, predicted, images in figures["confusion"]:
+        matrix[label, predicted] = images
+    return matrix.tolist()
+
+
 def test_figures_equal_scikit_learn_s(answers: tuple[np.ndarray, np.ndarray]) -> None:
     logits, labels = answers
     figures = metrics.summarize(logits, labels, CLASSES)
@@ -32,7 +40,7 @@ def test_figures_equal_scikit_learn_s(answers: tuple[np.ndarray, np.ndarray]) ->
     assert figures["top_k_accuracy"] == pytest.approx(top_k_accuracy_score(labels, logits, k=5))
     assert figures["f1_macro"] == pytest.approx(f1_score(labels, guesses, average="macro"))
     assert figures["cross_entropy"] == pytest.approx(log_loss(labels, probabilities), rel=1e-9)
-    assert np.trace(figures["confusion"]) == (guesses == labels).sum()
+    assert dense(figures) == confusion_matrix(labels, guesses).tolist()
     assert [row["support"] for row in figures["per_class"]] == np.bincount(labels).tolist()
     assert json.loads(json.dumps(figures, allow_nan=False)) == figures
 
@@ -41,7 +49,7 @@ def test_by_hand() -> None:
     # Three cats, of which one is taken for a dog; one dog, found.
     logits = np.log(np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.3, 0.7]], np.float32))
     figures = metrics.summarize(logits, np.array([0, 0, 0, 1]), ["cat", "dog"], split="val")
-    assert figures["confusion"] == [[2, 1], [0, 1]]
+    assert figures["confusion"] == [[0, 0, 2], [0, 1, 1], [1, 1, 1]]
     cat, dog = figures["per_class"]
     assert (cat["precision"], cat["recall"], cat["support"]) == (1.0, pytest.approx(2 / 3), 3)
     assert (dog["precision"], dog["recall"], dog["support"]) == (0.5, 1.0, 1)
@@ -112,7 +120,7 @@ def test_of_equal_logits_the_first_class_wins_everywhere() -> None:
     figures = metrics.summarize(np.zeros((7, 7), np.float32), np.arange(7), CLASSES)
     assert figures["accuracy"] == pytest.approx(1 / 7)
     assert figures["top_k_accuracy"] == pytest.approx(5 / 7)
-    assert figures["confusion"] == [[1, 0, 0, 0, 0, 0, 0]] * 7
+    assert figures["confusion"] == [[label, 0, 1] for label in range(7)]
 
 
 def test_cross_entropy_survives_an_underflowing_probability() -> None:

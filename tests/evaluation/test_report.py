@@ -1,4 +1,5 @@
 import base64
+import dataclasses
 import json
 import re
 from html.parser import HTMLParser
@@ -16,6 +17,7 @@ from imgrec.evaluation import figures
 from imgrec.evaluation.evaluated import Evaluated, Section
 from imgrec.evaluation.evaluations import EVALUATIONS
 from imgrec.evaluation.report import write_report
+from imgrec.metrics import baseline
 from imgrec.metrics.answers import Mistake
 from imgrec.metrics.wording import number, percent
 from imgrec.tasks.multiclass import Multiclass
@@ -168,6 +170,82 @@ def test_report_without_training_exports_or_mistakes(tmp_path: Path) -> None:
     assert list(json.loads((tmp_path / "metrics.json").read_text())) == ["test"]
 
 
+def test_baselines_stand_beside_the_accuracy(tmp_path: Path) -> None:
+    right = np.repeat([True, False], [16, 2])
+    rival = baseline.Quick("logistic regression on <features>", right)
+    given = baseline.stand(lambda order: right, 18, (EVIL, np.arange(18) < 6), rival)
+    text = " ".join(made(tmp_path, ["a", "b", "c"], standing=given).split())
+    outline(text)
+    evil = markupsafe.escape(f"Always '{EVIL}'")
+    first, *others = re.findall(
+        r'<dt>(.*?)</dt><dd class="figure">(.*?)</dd><dd class="note">(.*?)</dd>', text
+    )
+    assert first[0] == "Accuracy" and others[0] == (evil, "33.3 %", "the model is better")
+    assert others[1] == ("Logistic regression on &lt;features&gt;", "88.9 %", "the model is no better")
+    assert "The model is better than always" in text and "by 55.6 points (p &lt; 0.001)" in text
+    assert "answers by chance" not in text and EVIL not in text
+    held = json.loads((tmp_path / "metrics.json").read_text())
+    assert held["baselines"]["largest_class"]["accuracy"] == pytest.approx(1 / 3) and not held["by_chance"]
+    assert held["baselines"]["quick"]["p_value"] == 1.0
+
+
+def test_where_the_model_answers_by_chance_no_file_is_blamed(tmp_path: Path) -> None:
+    right = np.arange(18) < 6
+    given = baseline.stand(lambda order: right, 18, ("a", right))
+    files = [{"name": "ptq_int8", "accuracy": 0.1, "agreement": 0.4, "kilobytes": 97.0}]
+    told = {
+        "exports": files,
+        "failures": [],
+        "excused": ["ptq_int8: agrees on 40 %"],
+        "doubts": "18 images …",
+    }
+    text = " ".join(made(tmp_path, ["a", "b", "c"], standing=given, **told).split())
+    outline(text)
+    assert "<b>The model answers by chance.</b>" in text and "The model is no better than always" in text
+    assert "<li>ptq_int8: agrees on 40 %</li>" in text and "<p>18 images ….</p>" in text
+    assert "failed" not in text and "passed" not in text and "Do not ship" not in text
+    held = json.loads((tmp_path / "metrics.json").read_text())
+    assert held["by_chance"] and held["exports"]["failures"] == []
+
+
+def of_answers(labels: np.ndarray, predicted: np.ndarray, classes: int) -> Evaluated:
+    task = Multiclass(tuple(f"class {index}" for index in range(classes)))
+    given = evaluated(task)
+    said = task.figures(np.eye(classes, dtype=np.float32)[predicted], labels)
+    return dataclasses.replace(given, figures=said)
+
+
+def test_a_class_at_nought_is_marked_however_many_there_are(tmp_path: Path) -> None:
+    labels = np.repeat(np.arange(12), 2)
+    predicted = np.where(np.isin(labels, [1, 4, 5, 9, 11]), 0, labels)
+    text = page(tmp_path, of_answers(labels, predicted, 12))
+    rows = re.findall(r'<tr class="missed">\s*<th scope="row" title="(.*?)">', text)
+    assert rows == ["class 1", "class 4", "class 5", "class 9", "class 11"]
+    assert text.count('<span class="badge">never found</span>') == 5 and ">weak<" not in text
+    assert "<b>5 of 12 classes were never found:</b> class 1, class 4, class 5, class 9, class 11" in text
+    assert len(re.findall(r'<td class="right missed"', text)) == 5
+    predicted = np.where((labels == 3) & (np.arange(24) % 2 == 0), 2, labels)  # a half of one class
+    one = page(tmp_path, of_answers(labels, predicted, 12))
+    assert "never found" not in one and one.count('<span class="badge">weak</span>') == 2
+
+
+def test_twelve_hundred_classes_take_little_room(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    labels = np.repeat(np.arange(1200), 5)
+    predicted = np.where(draw.random(6000) < 0.7, labels, draw.integers(0, 1200, 6000))
+    predicted[:30] = 7
+    text = page(tmp_path, of_answers(labels, predicted, 1200))
+    outline(text)
+    held = (tmp_path / "metrics.json").read_text()
+    assert len(held) < 500_000 and len(text) < 2_000_000
+    entries = json.loads(held)["test"]["confusion"]
+    assert sum(images for *_, images in entries) == 6000 and min(images for *_, images in entries) == 1
+    section = text[text.index('<section id="confusion">') : text.index('<section id="mistakes">')]
+    assert "<img" not in section and 'class="matrix"' not in section and section.count("<tr>") == 41
+    pairs = sum(label != said for label, said, _ in entries)
+    assert f"40 of {pairs:,} pairs of classes" in section
+
+
 def test_equal_input_gives_equal_bytes(tmp_path: Path) -> None:
     assert made(tmp_path / "1", ["a", "b"]) == made(tmp_path / "2", ["a", "b"])
 
@@ -180,7 +258,13 @@ def test_metrics_json_has_the_share_of_every_section(tmp_path: Path) -> None:
         "test": given.figures,
         "validation": {"epoch": 1, "loss": "1.9", "accuracy": "0.35"},
         "adaptation": ADAPTATION,
-        "exports": {"images": 18, "files": FILES, "failures": ["qat_int8: agreement 0.9 < 0.98"]},
+        "exports": {
+            "images": 18,
+            "files": FILES,
+            "failures": ["qat_int8: agreement 0.9 < 0.98"],
+            "excused": [],
+            "doubts": "",
+        },
     }
 
 
@@ -282,7 +366,7 @@ def test_large_pictures_are_scaled_down_in_proportion() -> None:
 
 
 def test_heat_map_shows_shares_as_opacity() -> None:
-    pixels = decoded(figures.heat_map(np.array([[3, 1], [0, 0]])))
+    pixels = decoded(figures.heat_map([[0, 0, 3], [0, 1, 1]], 2))
     assert pixels[..., 3].tolist() == [[round(255 * 0.75**0.5), round(255 * 0.25**0.5)], [0, 0]]
     assert tuple(pixels[0, 0, :3]) != tuple(pixels[0, 1, :3])
 

@@ -12,7 +12,7 @@ from imgrec import runtimes
 from imgrec.artefact import Promise
 from imgrec.compression import variants
 from imgrec.compression.variants import Variant
-from imgrec.config import Config
+from imgrec.config import Config, OptimConfig
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources.dataset import Source, Split
 from imgrec.export import formats
@@ -37,7 +37,8 @@ def session() -> Session:
         ids = tuple(f"{name}-{index}" for index in range(count))
         splits[name] = Split(ids, labels, images=images.astype(np.uint8))
     source = Source(("dark", "bright"), "grey", **splits, fingerprint="0" * 64, name="squares", side=SIZE)
-    config = Config().replace(batch_size=16, epochs=1, quantize="none", qat_epochs=1, calibration_images=8)
+    config = Config().replace(quantize="none", qat_epochs=1, calibration_images=8)
+    config = replace(config, optim=OptimConfig.plain(batch_size=16, epochs=1))
     model = build_model("lenet5", input_shape=(SIZE, SIZE, 1), num_classes=2)
     return session_of(config, source, Preprocess((SIZE, SIZE), colour="grey"), model)
 

@@ -122,8 +122,8 @@ def test_a_head_on_cached_features_is_the_head_behind_the_frozen_model(source: S
 
 def test_unfreezing_goes_on_where_the_head_stopped_cached_or_not(source: Source) -> None:
     runs = [train(source, unfreeze_at=2, layer_decay=0.5, cache_features=c) for c in ("true", "false")]
-    rate = cosine_with_warmup(0.05, steps=4 * 3, warmup_steps=2)
-    expected = [float(rate(3 * epoch)) for epoch in (1, 2, 3, 4)]
+    rate = cosine_with_warmup(0.05, steps=4 * 4, warmup_steps=2)
+    expected = [float(rate(4 * epoch)) for epoch in (1, 2, 3, 4)]
     for model, before, fitted in runs:
         assert [row["epoch"] for row in fitted.history] == [1, 2, 3, 4]
         assert [row["learning_rate"] for row in fitted.history] == pytest.approx(expected, abs=1e-7)

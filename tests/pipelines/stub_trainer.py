@@ -29,7 +29,8 @@ def main() -> int:
     if {settings["fold"], str(settings["learning_rate"])} & set(os.environ.get("STUB_FAIL", "-").split()):
         print("error: as asked", file=sys.stderr)
         return 7
-    best = accuracy(settings["learning_rate"])
+    rate = settings["learning_rate"]
+    best = accuracy(0.1 if rate == "auto" else rate)
     folder = out.with_name(f"{out.name}.unfinished")
     folder.mkdir(exist_ok=True)
     for epoch in range(1, settings["epochs"] + 1):

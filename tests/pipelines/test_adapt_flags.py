@@ -85,7 +85,7 @@ def test_adaptive_bn_answers_with_the_statistics_of_these_pictures(
     for flag in (False, True):
         predict.run(predict.Arguments((tmp_path,), run=trained, json=True, top=1, adapt_bn=flag))
         output = capsys.readouterr()
-        said.append([answer["predictions"][0]["probability"] for answer in json.loads(output.out)])
+        said.append([json.loads(line)["probability"] for line in output.out.splitlines()])
     assert "layers adapted to 40 of these images" in output.err
     loaded = bundle.load(trained)
     adapt_batch_norm(loaded.model, np.stack([loaded.preprocess.on_file(file) for file in files]), prior=16)

@@ -53,11 +53,13 @@ def blocks(tmp_path: Path) -> str:
 def test_the_plan_follows_the_line(blocks: str) -> None:
     from imgrec.data.sources.load import load_source
     from imgrec.learning.transfer import wants_cache
+    from imgrec.runs import deciding
     from imgrec.runs.plan import make_plan
 
-    config = Config().replace(data=blocks, model="resnet8", augment="resized_crop|flip")
-    source = load_source(config.data, 0)
+    asked = Config().replace(data=blocks, model="resnet8", augment="resized_crop|flip")
+    source = load_source(asked.data, 0)
     task = Multiclass(source.classes)
+    config = deciding.numbers(deciding.network(asked, source, task), len(source.train))
     plan = make_plan(config, source, task)
     # Training sees parts of images: testing looks at the middle. The flags of crop are not used.
     assert plan.preprocess.crop_fraction == 0.875 and plan.config.augment.crop == "none"

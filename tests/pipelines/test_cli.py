@@ -1,12 +1,18 @@
 """Flags, recipes and exit codes, as a user meets them."""
 
+import io
+import json
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
+from imgrec import streams
 from imgrec.config import Config
 from imgrec.errors import InputError
 from pipelines.cli import guarded, parse, read_recipe, recipe_names, take_recipe
@@ -95,7 +101,7 @@ def test_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
     assert stop.value.code == 0
 
 
-@pytest.mark.parametrize("job", ["train", "predict", "crossval", "tune"])
+@pytest.mark.parametrize("job", ["train", "predict", "crossval", "tune", "evaluate", "export", "compare"])
 def test_help_needs_no_framework(job: str) -> None:
     """`--help` answers without TensorFlow, Keras, OpenCV or scikit-learn: that is what makes it quick."""
     code = (
@@ -107,7 +113,7 @@ def test_help_needs_no_framework(job: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert "--run" in done.stdout or "--data" in done.stdout
+    assert any(word in done.stdout for word in ("--run", "--data", "RUN"))
 
 
 def test_an_interrupted_command_says_so() -> None:
@@ -120,3 +126,74 @@ def test_an_interrupted_command_says_so() -> None:
     process.terminate()
     _, err = process.communicate(timeout=30)
     assert (process.returncode, err.decode().strip()) == (143, "terminated")
+
+
+@pytest.fixture(scope="module")
+def named_pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two classes of eight images, named in letters that few encodings have, and one broken file."""
+    root = tmp_path_factory.mktemp("pictures")
+    random = np.random.default_rng(0)
+    for name in ("café", "中文"):
+        (root / name).mkdir()
+        for index in range(8):
+            _, data = cv2.imencode(".png", random.integers(0, 255, (16, 16, 3), np.uint8))
+            (root / name / f"{index} ✓.png").write_bytes(data.tobytes())
+    (root / "café" / "é.png").write_bytes(b"none")
+    return root
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_output_that_is_not_unicode_is_escaped_and_files_are_not(
+    named_pictures: Path, tmp_path: Path, encoding: str
+) -> None:
+    out = tmp_path / "née"
+    command = [sys.executable, "-m", "pipelines.audit", "--data", str(named_pictures), "--out", str(out)]
+    settings = {"PYTHONIOENCODING": encoding, "HOME": "/nowhere"}
+    settings |= {"XDG_CACHE_HOME": str(tmp_path / "c")}
+    done = subprocess.run(command, env={**os.environ, **settings}, capture_output=True, timeout=120)
+    assert (done.returncode, done.stderr) == (1, b""), "one file is broken"
+    shown = b"n\\xe9e" if encoding == "ascii" else "née".encode("cp1252")
+    assert done.stdout.splitlines()[-1].endswith(shown + b"/index.html")
+    record = json.loads((out / "audit.json").read_text(encoding="utf-8"))
+    assert "café/é.png" in {issue["id"] for issue in record["issues"]}
+    assert "中文" in (out / "images.csv").read_text(encoding="utf-8")
+
+
+def test_what_an_encoding_lacks_is_written_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(held, encoding="ascii"))
+    streams.settle()
+    print("28 × 28 … café → 中")
+    assert not streams.shows_all(sys.stdout)
+    sys.stdout.flush()
+    assert held.getvalue() == rb"28 x 28 ... caf\xe9 -> \u4e2d" + b"\n"
+
+
+def test_json_is_json_in_any_encoding() -> None:
+    code = "from pipelines.cli import *; guarded(lambda: print_json({'café': '中', 'b': '\\udce9'}))"
+    for encoding in ("ascii", "cp1252", "utf-8"):
+        settings = {**os.environ, "PYTHONIOENCODING": encoding}
+        done = subprocess.run([sys.executable, "-c", code], env=settings, capture_output=True, timeout=60)
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert json.loads(done.stdout.decode(encoding)) == {"café": "中", "b": "\udce9"}
+
+
+@pytest.mark.parametrize(
+    "words", ["print('a')", "[print('a' * 9999) for _ in range(99)]", "main(['--help'])"]
+)
+def test_it_ends_quietly_where_nobody_reads(words: str) -> None:
+    code = f"from pipelines.train import main, guarded; guarded(lambda: {words} and None)"
+    reading, writing = os.pipe()
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    os.close(reading)
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (141, b"")
+
+
+def test_another_broken_pipe_keeps_its_traceback() -> None:
+    def broken() -> int:
+        raise BrokenPipeError("a child's")
+
+    with pytest.raises(BrokenPipeError, match="a child's"):
+        guarded(broken)

@@ -25,6 +25,7 @@ SOUND: dict[str, Any] = {
                    "precision": "float32"},
     "jax": {"version": "0.10.2", "devices": ["cpu: cpu"]},
     "keras_backend": "tensorflow",
+    "caches": {"folder": "/home/me/.cache/imgrec", "refused": ""},
     "nvidia": [],
     "tpu": False,
 }  # fmt: skip
@@ -65,6 +66,11 @@ def changed(**changes: Any) -> dict[str, Any]:
         ({"tpu": True}, [], ["TensorFlow 2.21.0 cannot use it"]),
         ({"machine__memory": 2e9, "machine__disk_free": 1e9}, [], ["little memory", "little free disk"]),
         ({"machine__memory": 0}, [], []),
+        (
+            {"caches": {"folder": "/tmp/imgrec-7", "refused": "/.cache/imgrec cannot be written"}},
+            [],
+            ["caches go to /tmp/imgrec-7"],
+        ),
     ],
 )
 def test_what_is_wrong_comes_with_what_mends_it(

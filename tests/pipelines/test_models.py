@@ -49,8 +49,14 @@ def test_describe_prints_endpoints_and_draws(tmp_path: Path, capsys: pytest.Capt
     assert picture.shape[1] > 1000 and picture.std() > 20
 
 
-def test_describe_as_json_adds_up(capsys: pytest.CaptureFixture[str]) -> None:
+def test_describe_as_json_adds_up_and_writes_nothing(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert models.main(["describe", "resnet8"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("options: ")
     assert models.main(["describe", "resnet8", "--json"]) == 0
+    assert not list(tmp_path.iterdir())
     answer = json.loads(capsys.readouterr().out)
     assert answer["parameters"] == sum(part["parameters"] for part in answer["endpoints"]) == 78_042
     assert answer["macs"] == sum(part["macs"] for part in answer["endpoints"]) == info("resnet8").macs
@@ -63,6 +69,7 @@ def test_describe_as_json_adds_up(capsys: pytest.CaptureFixture[str]) -> None:
         (["describe"], "expected nothing or: describe NAME"),
         (["draw", "resnet8"], "expected nothing or: describe NAME"),
         (["describe", "resnet9"], "resnet"),
+        (["--out", "net.png"], "expected also: describe NAME"),
         (["describe", "resnet8", "--out", "net.txt"], "ends in .png"),
         (["describe", "resnet8", "--out", "/nowhere/net.png"], "does not exist"),
         (["describe", "resnet8(depth=3)"], "option of resnet8"),

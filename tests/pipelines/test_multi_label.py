@@ -110,11 +110,11 @@ def test_the_file_answers_with_a_probability_a_label(
     np.testing.assert_allclose(sigmoid(logits), 1 / (1 + np.exp(-logits.astype(float))), rtol=1e-5)
     np.testing.assert_allclose(Predictor.load(trained).predict(images), sigmoid(logits), atol=1e-5)
     assert predict.main([str(table.parent / "05.png"), "--run", str(file), "--json"]) == 0
-    (answer,) = json.loads(capsys.readouterr().out)
-    said = {entry["label"] for entry in answer["predictions"] if entry["probability"] > 0.5}
-    assert set(answer["labels"]) == said and len(answer["predictions"]) == 3
+    answer = json.loads(capsys.readouterr().out)
+    said = {entry["label"] for entry in answer["top"] if entry["probability"] > 0.5}
+    assert set(answer["labels"]) == said and len(answer["top"]) == 3
     assert predict.main([str(table.parent / "05.png"), "--run", str(file)]) == 0
-    assert f"05.png: {', '.join(n for n in LABELS if n in said)}" in capsys.readouterr().out
+    assert f"labels: {', '.join(n for n in LABELS if n in said)}\n" in capsys.readouterr().out
 
 
 def test_a_file_of_other_labels_fails_the_gate(trained: Path, table: Path) -> None:

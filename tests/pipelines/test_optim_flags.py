@@ -31,7 +31,7 @@ def bars(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_training_with_all_of_it(bars: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "run"
     words = ["--data", f"npz:{bars}", "--out", str(out), *SMALL, "--epochs", "4", "--learning-rate", "0.01"]
-    words += ["--optimizer", "muon", "--schedule", "restarts(shrink=0.5)"]
+    words += ["--optimizer", "muon", "--weight-decay", "0.0005", "--schedule", "restarts(shrink=0.5)"]
     words += ["--accumulate", "2", "--ema", "0.7", "--clip-norm", "5", "--l2", "1e-4", "--monitor-every", "4"]
     assert train.main(words) == 0
     printed = capsys.readouterr().out

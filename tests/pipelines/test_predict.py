@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -57,26 +58,62 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
+def rows_of(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
 def test_json_is_all_that_is_printed(model: Path, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert predict.run(predict.Arguments((photos,), run=model, top=2, json=True)) == 0
     output = capsys.readouterr()
-    answers = json.loads(output.out)
-    assert [Path(a["image"]).relative_to(photos).as_posix() for a in answers] == ["a/z.PNG", "b.png", "c.bmp"]
-    assert [a["predictions"][0]["label"] for a in answers] == ["blue", "green", "red"]
-    assert [len(a["predictions"]) for a in answers] == [2, 2, 2]
+    answers = rows_of(output.out)
+    assert [Path(a["path"]).relative_to(photos).as_posix() for a in answers] == ["a/z.PNG", "b.png", "c.bmp"]
+    assert [a["label"] for a in answers] == ["blue", "green", "red"]
+    assert [[e["label"] for e in a["top"]] for a in answers] == [
+        ["blue", "red"],
+        ["green", "red"],
+        ["red", "green"],
+    ]
     # Logits 255/64, 0, 0.
     expected = 1 / (1 + 2 * np.exp(-255 / 64))
-    assert [a["predictions"][0]["probability"] for a in answers] == pytest.approx([expected] * 3, rel=1e-6)
-    assert "skipped" in output.err and "notes.txt" in output.err and ".DS_Store" in output.err
+    assert [a["probability"] for a in answers] == pytest.approx([expected] * 3, rel=1e-6)
+    assert output.err == "left out: 1 file that is no image by name: 1 .txt; 1 hidden\n"
 
 
-def test_table(model: Path, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    predict.run(predict.Arguments((photos / "b.png",), run=model))
+def test_rows_stand_in_columns(model: Path, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert predict.run(predict.Arguments((photos / "a", photos / "b.png"), run=model)) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"{photos / 'a' / 'z.PNG'}  blue   96.4 %  red     1.8 %  green   1.8 %",
+        f"{photos / 'b.png'}    green  96.4 %  red     1.8 %  blue    1.8 %",
+        f"images: 2, not read: 0, answers by {model}",
+    ]
+
+
+def test_broken_images_are_rows_with_their_reason(
+    model: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "a" / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    (photos / "gone.png").symlink_to(photos / "nowhere.png")
+    cv2.imwrite(str(photos / "bomb.png"), np.zeros((101, 100), np.uint8))
+    assert predict.run(predict.Arguments((photos,), run=model, json=True)) == 1
+    answers = {Path(row["path"]).name: row for row in rows_of(capsys.readouterr().out)}
+    assert list(answers) == ["broken.jpg", "z.PNG", "b.png", "bomb.png", "c.bmp", "gone.png"]
+    assert [name for name, row in answers.items() if "label" in row] == ["z.PNG", "b.png", "c.bmp"]
+    assert set(answers["broken.jpg"]) == {"path", "error"}
+    assert answers["broken.jpg"]["error"].startswith("the file breaks off")
+    assert answers["bomb.png"]["error"].startswith("101 × 100 pixels, more than the 10,000 allowed") or (
+        answers["bomb.png"]["error"].startswith("100 × 101 pixels, more than the 10,000 allowed")
+    )
+    assert answers["gone.png"]["error"] == "No such file or directory"
+    assert predict.run(predict.Arguments((photos,), run=model)) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == str(photos / "b.png")
-    assert lines[1] == f"  green   96.4 %  {'█' * 19}"
-    assert lines[2:4] == ["  red      1.8 %", "  blue     1.8 %"]
-    assert lines[-1] == f"1 image recognised with {model}"
+    assert any("gone.png" in line and line.endswith("error: No such file or directory") for line in lines)
+    assert lines[-1] == f"images: 6, not read: 3, answers by {model}"
+
+
+def test_only_broken_images(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "x.jpg").write_bytes(b"")
+    assert predict.run(predict.Arguments((tmp_path,), run=model, json=True)) == 1
+    assert rows_of(capsys.readouterr().out)[0]["error"].startswith("empty file")
 
 
 def test_a_named_file_is_taken_by_content(
@@ -84,7 +121,7 @@ def test_a_named_file_is_taken_by_content(
 ) -> None:
     file = picture(tmp_path / "x.png", (255, 0, 0)).rename(tmp_path / "upload")
     predict.run(predict.Arguments((file,), run=model, top=99, json=True))
-    assert [p["label"] for p in json.loads(capsys.readouterr().out)[0]["predictions"]] == list(LABELS)
+    assert [p["label"] for p in rows_of(capsys.readouterr().out)[0]["top"]] == list(LABELS)
 
 
 def test_bad_input_is_named(model: Path, photos: Path, tmp_path: Path) -> None:
@@ -94,14 +131,9 @@ def test_bad_input_is_named(model: Path, photos: Path, tmp_path: Path) -> None:
         return str(caught.value)
 
     (tmp_path / "empty").mkdir()
-    broken = tmp_path / "broken.jpg"
-    broken.write_bytes(b"\xff\xd8\xff")
-    cv2.imwrite(str(tmp_path / "bomb.png"), np.zeros((101, 100), np.uint8))
     assert "no image named" in said()
     assert "nowhere.jpg: no such file or folder" in said(tmp_path / "nowhere.jpg")
-    assert "no image among the 0 files" in said(tmp_path / "empty")
-    assert "broken.jpg" in said(broken)
-    assert "bomb.png" in said(tmp_path / "bomb.png") and "10,000" in said(tmp_path / "bomb.png")
+    assert "empty: no image in it; expected .bmp" in said(tmp_path / "empty")
     assert "--top 0" in said(photos, top=0)
     assert "no --run" in said(photos, run=Path())
     both = {"weights": "imagenet", "model": "efficientnet_lite0"}
@@ -122,7 +154,7 @@ def test_imagenet_weights_name_what_is_on_a_photo(capsys: pytest.CaptureFixture[
     photo = Path(PHOTOS.origin).parent / "data" / "imagenet_00_243.jpg"
     predict.run(predict.Arguments((photo,), weights="imagenet", model="efficientnet_lite0", json=True))
     output = capsys.readouterr()
-    assert json.loads(output.out)[0]["predictions"][0]["label"] == "bull mastiff"
+    assert rows_of(output.out)[0]["label"] == "bull mastiff"
     assert output.err == "note: weights from efficientnet-lite0-57934424.pth\n"
 
 
@@ -142,13 +174,20 @@ def test_command_needs_neither_tensorflow_nor_keras(model: Path, photos: Path) -
     )
     done = command(photos, "--run", model, "--json", before=watch)
     assert done.returncode == 0, done.stderr
-    assert len(json.loads(done.stdout)) == 3
+    assert len(rows_of(done.stdout)) == 3
     assert "heavy []" in done.stderr
 
 
 def test_exit_codes_and_one_line_errors(model: Path, photos: Path) -> None:
     (photos / "d.jpg").write_bytes(b"no image")
-    for words in ((photos, "--run", model, "--json"), (photos,), (photos, "--run", model, "--tap", "3")):
+    done = command(photos, "--run", model, "--json")
+    assert done.returncode == 1 and len(rows_of(done.stdout)) == 4 and "Traceback" not in done.stderr, done
+    (photos / "none").mkdir()
+    for words in (
+        (photos / "none", "--run", model, "--json"),
+        (photos,),
+        (photos, "--run", model, "--tap", "3"),
+    ):
         done = command(*words)
         assert (done.returncode, done.stdout) == (2, ""), done
         assert done.stderr.splitlines()[-1].startswith("error: ")

@@ -15,7 +15,7 @@ from imgrec.config import Config
 from imgrec.errors import InputError
 from imgrec.files import sha256_of
 from imgrec.runs import resume
-from imgrec.training import fit
+from imgrec.training import leg
 from imgrec.training.checkpointing import callback as saver
 from pipelines import train
 
@@ -49,7 +49,7 @@ def stop_at(patch: pytest.MonkeyPatch, step: int) -> None:
             if not left[0]:
                 os.kill(os.getpid(), signal.SIGTERM)
 
-    patch.setattr(fit, "StepCounter", Stopping)
+    patch.setattr(leg, "StepCounter", Stopping)
 
 
 def run_json(folder: Path) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def test_a_space_is_read_by_the_settings_types() -> None:
     changed = space.apply(config, {"model.width": 32, "model.attention": "none", "flip": False})
     assert changed.model.model == "resnet8(width=32, depth=2, attention=none)"
     assert not changed.augment.flip and changed.optim == config.optim
-    begun = config.replace(batch_size=48, loss="focal(gamma=2)")
+    begun = config.replace(batch_size=48, learning_rate=0.1, loss="focal(gamma=2)")
     values = space.values(begun)
     assert (values["model"], values["model.depth"], values["loss"]) == ("resnet8", 2, "focal(gamma=2)")
     assert space.apply(begun, values) == begun
@@ -76,7 +76,7 @@ def test_a_space_is_read_by_the_settings_types() -> None:
         ({"learning_rate": {"low": 1, "high": 0.1}}, "low below high"),
         ({"batch_size": {"low": 1.5, "high": 8}}, "expected whole numbers"),
         ({"flip": {"low": 0, "high": 1}}, "flip: has no range; expected a list"),
-        ({"optimizer": ["sgd", "sdg"]}, "setting 'optimizer': got 'sdg', expected one of sgd, adamw"),
+        ({"optimizer": ["sgd", "sdg"]}, "setting 'optimizer': got 'sdg', expected one of auto, sgd, adamw"),
         ({"optimizer": ["sgd"]}, "expected two values or more"),
         ({"model_options": {"width": [16, 32]}}, "model_options: write model.width: [16, 32]"),
         ({"loss-options": {"gamma": {"low": 1, "high": 2}}}, 'write loss.gamma: {"low": 1, "high": 2}'),
@@ -94,14 +94,15 @@ def test_a_wrong_space_is_named(tree: dict[str, object], message: str) -> None:
 def test_the_first_setting_must_lie_in_the_space() -> None:
     space = parse_space({"learning_rate": {"low": 0.001, "high": 0.01}})
     with pytest.raises(InputError, match=r"0.001 … 0.01 does not hold 0.1.*such as --learning-rate 0.001"):
-        space.values(Config())
+        space.values(Config().replace(learning_rate=0.1))
     with pytest.raises(InputError, match=r'name the option there too, such as --model "auto\(width=16\)"'):
         parse_space({"model.width": [16, 32]}).values(Config())
     assert not Range(16, 64, step=16).holds(40) and Range(16, 64, step=16).holds(48)
     assert not Range(0.0, 1.0).holds(True) and not OneOf((0, 1)).holds(True)
+    numbers = {"learning_rate": 0.1, "weight_decay": 5e-4}
     for config in (
-        Config(),
-        from_mapping({"weight_decay": 0, "augment": "flip|trivialaugment", "erasing": 0.7}),
+        from_mapping(numbers),
+        from_mapping({**numbers, "weight_decay": 0, "augment": "flip|trivialaugment", "erasing": 0.7}),
     ):
         assert default_space(config).apply(config, default_space(config).values(config)) == config
 
@@ -133,6 +134,7 @@ def test_a_trial_below_the_median_of_its_epoch_is_stopped() -> None:
 def words_of(tmp_path: Path, trials: int = 7) -> list[str]:
     (tmp_path / "space.yaml").write_text(RATES)
     words = ["--trials", str(trials), "--space", str(tmp_path / "space.yaml"), "--epochs", "3"]
+    words += ["--learning-rate", "0.1"]
     return [*words, "--out", str(tmp_path / "search"), "--quantize", "ptq"]
 
 

@@ -123,12 +123,10 @@ def test_answers_are_the_task_s(shipped: Path, tmp_path: Path) -> None:
         cv2.imwrite(str(path), image[..., ::-1])
     shares = reference(pictures(3))
     answers = list(Predictor.load(shipped).answers(paths, top=2))
-    assert [answer["image"] for answer in answers] == list(map(str, paths))
+    assert [answer["path"] for answer in answers] == list(map(str, paths))
     for answer, row in zip(answers, shares, strict=True):
-        assert [entry["label"] for entry in answer["predictions"]] == [
-            LABELS[i] for i in (-row).argsort()[:2]
-        ]
-        said = [entry["probability"] for entry in answer["predictions"]]
+        assert [entry["label"] for entry in answer["top"]] == [LABELS[i] for i in (-row).argsort()[:2]]
+        said = [entry["probability"] for entry in answer["top"]]
         np.testing.assert_allclose(said, np.sort(row)[:0:-1], atol=1e-5)
     write_companions(shipped.parent, task=Multilabel(LABELS))
     predictor = Predictor.load(shipped)
@@ -138,7 +136,7 @@ def test_answers_are_the_task_s(shipped: Path, tmp_path: Path) -> None:
     assert [answer["labels"] for answer in answers] == [
         [label for label, logit in zip(LABELS, row, strict=True) if logit > 0] for row in logits
     ]
-    assert len(answers[0]["predictions"]) == 3 and list(predictor.answers([])) == []
+    assert len(answers[0]["top"]) == 3 and list(predictor.answers([])) == []
 
 
 @pytest.mark.parametrize(("kind", "task"), [("one", Multiclass), ("several", Multilabel)])

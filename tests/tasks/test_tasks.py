@@ -114,21 +114,24 @@ def test_scores_and_answers() -> None:
     np.testing.assert_allclose(ONE.scores(LOGITS), softmax(LOGITS), rtol=1e-6)
     np.testing.assert_allclose(SOME.scores(LOGITS), sigmoid(LOGITS), rtol=1e-6)
     answer = ONE.decode(LOGITS, top=2)[3]
-    assert [entry["label"] for entry in answer["predictions"]] == ["bee", "cat"] and len(answer) == 1
-    assert answer["predictions"][0]["probability"] == pytest.approx(softmax(LOGITS)[3, 1])
+    assert [entry["label"] for entry in answer["top"]] == ["bee", "cat"]
+    assert answer["label"] == "bee" and list(answer) == ["label", "probability", "top"]
+    assert answer["probability"] == answer["top"][0]["probability"] == pytest.approx(softmax(LOGITS)[3, 1])
     first, second, third, fourth = SOME.decode(LOGITS, top=1)
     assert [each["labels"] for each in (first, second, third, fourth)] == [["ant"], [], [], list(CLASSES)]
-    assert fourth["predictions"] == [{"label": "bee", "probability": pytest.approx(sigmoid(LOGITS)[3, 1])}]
-    assert [e["label"] for e in ONE.decode(np.zeros((1, 3), np.float32))[0]["predictions"]] == list(CLASSES)
+    assert fourth["top"] == [{"label": "bee", "probability": pytest.approx(sigmoid(LOGITS)[3, 1])}]
+    assert [e["label"] for e in ONE.decode(np.zeros((1, 3), np.float32))[0]["top"]] == list(CLASSES)
     json.dumps([answer, fourth])
 
 
 def test_answers_in_words() -> None:
-    answer = {"predictions": [{"label": "ant", "probability": 0.75}, {"label": "bear", "probability": 0.02}]}
-    ranked = ["  ant    75.0 %  " + 15 * "█", "  bear    2.0 %"]
-    assert ONE.lines(answer) == ["", *ranked]
-    assert SOME.lines({**answer, "labels": ["ant", "fog"]}) == [": ant, fog", *ranked]
-    assert SOME.lines({**answer, "labels": []})[0] == ": no label above 50 %"
+    answer = {"top": [{"label": "ant", "probability": 0.75}, {"label": "bear", "probability": 0.02}]}
+    task = Multiclass(("ant", "bear", "a name of more than twenty letters"))
+    padded = "ant                   75.0 %  bear                   2.0 %"
+    assert task.line(answer) == padded
+    assert ONE.line(answer) == "ant  75.0 %  bear   2.0 %"
+    assert SOME.line({**answer, "labels": ["ant", "fog"]}) == ONE.line(answer) + "  labels: ant, fog"
+    assert SOME.line({**answer, "labels": []}).endswith("labels: none above 50 %")
 
 
 def test_the_headline_of_one_class_an_image() -> None:
@@ -257,8 +260,19 @@ def test_answers_take_no_framework(tmp_path: Path) -> None:
         "import sys, pathlib, numpy as np, imgrec.tasks as tasks\n"
         f"task = tasks.read(pathlib.Path({str(tmp_path)!r}))\n"
         "outputs = np.zeros((2, 3), np.float32)\n"
-        "task.lines(task.decode(outputs)[0]), task.same(outputs, outputs), task.scores(outputs)\n"
+        "task.line(task.decode(outputs)[0]), task.same(outputs, outputs), task.scores(outputs)\n"
         "print(sorted({'tensorflow', 'keras', 'sklearn'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_the_constant_answer_is_the_one_that_most_training_images_have() -> None:
+    words, outputs = Multiclass(("a", "b", "c")).constant(np.array([2, 1, 1, 0])) or ("", np.empty(0))
+    assert words == "b" and outputs.tolist() == [0, 1, 0]
+    labels = np.array([[1, 1, 0], [0, 1, 0], [1, 1, 0], [0, 0, 0]], "float32")
+    task = Multilabel(("a", "b", "c"))
+    words, outputs = task.constant(labels) or ("", np.empty(0))
+    assert words == "a|b" and outputs.tolist() == [1, 1, -1]
+    assert task.right(np.tile(outputs, (4, 1)), labels).tolist() == [True, False, True, False]
+    assert (task.constant(labels[[1, 3, 3]]) or ("",))[0] == "no label"

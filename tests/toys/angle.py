@@ -5,7 +5,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from imgrec.metrics.answers import Mistake, wilson_interval
+from imgrec.metrics.answers import Mistake
+from imgrec.metrics.intervals import wilson_interval
 from imgrec.metrics.wording import percent
 from imgrec.tasks.task import Task
 
@@ -64,8 +65,8 @@ class Angle(Task):
     def decode(self, outputs, top=5):
         return [{"angle": round(float(angle), 1)} for (angle,) in self.scores(outputs)]
 
-    def lines(self, answer):
-        return [f": turned by {answer['angle']:.1f}°"]
+    def line(self, answer):
+        return f"turned by {answer['angle']:.1f}°"
 
     def right(self, outputs, labels):
         return apart(self.scores(outputs)[:, 0], labels) <= RIGHT

@@ -35,7 +35,7 @@ from imgrec.learning import imbalance as imbalance
 from imgrec.learning import transfer as transfer
 from imgrec.runs import results
 from imgrec.runs.training import train
-from imgrec.training import fit
+from imgrec.training import leg
 from imgrec.training.checkpointing import callback as saver
 from imgrec.training.checkpointing import store as checkpoint
 
@@ -108,7 +108,7 @@ def trainer(folder: Path, name: str, data: Path, in_save: int) -> None:
     log = os.open(folder / f"{name}.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(log, b"start\n")
     models.build_model = tiny
-    fit.StepCounter = Noting
+    leg.StepCounter = Noting
     if in_save:
         die_in_save(in_save)
 

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from imgrec import runtime
-from imgrec.config import Config, OptimConfig
+from imgrec.config import OptimConfig
 from imgrec.layers.normalization import BatchNormalization
 from imgrec.training.batch_statistics import normalizations
 from imgrec.training.fit import Phase, Recording, fit_phases
@@ -24,7 +24,7 @@ DATA = tf.data.Dataset.from_tensor_slices((X, np.eye(2, dtype="float32")[LABELS]
 
 def optim(**values: Any) -> OptimConfig:
     plain = {"epochs": EPOCHS, "schedule": "constant", "warmup_epochs": 0.0, "learning_rate": 0.1}
-    return Config().replace(batch_size=BATCH, **{**plain, **values}).optim
+    return OptimConfig.plain(batch_size=BATCH, **{**plain, **values})
 
 
 def network() -> keras.Model:

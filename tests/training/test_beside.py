@@ -18,7 +18,7 @@ from imgrec.metrics.epoch import BalancedAccuracy
 from imgrec.models import build_model
 from imgrec.training.fit import Phase, fit_phases
 
-OPTIM = OptimConfig(epochs=4, batch_size=16, learning_rate=0.03, warmup_epochs=0.5, label_smoothing=0.0)
+OPTIM = OptimConfig.plain(epochs=4, batch_size=16, learning_rate=0.03, warmup_epochs=0.5, label_smoothing=0.0)
 PREPROCESS = Preprocess(size=(16, 16), colour="grey")
 
 
@@ -106,7 +106,7 @@ def test_a_phase_that_restarts_has_a_whole_schedule_of_its_own() -> None:
         Phase(data.repeat(2), data, 4),
         Phase(data.repeat(2), data, 6, frozen="features", restart=True),
     ]
-    optim = OptimConfig(epochs=6, warmup_epochs=0, batch_size=4, learning_rate=0.1)
+    optim = OptimConfig.plain(epochs=6, warmup_epochs=0, batch_size=4, learning_rate=0.1)
     history = fit_phases(model, phases, optim=optim, steps_per_epoch=4).history
     # A half cosine over 16 steps in the first two phases, over 8 in the last.
     cosine = [0.05 * (1 + np.cos(np.pi * place)) for place in (0.25, 0.5, 0.75, 1, 0.5, 1)]

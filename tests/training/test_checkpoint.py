@@ -104,7 +104,7 @@ def test_another_training_s_and_another_format_are_refused(kept: Checkpoints) ->
 
     listed = json.loads(manifest.read_text())
     manifest.write_text(json.dumps({**listed, "state.json": sha256_of(state)}, indent=1))
-    with pytest.raises(InputError, match="checkpoint format 9, this version reads 1"):
+    with pytest.raises(InputError, match="checkpoint format 9, this version reads 2"):
         kept.newest()
 
 

@@ -98,7 +98,9 @@ def test_the_loss_is_the_sum_of_both_and_all_views_are_one_batch() -> None:
 
 
 def trained(weight: float) -> Consistent:
-    optim = OptimConfig(epochs=3, batch_size=16, learning_rate=0.03, warmup_epochs=0.5, label_smoothing=0.0)
+    optim = OptimConfig.plain(
+        epochs=3, batch_size=16, learning_rate=0.03, warmup_epochs=0.5, label_smoothing=0.0
+    )
     keras.utils.set_random_seed(0)
     part = Consistent(build_model("resnet8", (16, 16, 1), 2, width=8), weight)
     data = training_dataset(

@@ -218,7 +218,10 @@ def test_validation_is_split_evenly_under_jax(monkeypatch: pytest.MonkeyPatch) -
 def test_a_batch_is_split_evenly() -> None:
     assert runtime.even_batch(50, 30, None) == 30
     assert runtime.even_batch(64, 1000, _Devices()) == 64
-    assert runtime.even_batch(64, 30, _Devices()) == 28
+    assert runtime.even_batch(64, 30, _Devices()) == 16  # 2 steps, for 32 are more than there are
+    assert runtime.even_batch(128, 182, None) == 91
+    assert runtime.even_batch(128, 182, _Devices()) == 92
+    assert runtime.even_batch(128, 384, _Devices()) == 128
     with pytest.raises(InputError, match="48 or 52 does"):
         runtime.even_batch(50, 1000, _Devices())
     with pytest.raises(InputError, match="over 4 devices; 4 does"):

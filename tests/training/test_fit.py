@@ -17,7 +17,7 @@ from imgrec.models import build_model
 from imgrec.training.callbacks import BestWeights
 from imgrec.training.fit import Fitted, Recording, fit
 
-OPTIM = OptimConfig(epochs=3, batch_size=16, learning_rate=0.02, warmup_epochs=0.5, label_smoothing=0.0)
+OPTIM = OptimConfig.plain(epochs=3, batch_size=16, learning_rate=0.02, warmup_epochs=0.5, label_smoothing=0.0)
 
 
 def stripes(count: int, batch: int, repeat: bool) -> tf.data.Dataset:

@@ -15,7 +15,7 @@ from imgrec.training import input_wait
 from imgrec.training.fit import Recording, fit
 from imgrec.training.input_wait import InputWait, Stopwatch
 
-OPTIM = OptimConfig(epochs=2, batch_size=4, learning_rate=0.01, warmup_epochs=0)
+OPTIM = OptimConfig.plain(epochs=2, batch_size=4, learning_rate=0.01, warmup_epochs=0)
 STEPS = 4
 
 

@@ -40,7 +40,9 @@ def test_the_mask_learns_what_erasing_hid_and_the_logits_learn_too() -> None:
     keras.utils.set_random_seed(0)
     split, preprocess = stripes(64), Preprocess(size=(16, 16), colour="grey")
     augment = AugmentConfig(crop="none", flip=False, erasing=0.8)
-    optim = OptimConfig(epochs=6, batch_size=16, learning_rate=0.05, warmup_epochs=0.5, label_smoothing=0.0)
+    optim = OptimConfig.plain(
+        epochs=6, batch_size=16, learning_rate=0.05, warmup_epochs=0.5, label_smoothing=0.0
+    )
     train = training_dataset(
         split, feed(preprocess, 2, augment, 16, seed=0, needs=frozenset({"visibility"})), steps=24
     )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from imgrec.config import Config, OptimConfig
+from imgrec.config import OptimConfig
 from imgrec.errors import InputError
 from imgrec.models import build_model
 from imgrec.training.fit import fit
@@ -22,7 +22,7 @@ Update = Callable[[str, int, np.ndarray, np.ndarray, dict[str, np.ndarray]], np.
 def settings(optimizer: str = "sgd", **values: Any) -> OptimConfig:
     """A constant rate, no decay, one epoch, but for `values`."""
     plain = {"schedule": "constant", "warmup_epochs": 0.0, "weight_decay": 0.0, "epochs": 1}
-    return Config().replace(optimizer=optimizer, **{**plain, **values}).optim
+    return OptimConfig.plain(optimizer=optimizer, **{**plain, **values})
 
 
 @pytest.mark.parametrize(("name", "rules"), [("resnet8", ["sgd", "adamw"]), ("vit_small_image", ["muon"])])
@@ -50,7 +50,7 @@ def test_the_first_update_with_layer_decay_is_the_one_by_hand(optimizer: str, ji
     rate, decay = 0.2, 0.1
     model = build_model("resnet8", input_shape=(16, 16, 1), num_classes=3)
     settings = {"optimizer": optimizer, "learning_rate": rate, "weight_decay": decay, "warmup_epochs": 0.0}
-    optim = Config().replace(**settings).optim
+    optim = OptimConfig.plain(**settings)
     built = build_optimizer(model, dataclasses.replace(optim, layer_decay=0.5), steps_per_epoch=1_000_000)
     before = {v.path: v.numpy().copy() for v in model.trainable_variables}
     gradients = [keras.ops.full(v.shape, 0.25) for v in model.trainable_variables]
@@ -69,7 +69,7 @@ def test_the_first_update_with_layer_decay_is_the_one_by_hand(optimizer: str, ji
 
 def test_a_scaled_optimizer_is_saved_with_its_factors() -> None:
     model = build_model("resnet8", input_shape=(16, 16, 1), num_classes=3)
-    built = build_optimizer(model, OptimConfig(layer_decay=0.5), steps_per_epoch=10)
+    built = build_optimizer(model, OptimConfig.plain(layer_decay=0.5), steps_per_epoch=10)
     again = keras.optimizers.deserialize(keras.optimizers.serialize(built))
     assert type(again) is type(built)
     assert again.factors == built.factors == depth_factors(model, 0.5)
@@ -281,7 +281,7 @@ def test_what_does_not_go_together(values: dict[str, Any], strategy: Any, messag
 
 
 def test_the_overview_says_what_was_chosen() -> None:
-    assert summary(OptimConfig()) == (
+    assert summary(OptimConfig.plain()) == (
         "sgd, peak rate 0.1, cosine after 1 epochs of warm-up, decay 0.0005, label smoothing 0.1"
     )
     chosen = settings("muon", l2=1e-4, clip_norm=1.0, accumulate=4, ema=0.999, sam=0.5, sam_adaptive=True)

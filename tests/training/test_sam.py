@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from imgrec.config import Config, OptimConfig
+from imgrec.config import OptimConfig
 from imgrec.layers.normalization import BatchNormalization
 from imgrec.training.fit import fit
 from imgrec.training.optim.regularize import sharpness_aware
@@ -22,7 +22,7 @@ DATA = tf.data.Dataset.from_tensor_slices((X, Y)).batch(12)
 def settings(**values: Any) -> OptimConfig:
     plain = {"schedule": "constant", "warmup_epochs": 0.0, "weight_decay": 0.0, "epochs": 2, "momentum": 0.0}
     plain |= {"label_smoothing": 0.0, "learning_rate": RATE, "batch_size": 12}
-    return Config().replace(**{**plain, **values}).optim
+    return OptimConfig.plain(**{**plain, **values})
 
 
 def gradient(w: np.ndarray, b: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from imgrec.config import Config, OptimConfig
+from imgrec.config import OptimConfig
 from imgrec.errors import InputError
 from imgrec.training.callbacks import plateau
 from imgrec.training.optim import schedules
@@ -18,7 +18,7 @@ STEPS = EPOCHS * EPOCH
 
 def settings(schedule: str, **others: Any) -> OptimConfig:
     values = {"epochs": EPOCHS, "learning_rate": PEAK, "warmup_epochs": WARMUP / EPOCH, **others}
-    return Config().replace(schedule=schedule, **values).optim
+    return OptimConfig.plain(schedule=schedule, **values)
 
 
 def half_cosine(share: Any) -> Any:

@@ -1,4 +1,4 @@
-"""--batch-size auto: the smallest size near the best pace, and a network as it was."""
+"""--batch-size fastest: the smallest size near the best pace, and a network as it was."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def test_a_network_is_timed_and_left_as_it_was(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(trials, "SECONDS", 0.0)
     model = build_model("resnet8", (8, 8, 1), 3)
     before = [np.array(variable) for variable in model.variables]
-    found = time_sizes(model, OptimConfig(), images=40 * trials.FEWEST_STEPS)
+    found = time_sizes(model, OptimConfig.plain(), images=40 * trials.FEWEST_STEPS)
     assert [trial.size for trial in found] in ([16], [16, 32])
     assert all(trial.images_per_second > 0 for trial in found)
     for variable, value in zip(model.variables, before, strict=True):
@@ -33,11 +33,11 @@ def test_a_full_memory_ends_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
     paces = {16: 100.0, 32: 200.0, 64: None}
     monkeypatch.setattr(trials, "_pace", lambda model, size: paces[size])
     model = build_model("lenet5", (28, 28, 1), 3)
-    assert time_sizes(model, OptimConfig(), images=10_000) == [Trial(16, 100.0), Trial(32, 200.0)]
+    assert time_sizes(model, OptimConfig.plain(), images=10_000) == [Trial(16, 100.0), Trial(32, 200.0)]
 
 
 def test_the_word_is_a_setting() -> None:
-    assert from_mapping({"batch_size": "auto"}).optim.batch_size == "auto"
-    assert Config().replace(batch_size="auto").replace(batch_size=8).optim.batch_size == 8
+    assert from_mapping({"batch_size": "fastest"}).optim.batch_size == "fastest"
+    assert Config().replace(batch_size="fastest").replace(batch_size=8).optim.batch_size == 8
     with pytest.raises(InputError, match="expected a number or auto"):
         Config().replace(batch_size="many")

@@ -17,7 +17,7 @@ from imgrec.training.checkpointing.store import Checkpoints
 from imgrec.training.fit import Fitted, Phase, Recording, Stream, fit_phases
 
 STEPS, BATCH = 5, 4
-OPTIM = OptimConfig(epochs=3, batch_size=BATCH, learning_rate=0.1, warmup_epochs=0, label_smoothing=0.0)
+OPTIM = OptimConfig.plain(epochs=3, batch_size=BATCH, learning_rate=0.1, warmup_epochs=0, label_smoothing=0.0)
 Change = Callable[[int, np.ndarray], np.ndarray]
 
 

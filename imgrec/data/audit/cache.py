@@ -17,13 +17,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from imgrec.caches import cache_folder
 from imgrec.data.audit.examine import Examined, Limits
 from imgrec.data.audit.findings import Finding
 from imgrec.data.audit.worker import packed, unpacked
 from imgrec.data.header import SUFFIXES
-from imgrec.files import cache_folder, write_file, write_json
+from imgrec.files import write_file, write_json
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever another version of the audit would find otherwise."""
 _SETTLED_NS = 2_000_000_000
 _PASSING = {"unreadable", "too_slow", "crashed", "symlink_loop"}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from imgrec import files
+from imgrec import files, places
 from imgrec.data.audit import policy
 from imgrec.data.audit.findings import CODES, printable
 from imgrec.data.audit.neighbours import perceptual_hashes
@@ -20,13 +20,8 @@ from imgrec.runs.audit.settings import AuditSettings
 
 
 def check_out(out: Path) -> None:
-    """Refuse a place that cannot be written before any work is done."""
-    if out.exists() and not out.is_dir():
-        raise InputError(f"--out {out}: is a file, expected a folder to write the findings to")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--out {out}: {error.strerror}; name a folder that can be written") from None
+    """Make the folder, or refuse one that cannot be written before any work is done."""
+    places.make_folder(out)
 
 
 def write(seen: Inspection, out: Path, command: str) -> None:
@@ -71,17 +66,14 @@ def shower(seen: Inspection) -> Callable[[str], np.ndarray | None]:
         printable(name): (split, i) for split in seen.splits.values() for i, name in enumerate(split.ids)
     }
 
-    # Decoding these once more would print what libjpeg thinks of them.
-    noisy = {finding.id for finding in seen.findings if finding.code == "stray_data"}
-
     def show(name: str) -> np.ndarray | None:
-        if name not in indices or name in noisy:
+        if name not in indices:
             return None
         split, index = indices[name]
         if split.images is not None:
             return split.images[index]
         path = (split.paths or ())[index]
-        return decode(read_file(path), 1 << 62, name)
+        return decode(read_file(path), 1 << 62, name, bits=None)
 
     return show
 

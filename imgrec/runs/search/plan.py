@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imgrec import places
 from imgrec.bundle import staging_of
 from imgrec.config import Config
 from imgrec.errors import InputError
+from imgrec.frameworks import import_frameworks
 from imgrec.runs.child import for_one_training
 from imgrec.runs.search import study as studies
 from imgrec.runs.search.space import Scalar, Space, default_space, read_space
@@ -60,12 +62,18 @@ def begin(config: Config, wanted: int, space_file: Path, storage: str, name: str
     if wanted < 1:
         raise InputError(f"--trials {wanted}: expected 1 or more")
     for_one_training(config)
-    space = default_space(config) if space_file == Path() else read_space(space_file)
+    space = None if space_file == Path() else read_space(space_file)
+    import_frameworks()
+    from imgrec.runs.deciding import for_search
+
+    decided = for_search(config)
+    space = space or default_space(decided)
+    config = _begun(config, decided, space)
     default = space.values(config)
     out = Path(config.run.out)
-    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / "trials").is_dir())):
+    if places.has_content(out) and not (out / "trials").is_dir():
         raise InputError(f"--out {out}: holds something that is no search; name a new folder")
-    (out / "trials").mkdir(parents=True, exist_ok=True)
+    places.make_folder(out / "trials")
     study = studies.connect(storage or f"sqlite:///{(out / 'study.db').absolute()}", name)
     settings = {key: value for key, value in config.flat().items() if key not in ("out", "quantize")}
     settings |= {f"space {key}": text for key, text in space.record().items()}
@@ -73,3 +81,13 @@ def begin(config: Config, wanted: int, space_file: Path, storage: str, name: str
     study.pruner = studies.pruner(config.optim.epochs)
     monitor = "val_accuracy" if config.loss.imbalance == "none" else "val_balanced_accuracy"
     return Search(study, space, default, config, wanted, monitor)
+
+
+def _begun(config: Config, decided: Config, space: Space) -> Config:
+    """Return `config` with what is `decided` in the place of `auto` for what the space changes.
+
+    The rest is left to each trial: a rate, say, to the optimiser that it takes. How long is the same for all.
+    """
+    flat, numbers = config.flat(), decided.flat()
+    names = {name.partition(".")[0] for name in space.entries} | {"epochs", "head"}
+    return config.replace(**{name: numbers[name] for name in names if flat[name] == "auto"})

@@ -169,7 +169,8 @@ def parse_space(tree: Mapping[Any, Any]) -> Space:
             inner = value if isinstance(value, Mapping) else {"OPTION": value}
             now = (f"{OPTIONS[setting]}.{key}: {json.dumps(part)}" for key, part in inner.items())
             raise InputError(f"space: {setting}: write {'; '.join(now)}")
-        default = lookup(flat, setting, "setting of --space")
+        lookup(flat, setting, "setting of --space")
+        default = Config().example(setting)
         if setting not in names_that_may(Config(), "tune"):
             raise InputError(f"space: {setting} is not searched over; give it as a flag")
         if option and setting not in SPECS:

@@ -18,7 +18,7 @@ import numpy as np
 from imgrec.errors import InputError
 from imgrec.files import sha256_of, sync
 
-FORMAT = 1
+FORMAT = 2
 ARRAYS = ("model", "optimizer", "metrics", "best")
 FILES = frozenset({*(f"{kind}.npz" for kind in ARRAYS), "state.json"})
 _NAME = re.compile(r"\d{3}-\d{6}-\d{8}")
@@ -124,6 +124,11 @@ class Checkpoints:
         aside = self.folder / f"{name}.{suffix}"
         shutil.rmtree(aside, ignore_errors=True)
         os.replace(self.folder / name, aside)
+
+    def clear(self) -> None:
+        """Remove all checkpoints, the newest first: stopped in it, a training goes on from an older one."""
+        for name in reversed(self.names()):
+            shutil.rmtree(self.folder / name)
 
     def _read(self, folder: Path) -> Snapshot:
         _verify(folder)

@@ -1,5 +1,6 @@
 """From settings to a Keras optimiser with its schedule, and with a rate for each depth."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -77,6 +78,10 @@ def _own_options(optim: OptimConfig) -> Mapping[str, Any]:
     return options.get(optim.optimizer, {})
 
 
+_STAND_INS: dict[str, Any] = {"epochs": 100, "learning_rate": 0.1}
+"""What a schedule is read with, to find what is wrong with its line."""
+
+
 def check(optim: OptimConfig, strategy: Any = None) -> None:
     """Refuse settings that cannot be meant, or that devices of `strategy` cannot do.
 
@@ -84,10 +89,13 @@ def check(optim: OptimConfig, strategy: Any = None) -> None:
         InputError: one of them.
     """
     check_bounds(optim)
-    build_schedule(optim, 1)
-    if optim.swa_epochs > optim.epochs:
+    # What is left to auto is decided when the data are known.
+    given = {f.name: getattr(optim, f.name) for f in dataclasses.fields(optim)}
+    decided = {name: value for name, value in _STAND_INS.items() if given[name] == "auto"}
+    build_schedule(dataclasses.replace(optim, **decided), 1)
+    if "epochs" not in decided and optim.swa_epochs > optim.epochs:
         raise InputError(f"--swa-epochs {optim.swa_epochs}: there are only --epochs {optim.epochs}")
-    if optim.swa_epochs and (optim.ema or optim.patience):
+    if optim.swa_epochs and (optim.ema or optim.patience not in (0, "auto")):
         raise InputError(
             "--swa-epochs averages the last epochs: leave out --ema, another average, and --patience, which "
             "may never come to them"

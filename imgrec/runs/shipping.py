@@ -1,0 +1,124 @@
+"""Files of a finished run, made without training it again."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from imgrec.config.settings import Quantize
+from imgrec.errors import InputError
+from imgrec.frameworks import import_frameworks
+from imgrec.registry import lookup
+
+if TYPE_CHECKING:
+    from imgrec.data.sources.dataset import Source
+    from imgrec.runs.exporting import Exported
+    from imgrec.runs.finished import Finished
+
+KIND = "exports"
+
+
+@dataclass(frozen=True)
+class ExportSettings:
+    """What to make of which run."""
+
+    run: Path
+    """Folder of a finished run."""
+    to: str = "tflite"
+    """Formats of the files, joined by commas; an unknown one lists the known."""
+    quantize: Quantize | Literal["auto"] = "auto"
+    """none: float32 only; ptq: also post-training int8; qat: both, after quantisation-aware fine-tuning of
+    the run's --qat-epochs; auto: as the run was trained with."""
+    out: Path | None = None
+    """Folder of the files, by default RUN.exports/NAME; those of an earlier export are replaced."""
+    data: str = ""
+    """Images with the run's classes that ranges are measured on, fine-tuning learns from and files are judged
+    on, named as for train; empty: the run's own."""
+
+
+def ship(settings: ExportSettings, command: str = "") -> int:
+    """Write the files of a run, and judge each of them by the gate; return the exit code.
+
+    On one device and the run's own data they are, byte for byte, those that its training wrote.
+
+    0: done. 1: a file does not answer as the model does (it stays, for inspection).
+
+    Raises:
+        InputError: no finished run, an unknown format, data that changed or does not fit, a layer that the
+            quantisation does not cover, or a folder that may not be written.
+    """
+    from imgrec import bundle
+    from imgrec.runs import beside
+
+    held = bundle.read(settings.run)  # before anything heavy is imported
+    own = held.config["quantize"]["quantize"]
+    quantize = own if settings.quantize == "auto" else settings.quantize
+    out = beside.place(settings.run, settings.out, KIND, quantize)
+    import_frameworks()
+    finished, formats = _ready(settings, quantize)
+    source = _elsewhere(finished, settings.data) if settings.data else finished.own_source()
+    for note in source.notes:
+        print(f"note: {note}")
+    print(f"{finished.name}: exporting {', '.join(formats)}, judged on {source.name}", flush=True)
+    exported = _write(finished, source, out, formats, command)
+    print("", *exported.lines(), sep="\n")
+    print(f"FAILED the parity gate, do not ship: {out}" if exported.failures else f"done: {out}")
+    return 1 if exported.failures else 0
+
+
+def _ready(settings: ExportSettings, quantize: str) -> "tuple[Finished, list[str]]":
+    """Load the run, told to make `quantize`, and make sure that all of it can be made."""
+    from imgrec import runtime
+    from imgrec.compression.variants import VARIANTS, chain
+    from imgrec.export.formats import FORMATS
+    from imgrec.runs.finished import open_run
+
+    if runtime.backend() != "tensorflow":
+        raise InputError(
+            f"TensorFlow exports, and the backend is {runtime.backend()}: KERAS_BACKEND=tensorflow"
+        )
+    formats = [name.strip() for name in settings.to.split(",")]
+    for name in formats:
+        lookup(FORMATS, name, "format of --to")
+    finished = open_run(settings.run)
+    for name in chain(quantize):
+        if check_variant := VARIANTS[name].check:
+            check_variant(finished.bundle.model)
+    return replace(finished, config=finished.config.replace(quantize=quantize)), formats
+
+
+def _elsewhere(finished: "Finished", data: str) -> "Source":
+    """Read data that is not the run's, its classes those of the run in their order."""
+    from imgrec.data.sources.matching import matched
+    from imgrec.runs.session import read_source
+
+    task = finished.bundle.task
+    plain = finished.config.replace(quarantine="", fold="", extra_data="", long_tail=0.0)
+    source = read_source(plain.replace(data=data))
+    if source.train.kind != task.labels:
+        raise InputError(f"--data {data}: its labels are {source.train.kind}, and the run's {task.labels}")
+    parts = (source.train, source.val, source.test)
+    train, val, test = (matched(part, source.classes, task.classes, data) for part in parts)
+    return replace(source, classes=task.classes, held_out=None, train=train, val=val, test=test)
+
+
+def _write(finished: "Finished", source: "Source", out: Path, formats: list[str], command: str) -> "Exported":
+    """Write the folder `out`, whole: files, what prepares images for them, figures, origin."""
+    from imgrec import bundle, files, tasks
+    from imgrec.runs.exporting import export, judged
+    from imgrec.runs.finished import origin
+    from imgrec.runs.measuring import measure
+    from imgrec.runs.results import subject_of
+
+    session = finished.session(source, command)
+    folder = bundle.begin(out)
+    record = origin(finished, KIND, command)
+    data = {"name": source.name, "fingerprint": source.fingerprint, "images": len(source.test)}
+    made = {"quantize": session.config.quantize.quantize, "formats": formats, "data": data}
+    files.write_json(folder / "run.json", {**record, **made})
+    files.write_text(folder / "preprocess.json", session.preprocess.to_json())
+    tasks.write(folder, session.task)
+    measured = measure(subject_of(session), source.test, source.train)
+    exported = judged(export(session, folder, measured.outputs, folder, formats), measured.standing)
+    files.write_json(folder / "metrics.json", {"exports": exported.record()})
+    bundle.finish(folder, out)
+    return exported
