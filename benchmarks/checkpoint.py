@@ -18,11 +18,12 @@ import numpy as np
 from benchmarks.paired import seconds
 from imgrec.config import OptimConfig
 from imgrec.models import build_model
-from imgrec.training.callbacks import BestWeights, HistoryWriter, Progress
+from imgrec.training.callbacks import BestWeights, HistoryWriter
 from imgrec.training.checkpointing.store import Checkpoints, Step
 from imgrec.training.checkpointing.train_state import Rollbacks, StatefulCallbacks, TrainState
 from imgrec.training.nan_guard import NaNGuard
 from imgrec.training.optim.optimizers import build_optimizer
+from imgrec.training.progress import Progress
 
 EVERY = 200
 

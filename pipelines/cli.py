@@ -1,7 +1,6 @@
 """What every command shares: flags from dataclasses, recipes, exit codes."""
 
 import argparse
-import codecs
 import contextlib
 import errno
 import io
@@ -126,9 +125,8 @@ def print_json(value: object) -> None:
 
 
 def json_line(value: object) -> str:
-    """Return JSON of one line, plain ASCII where standard output is not UTF-8, as JSON has to be."""
-    plain = codecs.lookup(sys.stdout.encoding or "ascii").name != "utf-8"
-    return json.dumps(value, ensure_ascii=plain)
+    """Return JSON of one line, as `print_json` prints its own."""
+    return json.dumps(value, ensure_ascii=not streams.shows_all(sys.stdout))
 
 
 def take_recipe(argv: Sequence[str]) -> tuple[Config, list[str]]:

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import tyro
 
-from imgrec.runs.comparing import compare
 from pipelines.cli import guarded, parse, print_json
 
 DESCRIPTION = """Say which of several runs is better, and where the images show no difference.
@@ -36,6 +35,8 @@ class Arguments:
 def main(argv: Sequence[str] | None = None) -> int:
     """Read the flags, compare, print."""
     arguments = parse(Arguments, argv, prog="python -m pipelines.compare", description=DESCRIPTION)
+    from imgrec.runs.comparing import compare
+
     found = compare(arguments.runs)
     if arguments.json:
         print_json(found.record())

@@ -3,10 +3,13 @@
 JPEG is decoded with libjpeg's accurate integer IDCT and smooth chroma upsampling (OpenCV's only
 way), EXIF orientation is applied, transparency is laid on white (but for a grey PNG's one transparent
 shade, a grey TIFF's second channel and a BMP's fourth byte, which are ignored), 16 bits are scaled to 8
-by the nearest of v · 255 / 65535, palettes and CMYK become RGB. Of several images in a file (an
+by the nearest of v · 255 / (2^bits - 1), where fewer than 16 of them may be in use, palettes and CMYK become
+RGB. Of several images in a file (an
 animated GIF, PNG or WebP, a TIFF of pages) the first is read; what a GIF's first image leaves free of its
 screen has the screen's colour.
 """
+
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -14,6 +17,7 @@ import numpy as np
 from imgrec.data.formats import containers, tiff
 from imgrec.data.formats.fields import Header
 from imgrec.data.header import TITLES, ImageFault, read_header
+from imgrec.data.said import unsaid
 
 # What OpenCV would print of a broken file is said by the fault; the audit's workers listen to it again.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -22,14 +26,30 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 _RGB = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 
 
-def decode(data: bytes, max_pixels: int, name: str = "image") -> np.ndarray:
+Bits = Literal[8, 10, 12, 14, 16]
+DEPTHS: tuple[Bits, ...] = (8, 10, 12, 14, 16)
+"""Bits that cameras and scanners use of the 16 that a file has for a value."""
+
+
+def depth_of(highest: int) -> Bits:
+    """Return the least of `DEPTHS` that holds the highest value of 16-bit images; 16 of 0, where none are."""
+    return next(bits for bits in DEPTHS if highest < 1 << bits) if highest else 16
+
+
+def decode(data: bytes, max_pixels: int, name: str = "image", bits: int | None = 16) -> np.ndarray:
     """Return the image upright, uint8 `[h, w, 1]` (stored as grey) or `[h, w, 3]` (RGB).
+
+    Of an image of 16 bits `bits` are taken to be in use, by None as many as it uses itself; a value beyond
+    them is white.
 
     Raises:
         ImageFault: no image file of a format that is read (`header.SUFFIXES`), a damaged one, or more
             than `max_pixels` pixels; the last is found from the header, before any pixel is decoded.
     """
-    return decode_checked(data, checked_header(data, max_pixels, name), name)
+    header = checked_header(data, max_pixels, name)
+    with unsaid():
+        stored = decode_checked(data, header, name)
+    return to_8_bits(stored, header, depth_of(highest_of(stored)) if bits is None else bits)
 
 
 def checked_header(data: bytes, max_pixels: int, name: str = "image") -> Header:
@@ -46,14 +66,14 @@ def checked_header(data: bytes, max_pixels: int, name: str = "image") -> Header:
 
 
 def decode_checked(data: bytes, header: Header, name: str = "image") -> np.ndarray:
-    """Decode a file whose header was read and checked; as `decode`."""
+    """Decode a file whose header was read and checked, for `to_8_bits`; values of 16 bits stay: uint16."""
     if header.format == "tiff" and header.orientation != 1:
         data = tiff.unturned(data)
     if "animated" in header.traits and header.format in ("gif", "png"):
         data = containers.first_image(header.format, data)
-    rgb = header.format == "jpeg" and header.channels == 3
+    flags = _RGB if _is_rgb(header) else cv2.IMREAD_UNCHANGED
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), _RGB if rgb else cv2.IMREAD_UNCHANGED)
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
         raise ImageFault("damaged", name, f"cannot be decoded ({error.err}); replace the file") from None
     if (
@@ -67,11 +87,28 @@ def decode_checked(data: bytes, header: Header, name: str = "image") -> np.ndarr
         pixels = pixels[..., np.newaxis]
     if header.alpha == "unused":
         pixels = np.ascontiguousarray(pixels[..., :3])
+    return pixels
+
+
+def highest_of(stored: np.ndarray) -> int:
+    """Return the highest value of a 16-bit image as `decode_checked` gives it, transparency apart; else 0."""
+    return int(stored[..., :3].max()) if stored.dtype == np.uint16 else 0
+
+
+def to_8_bits(pixels: np.ndarray, header: Header, bits: int = 16) -> np.ndarray:
+    """Bring what `decode_checked` gives to what `decode` does."""
     if pixels.dtype == np.uint16:
-        pixels = ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+        white = (1 << bits) - 1
+        pixels = ((np.minimum(pixels, white).astype(np.uint32) * 255 + white // 2) // white).astype(np.uint8)
     if header.white_is_zero:
         pixels = 255 - pixels
+    rgb = _is_rgb(header)
     return _upright(pixels if rgb else _opaque(pixels, header.alpha == "multiplied"), header.orientation)
+
+
+def _is_rgb(header: Header) -> bool:
+    """Whether the decoder is asked for the order wanted."""
+    return header.format == "jpeg" and header.channels == 3
 
 
 def _opaque(pixels: np.ndarray, multiplied: bool) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,54 +12,64 @@ from imgrec.errors import InputError
 _KINDS = 6
 
 
-@dataclass(frozen=True)
-class Tree:
-    """What lies below a folder; nothing of it opened.
+def is_hidden(folder_name: str) -> bool:
+    """Whether a folder of that name is passed over, such as `.ipynb_checkpoints` or `__MACOSX`."""
+    return folder_name.startswith((".", "__"))
 
-    files: every file of any kind, in the order of paths.
-    hidden: how many files and folders were left out because their names begin with a dot, and folders
-        because theirs begin with two underscores, such as `__MACOSX`.
-    again: links to folders that were gone through already, under another name or from above.
+
+class Walk:
+    """Every file in a folder and below it, nothing of it opened; linked folders too, each folder once.
+
+    What is reached without a link goes by that name. Once all files were asked for, these are complete:
+
+    hidden: files left out because their names begin with a dot.
+    passed: folders left out, `is_hidden`.
+    loops: links that lead back to a folder they lie in.
+    again: links to a folder that was gone through already.
     closed: folders that cannot be listed, each with the reason.
     """
 
-    files: tuple[Path, ...]
-    hidden: int
-    again: tuple[Path, ...]
-    closed: tuple[tuple[Path, str], ...]
+    def __init__(self, top: Path) -> None:
+        self._top = top
+        self.hidden: list[Path] = []
+        self.passed: list[Path] = []
+        self.loops: list[Path] = []
+        self.again: list[Path] = []
+        self.closed: list[tuple[Path, str]] = []
 
-
-def walk(top: Path) -> Tree:
-    """Go through a folder and all below it, linked folders too, each of them once.
-
-    What is reached without a link goes by that name.
-    """
-    files: list[Path] = []
-    again: list[Path] = []
-    closed: list[tuple[Path, str]] = []
-    seen: set[tuple[int, int]] = set()
-    hidden, folders, links = 0, [top], list[Path]()
-    while folders or links:
-        links.sort(reverse=True)
-        here = folders.pop() if folders else links.pop()
-        try:
-            status = os.stat(here)
+    def __iter__(self) -> Iterator[Path]:
+        """Give the files, folder after folder; `sorted` brings them into the order of paths."""
+        seen: set[tuple[int, int]] = set()
+        folders, links = [self._top], list[Path]()
+        while folders or links:
+            links.sort(reverse=True)
+            here = folders.pop() if folders else links.pop()
+            if leads_back(here):
+                self.loops.append(here)
+                continue
+            try:
+                status = os.stat(here)
+                entries = list(os.scandir(here))
+            except OSError as error:
+                self.closed.append((here, str(error.strerror)))
+                continue
             if (status.st_dev, status.st_ino) in seen:
-                again.append(here)
+                self.again.append(here)
                 continue
             seen.add((status.st_dev, status.st_ino))
-            entries = list(os.scandir(here))
-        except OSError as error:
-            closed.append((here, str(error.strerror)))
-            continue
-        for entry in entries:
-            link, path = entry.is_symlink(), here / entry.name
-            is_folder = os.path.isdir(path) if link else entry.is_dir()
-            if entry.name.startswith((".", "__") if is_folder else "."):
-                hidden += 1
-            else:
-                (files if not is_folder else links if link else folders).append(path)
-    return Tree(tuple(sorted(files)), hidden, tuple(sorted(again)), tuple(sorted(closed)))
+            for entry in entries:
+                link, path = entry.is_symlink(), here / entry.name
+                if os.path.isdir(path) if link else entry.is_dir():
+                    (self.passed if is_hidden(entry.name) else links if link else folders).append(path)
+                elif entry.name.startswith("."):
+                    self.hidden.append(path)
+                else:
+                    yield path
+
+
+def leads_back(folder: Path) -> bool:
+    """Whether a link leads to a folder that it lies in."""
+    return folder.is_symlink() and folder.resolve() in (folder.parent.resolve() / "x").parents
 
 
 @dataclass(frozen=True)
@@ -86,20 +96,18 @@ def find_images(paths: Sequence[Path]) -> Images:
         raise InputError("no image named: expected image files or folders, such as photo.jpg")
     files: list[Path] = []
     others: list[Path] = []
-    trees: list[Tree] = []
+    walks: list[Walk] = []
     for path in paths:
         if path.is_dir():
-            tree = walk(path)
-            trees.append(tree)
-            images = [file for file in tree.files if _is_image(file)]
-            files += images
-            others += set(tree.files) - set(images)
+            walks.append(Walk(path))
+            for file in sorted(walks[-1]):
+                (files if _is_image(file) else others).append(file)
         elif path.exists():
             files.append(path)
         else:
             raise InputError(f"{path}: no such file or folder")
-    left_out = _left_out(others, trees)
-    closed = tuple(folder for tree in trees for folder in tree.closed)
+    left_out = _left_out(others, walks)
+    closed = tuple(folder for walk in walks for folder in sorted(walk.closed))
     if not files:
         reasons = [f"{folder}: {reason}" for folder, reason in closed]
         rest = "; ".join([*reasons, f"left out: {left_out}"] if left_out else reasons)
@@ -114,14 +122,15 @@ def _is_image(file: Path) -> bool:
     return file.suffix.lower() in SUPPORTED and (file.is_file() or not file.exists())
 
 
-def _left_out(others: Sequence[Path], trees: Sequence[Tree]) -> str:
+def _left_out(others: Sequence[Path], walks: Sequence[Walk]) -> str:
     """Say what was not taken of the folders, counted."""
-    kinds = Counter(file.suffix.lower() or "without an ending" for file in others)
-    counts = [f"{n} {kind}{', not read' * (kind in UNSUPPORTED)}" for kind, n in kinds.most_common(_KINDS)]
+    kinds = Counter(sorted(file.suffix.lower() or "without an ending" for file in others))
+    counts = [f"{n} {kind}{' (not read)' * (kind in UNSUPPORTED)}" for kind, n in kinds.most_common(_KINDS)]
     listed = ", ".join(counts + ["…"] * (len(kinds) > _KINDS))
     verb = "is no image" if len(others) == 1 else "are no images"
-    parts = [f"{len(others)} file{'s' * (len(others) != 1)} that {verb} by name ({listed})"] * bool(others)
-    hidden, again = sum(tree.hidden for tree in trees), [str(link) for tree in trees for link in tree.again]
+    parts = [f"{len(others)} file{'s' * (len(others) != 1)} that {verb} by name: {listed}"] * bool(others)
+    hidden = sum(len(walk.hidden) + len(walk.passed) for walk in walks)
+    again = [str(link) for walk in walks for link in sorted(walk.again + walk.loops)]
     parts += [f"{hidden} hidden"] * bool(hidden)
     parts += [f"{', '.join(again[:3])}: looked through already under another name"] * bool(again)
     return "; ".join(parts)

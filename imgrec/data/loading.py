@@ -44,7 +44,8 @@ def _decoded(split: Split, preprocess: Preprocess) -> Callable[[int], np.ndarray
     if split.images is not None:
         return split.images.__getitem__
     paths = split.paths or ()
-    return lambda index: decode(read_file(paths[index]), preprocess.max_pixels, paths[index])
+    pixels, bits = preprocess.max_pixels, preprocess.bits
+    return lambda index: decode(read_file(paths[index]), pixels, paths[index], bits)
 
 
 def reader(split: Split, preprocess: Preprocess) -> Callable[[int], np.ndarray]:

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args, get_origin
 import numpy as np
 
 from imgrec.data import adapt as adaptive
-from imgrec.data.decode import decode, to_colour
+from imgrec.data.decode import Bits, decode, to_colour
 from imgrec.data.resize import Axis, resample, stretch
 from imgrec.errors import InputError
 
@@ -23,7 +23,8 @@ from imgrec.errors import InputError
 class Preprocess:
     """How an image becomes uint8 `[H, W, C]`; the steps, in this order.
 
-    1. decode: see `decode.py`; `decoder`, `idct` and `exif_orientation` name what it does.
+    1. decode: see `decode.py`; `decoder`, `idct` and `exif_orientation` name what it does. Of 16-bit images
+       `bits` are in use, as the training images had them: higher values are white.
     2. colour: `grey` (C = 1, ITU-R 601 luma) or `rgb` (C = 3, grey repeated).
     3. adapt: the line of steps that the whole image's own statistics trigger, see `adapt/`; `none` as
        long as nobody asks for them, and in descriptions written before there were any.
@@ -46,6 +47,7 @@ class Preprocess:
     idct: Literal["accurate"] = "accurate"
     exif_orientation: Literal["applied"] = "applied"
     adapt: str = "none"
+    bits: Bits = 16
     format: Literal[1] = 1
 
     def __post_init__(self) -> None:
@@ -78,7 +80,7 @@ class Preprocess:
         Raises:
             InputError: no image file of a format that is read, a damaged one, or one with too many pixels.
         """
-        return self.on_array(decode(data, self.max_pixels, name))
+        return self.on_array(decode(data, self.max_pixels, name, self.bits))
 
     def on_file(self, path: str | Path) -> np.ndarray:
         """Read a file; as `on_bytes`.

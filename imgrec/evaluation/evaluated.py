@@ -25,6 +25,8 @@ class Evaluated:
     history: one mapping an epoch: epoch, loss, val_loss, the task's metrics and any others, as numbers or as
         read from history.csv.
     best_epoch: the epoch, from 1, whose weights were kept; None without a history.
+    retried: the learning rate of the training, where that is half of what `config` has, for the whole of it
+        led nowhere; else None.
     exports: one mapping a file: name, accuracy, agreement (0…1), max_abs_difference, kilobytes,
         ms_per_image, passed (None: not held against the gate); absent ones show as a dash, and an
         absent `passed` is whether no failure names the file.
@@ -48,6 +50,7 @@ class Evaluated:
     versions: Mapping[str, str]
     history: Sequence[Mapping[str, Any]] = ()
     best_epoch: int | None = None
+    retried: float | None = None
     exports: Sequence[Mapping[str, Any]] = ()
     failures: Sequence[str] = ()
     excused: Sequence[str] = ()

@@ -124,7 +124,8 @@ def _validation(given: Evaluated) -> dict[str, Any]:
         return {}
     best = given.history[given.best_epoch - 1]
     scores = {name[4:]: value for name, value in best.items() if name.startswith("val_")}
-    return {"validation": {"epoch": given.best_epoch, **scores}}
+    retried = {"retried": {"learning_rate": given.retried}} if given.retried else {}
+    return {"validation": {"epoch": given.best_epoch, **scores}, **retried}
 
 
 def _value(text: Any) -> float | None:

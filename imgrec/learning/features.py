@@ -121,7 +121,7 @@ def judging_features(source: Source) -> np.ndarray:
     model = build_model(JUDGE, input_shape=(side, side, 3), num_classes=1000)
     load_pretrained(model, "imagenet")
     backbone = keras.Model(model.inputs, model.get_layer("features").output, name=f"{JUDGE}_backbone")
-    preprocess = Preprocess(size=(side, side), colour="rgb")
+    preprocess = Preprocess(size=(side, side), colour="rgb", bits=source.bits)
     held = cached_features(backbone, source.splits, preprocess, source.fingerprint)
     features = np.concatenate([held[name].views[0] for name in source.splits])
     return features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-6) * 3

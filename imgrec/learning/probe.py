@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold, StratifiedKFold
+from threadpoolctl import threadpool_limits
 
 STRENGTHS = tuple(10.0**power for power in np.arange(-4, 2.1, 0.5))
 """Values of scikit-learn's C (large: little regularisation) for features of mean square 1."""
 FOLDS = 5
+BEYOND = 2
+"""Strengths that may be worse than the best before them until no more are tried."""
 STEPS = 200
 """Iterations of the solver: beyond, the weights of separable classes grow and answers stay."""
 ENOUGH = 3000
@@ -40,6 +43,7 @@ class Head:
         return features @ self.kernel + self.bias
 
 
+@threadpool_limits.wrap(limits=1)  # threads wait for each other longer than such small matrices take
 def choose(features: Array, labels: np.ndarray, outputs: int, seed: int = 0) -> float:
     """Return the strength with the least log loss over `FOLDS` folds.
 
@@ -54,23 +58,29 @@ def choose(features: Array, labels: np.ndarray, outputs: int, seed: int = 0) -> 
         features, labels = features[rows], labels[rows]
     splitter: StratifiedKFold | KFold
     if labels.ndim == 1:
-        folds = max(2, min(FOLDS, int(np.bincount(labels).max())))
-        splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
+        parts_of = max(2, min(FOLDS, int(np.bincount(labels).max())))
+        splitter = StratifiedKFold(parts_of, shuffle=True, random_state=seed)
     else:
         splitter = KFold(min(FOLDS, len(labels)), shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
         parts = list(splitter.split(features, labels if labels.ndim == 1 else None))
-    losses = np.zeros(len(STRENGTHS))
-    for learned, judged in parts:
-        held = _Rotated(features[learned])
-        warm: list[Array] = []
-        for number, strength in enumerate(STRENGTHS):
+    folds: list[tuple[np.ndarray, np.ndarray, _Rotated, list[Array]]] = [
+        (learned, judged, _Rotated(features[learned]), []) for learned, judged in parts
+    ]
+    losses: list[float] = []
+    for strength in STRENGTHS:  # from the quickest to solve to the slowest, which are seldom needed
+        total = 0.0
+        for learned, judged, held, warm in folds:
             head = held.solve(labels[learned], outputs, strength, warm)
-            losses[number] += _log_loss(head.outputs(features[judged]), labels[judged]) * len(judged)
+            total += _log_loss(head.outputs(features[judged]), labels[judged]) * len(judged)
+        losses.append(total)
+        if len(losses) - 1 - int(np.argmin(losses)) == BEYOND:
+            break
     return STRENGTHS[int(np.argmin(losses))]
 
 
+@threadpool_limits.wrap(limits=1)
 def solve(features: Array, labels: np.ndarray, outputs: int, strength: float) -> Head:
     """Return the head that logistic regression of that strength finds; arguments as `choose`."""
     return _Rotated(features).solve(labels, outputs, strength, [])

@@ -40,7 +40,11 @@ lenet5 = Architecture(
     macs=416_520,
     source="LeCun et al., Gradient-Based Learning Applied to Document Recognition, 1998",
     stages=1,
-    learning=Learning(Pace(0.1, 5e-4), Pace(4e-3, 0.01), "measured on the sample"),
+    learning=Learning(
+        Pace(0.2, 5e-4),
+        Pace(8e-3, 0.01),
+        "measured on the sample: .865 after five epochs in batches of 32 with either",
+    ),
     image_size=LECUN_SIZE,
     channels=1,
     num_classes=10,

@@ -1,5 +1,6 @@
 """A finished run measured once more: on its own data, or on any other with its classes."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,21 +66,31 @@ def evaluate(asked: EvaluationSettings, command: str = "") -> int:
             folder that may not be written.
     """
     from imgrec import bundle
-    from imgrec.runs import finished as runs
+    from imgrec.runs import beside
 
     held = bundle.read(asked.run)  # before anything heavy is imported
-    is_own = asked.data in ("", held.config["data"]["data"])
+    is_own = not asked.data or _place(asked.data) == _place(held.config["data"]["data"])
     part = asked.split if asked.split != "auto" else "test" if is_own else "all"
     where = part if is_own else f"{re.sub(r'[^0-9A-Za-z_.]+', '-', asked.data).strip('-.')}-{part}"
-    out = runs.place(asked.run, asked.out, KIND, where)
+    out = beside.place(asked.run, asked.out, KIND, where)
     import_frameworks()
-    finished = runs.open_run(asked.run)
+    from imgrec.runs.finished import open_run
+
+    finished = open_run(asked.run)
     subject, images = _own(finished, part) if is_own else _other(finished, asked, part)
     for note in images.notes:
         print(f"note: {note}")
     print(f"{finished.name}: measuring on {len(images.split):,} images of {images.name}", flush=True)
     _measure(finished, subject, images, out, command)
     return 0
+
+
+def _place(data: str) -> tuple[str, str]:
+    """Return the scheme of a specification of data, and where it leads, whatever way it is written."""
+    scheme, colon, rest = data.partition(":")
+    if colon and len(scheme) > 1 and "/" not in scheme:
+        return scheme, os.path.realpath(rest)
+    return "", os.path.realpath(data)
 
 
 def _own(finished: "Finished", part: str) -> "tuple[Subject, Images]":
@@ -113,13 +124,15 @@ def _other(finished: "Finished", asked: EvaluationSettings, part: str) -> "tuple
     if part == "all":
         split = first.joined(*others)
         if others:
-            notes += (f"all of {', '.join(opened.given)} is measured on; --split test takes one of them",)
-    elif len(opened.given) == 1:
+            notes += (f"measured on all of {', '.join(opened.given)}; --split test takes one of them",)
+    elif list(opened.given) == ["train"]:
         raise InputError(f"--split {part}: {asked.data} is not divided into splits; leave it out: all of it")
     elif part not in opened.given:
         raise InputError(f"--split {part}: {asked.data} has {', '.join(opened.given)}")
     else:
         split = opened.given[part]
+    if not len(split):
+        raise InputError(f"{asked.data}: no image to measure on; expected one or more, in class folders")
     task = held.task
     if split.kind != task.labels:
         raise InputError(
@@ -136,7 +149,7 @@ def _measure(finished: "Finished", subject: "Subject", images: Images, out: Path
     """Write the folder `out`, whole, and say what is in it."""
     from imgrec import bundle, files, tasks
     from imgrec.evaluation.report import write_report
-    from imgrec.runs import finished as runs
+    from imgrec.runs.finished import origin
     from imgrec.runs.measuring import evaluated, measure
 
     split, task = images.split, subject.task
@@ -144,7 +157,7 @@ def _measure(finished: "Finished", subject: "Subject", images: Images, out: Path
     measured = measure(subject, split, images.train, part, images.quick)
     data: dict[str, Any] = {"name": images.name, "split": images.part, "fingerprint": images.fingerprint}
     folder = bundle.begin(out)
-    record = runs.record(finished, KIND, command)
+    record = origin(finished, KIND, command)
     files.write_json(folder / "run.json", {**record, "data": {**data, "images": len(split)}})
     tasks.write(folder, task)
     files.write_csv(folder / "predictions.csv", task.table(split.ids, split.labels, measured.outputs))

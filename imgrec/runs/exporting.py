@@ -17,6 +17,7 @@ from imgrec.export.formats import FORMATS
 from imgrec.learning.session import Session
 from imgrec.metrics.baseline import Standing
 from imgrec.runs import resume
+from imgrec.runs.ahead import after_tuning
 from imgrec.runtime import scope
 from imgrec.training.fit import Recording, fit
 
@@ -144,7 +145,9 @@ def fine_tune(session: Session, variant: str, model: keras.Model, folder: Path) 
         goal=session.goal,
         strategy=session.strategy,
         recording=Recording(
-            folder / f"history_{variant}.csv", policy=resume.checkpoint_policy(session, folder, variant)
+            folder / f"history_{variant}.csv",
+            policy=resume.checkpoint_policy(session, folder, variant),
+            ahead=after_tuning(session, variant, PARITY_IMAGES),
         ),
     )
 

@@ -1,6 +1,5 @@
 """A finished run taken up again: its model, its settings and its data, to measure it or to export from it."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,26 +89,7 @@ def open_run(run: Path) -> Finished:
     return Finished(loaded, from_mapping(loaded.config))
 
 
-def place(run: Path, out: Path | None, kind: str, name: str) -> Path:
-    """Return the folder that comes of a run: `out`, or by default RUN.`kind`/`name`, beside the run.
-
-    A run folder stays as it was sealed: nothing is written into one, nor in its place.
-
-    Raises:
-        InputError: `out` is within a run, or holds something else than an earlier result of this `kind`.
-    """
-    run = run.resolve()
-    folder = out if out is not None else run.with_name(f"{run.name}.{kind}") / name
-    if folder.resolve().is_relative_to(run):
-        raise InputError(f"--out {folder}: lies in the run {run}, which is sealed; name a folder beside it")
-    bundle.check_out(folder)
-    record = folder / "run.json"
-    if record.is_file() and json.loads(record.read_text(encoding="utf-8")).get("kind") != kind:
-        raise InputError(f"--out {folder}: holds a run, and not {kind}; name another folder")
-    return folder
-
-
-def record(finished: Finished, kind: str, command: str) -> dict[str, object]:
+def origin(finished: Finished, kind: str, command: str) -> dict[str, object]:
     """Return what run.json of a folder of `kind` begins with: what it came from, and by what."""
     run = finished.bundle.path.resolve()
     return {

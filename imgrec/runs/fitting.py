@@ -9,11 +9,14 @@ from imgrec import bundle
 from imgrec.learning import methods
 from imgrec.learning.session import Session
 from imgrec.runs import results, resume
+from imgrec.runs.ahead import after_training
+from imgrec.runs.exporting import PARITY_IMAGES
 from imgrec.runs.preview import training_images
 from imgrec.runs.resume import Unfinished
 from imgrec.training.fit import Fitted, Recording, fit_phases
 from imgrec.training.freezing import depth_groups
 from imgrec.training.monitor import Monitor, log_images
+from imgrec.training.watch import Constant, Watch
 
 LOGGED_IMAGES = 16
 """Training images that TensorBoard shows beside what is watched."""
@@ -48,7 +51,14 @@ def fit_session(session: Session, folder: Path) -> Fitted:
         callbacks.append(monitor(session, folder))
     if config.run.tensorboard and chief:
         callbacks.append(keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False))
-    policy = resume.checkpoint_policy(session, folder, "train")
+    recording = Recording(
+        folder / "history.csv" if chief else None,
+        callbacks,
+        resume.checkpoint_policy(session, folder, "train"),
+        watch(session),
+        retry=session.asked.optim.learning_rate == "auto",
+        ahead=after_training(session, PARITY_IMAGES),
+    )
     return fit_phases(
         session.model,
         methods.choose(config).phases(session, config.optim.epochs),
@@ -56,8 +66,18 @@ def fit_session(session: Session, folder: Path) -> Fitted:
         steps_per_epoch=session.steps_per_epoch,
         goal=session.goal,
         strategy=session.strategy,
-        recording=Recording(folder / "history.csv" if chief else None, callbacks, policy),
+        recording=recording,
     )
+
+
+def watch(session: Session) -> Watch:
+    """Return the callback that says when the session's training leads nowhere."""
+    source, constant = session.source, None
+    if session.task.labels == "class" and session.goal.score == "accuracy":
+        train, val = (split.counts(len(source.classes)) for split in (source.train, source.val))
+        constant = Constant.of(session.goal.loss, train, val, source.classes)
+    optim = session.config.optim
+    return Watch(constant, len(session.validation_split()), optim.epochs, optim.warmup_epochs)
 
 
 def monitor(session: Session, folder: Path) -> Monitor:

@@ -65,6 +65,7 @@ def make_plan(config: Config, source: Source, task: Task) -> Plan:
         crop_fraction=0.875 if config.data.resize == "crop" and parts else 1.0,
         max_pixels=config.data.max_pixels,
         adapt=decided.data.adapt,
+        bits=source.bits,
     )
     model = {
         "name": spec.name,

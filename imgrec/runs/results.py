@@ -93,6 +93,7 @@ def write_results(
         data={name: split.counts(classes).tolist() for name, split in source.splits.items()},
         history=fitted.history,
         best_epoch=fitted.best_epoch,
+        retried=fitted.rate if fitted.retried else None,
         exports=[asdict(row) for row in exported.rows],
         failures=exported.failures,
         excused=exported.excused,

@@ -143,14 +143,11 @@ def read_source(config: Config) -> Source:
     """Load the data, and cut its long tail where one is asked for.
 
     Raises:
-        InputError: the data is bad, or a class name cannot stand in labels.txt.
+        InputError: the data is bad.
     """
     source = load_source(config.data, config.run.seed)
     if config.data.long_tail:
         source = long_tailed(source, config.data.long_tail, config.run.seed)
-    for name in source.classes:
-        if "\n" in name:
-            raise InputError(f"class name {name!r} holds a line break, and labels.txt has one name a line")
     return source
 
 
@@ -184,10 +181,10 @@ def for_measuring(session: Session) -> Session:
     weights were float32 all the time.
     """
     keras.config.set_dtype_policy("float32")  # of all that is built from here on, fine-tuning included
-    hosts = session.team.size > 1
-    if not hosts and all(layer.compute_dtype == "float32" for layer in session.model.layers):
+    many = session.team.size > 1
+    if not many and all(layer.compute_dtype == "float32" for layer in session.model.layers):
         return session
-    strategy = None if hosts else session.strategy
+    strategy = None if many else session.strategy
     with runtime.scope(strategy):
         model = bundle.build(session.recorded_model)
     model.set_weights(session.model.get_weights())

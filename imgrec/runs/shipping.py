@@ -47,24 +47,14 @@ def ship(settings: ExportSettings, command: str = "") -> int:
             quantisation does not cover, or a folder that may not be written.
     """
     from imgrec import bundle
-    from imgrec.runs import finished as runs
+    from imgrec.runs import beside
 
     held = bundle.read(settings.run)  # before anything heavy is imported
     own = held.config["quantize"]["quantize"]
     quantize = own if settings.quantize == "auto" else settings.quantize
-    out = runs.place(settings.run, settings.out, KIND, quantize)
+    out = beside.place(settings.run, settings.out, KIND, quantize)
     import_frameworks()
-    from imgrec.compression.variants import VARIANTS, chain
-    from imgrec.export.formats import FORMATS
-
-    formats = [name.strip() for name in settings.to.split(",")]
-    for name in formats:
-        lookup(FORMATS, name, "format of --to")
-    finished = runs.open_run(settings.run)
-    for name in chain(quantize):
-        if check_variant := VARIANTS[name].check:
-            check_variant(finished.bundle.model)
-    finished = replace(finished, config=finished.config.replace(quantize=quantize))
+    finished, formats = _ready(settings, quantize)
     source = _elsewhere(finished, settings.data) if settings.data else finished.own_source()
     for note in source.notes:
         print(f"note: {note}")
@@ -75,13 +65,35 @@ def ship(settings: ExportSettings, command: str = "") -> int:
     return 1 if exported.failures else 0
 
 
+def _ready(settings: ExportSettings, quantize: str) -> "tuple[Finished, list[str]]":
+    """Load the run, told to make `quantize`, and make sure that all of it can be made."""
+    from imgrec import runtime
+    from imgrec.compression.variants import VARIANTS, chain
+    from imgrec.export.formats import FORMATS
+    from imgrec.runs.finished import open_run
+
+    if runtime.backend() != "tensorflow":
+        raise InputError(
+            f"TensorFlow exports, and the backend is {runtime.backend()}: KERAS_BACKEND=tensorflow"
+        )
+    formats = [name.strip() for name in settings.to.split(",")]
+    for name in formats:
+        lookup(FORMATS, name, "format of --to")
+    finished = open_run(settings.run)
+    for name in chain(quantize):
+        if check_variant := VARIANTS[name].check:
+            check_variant(finished.bundle.model)
+    return replace(finished, config=finished.config.replace(quantize=quantize)), formats
+
+
 def _elsewhere(finished: "Finished", data: str) -> "Source":
     """Read data that is not the run's, its classes those of the run in their order."""
     from imgrec.data.sources.matching import matched
     from imgrec.runs.session import read_source
 
     task = finished.bundle.task
-    source = read_source(finished.config.replace(data=data, quarantine="", fold="", extra_data=""))
+    plain = finished.config.replace(quarantine="", fold="", extra_data="", long_tail=0.0)
+    source = read_source(plain.replace(data=data))
     if source.train.kind != task.labels:
         raise InputError(f"--data {data}: its labels are {source.train.kind}, and the run's {task.labels}")
     parts = (source.train, source.val, source.test)
@@ -92,14 +104,14 @@ def _elsewhere(finished: "Finished", data: str) -> "Source":
 def _write(finished: "Finished", source: "Source", out: Path, formats: list[str], command: str) -> "Exported":
     """Write the folder `out`, whole: files, what prepares images for them, figures, origin."""
     from imgrec import bundle, files, tasks
-    from imgrec.runs import finished as runs
     from imgrec.runs.exporting import export, judged
+    from imgrec.runs.finished import origin
     from imgrec.runs.measuring import measure
     from imgrec.runs.results import subject_of
 
     session = finished.session(source, command)
     folder = bundle.begin(out)
-    record = runs.record(finished, KIND, command)
+    record = origin(finished, KIND, command)
     data = {"name": source.name, "fingerprint": source.fingerprint, "images": len(source.test)}
     made = {"quantize": session.config.quantize.quantize, "formats": formats, "data": data}
     files.write_json(folder / "run.json", {**record, **made})

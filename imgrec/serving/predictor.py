@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from imgrec import bundle, runtimes, tasks
 from imgrec.data.preprocess import Preprocess
 from imgrec.errors import InputError
-from imgrec.frameworks import import_frameworks
 from imgrec.processors import cores
 from imgrec.runtimes import Runtime
 from imgrec.tasks.task import Task
@@ -83,7 +82,6 @@ class Predictor:
         if not keras_itself and _file_answers(whole):
             runtime = runtimes.open_tflite(whole.path / _FILE, cores())
             return cls(runtime, whole.preprocess, whole.task)
-        import_frameworks()
         return cls.of_model(bundle.build_trained(whole), whole.preprocess, whole.task)
 
     @classmethod

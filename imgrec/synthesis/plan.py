@@ -42,7 +42,7 @@ def prepare(settings: SynthesisSettings) -> Plan:
         source = long_tailed(source, settings.long_tail, settings.seed)
     labels = chosen(settings.classes, source)
     side = settings.image_size or min(source.side, LARGEST)
-    preprocess = Preprocess((side, side), source.colour, max_pixels=settings.max_pixels)
+    preprocess = Preprocess((side, side), source.colour, max_pixels=settings.max_pixels, bits=source.bits)
     return Plan(settings, source, learned_from, preprocess, labels)
 
 

@@ -1,8 +1,6 @@
-"""What happens at the end of a step or an epoch: the live line, history.csv, best weights, a lower rate."""
+"""What happens at the end of an epoch: history.csv, best weights, a lower rate."""
 
 import math
-import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -29,80 +27,6 @@ class Remembering(keras.callbacks.Callback):
         """Go on from a `state`."""
         for name in self.remembered:
             setattr(self, name, state[name])
-
-
-class Progress(Remembering):
-    """One live line: epoch, step, loss, accuracy, images a second, time left; then one line an epoch.
-
-    On a terminal the line rewrites itself; elsewhere only the epochs' lines are printed.
-    """
-
-    def __init__(self, epochs: int, steps: int, batch_size: int, score: str = "accuracy") -> None:
-        super().__init__()
-        self.score = score
-        self.epochs, self.steps, self.batch_size = epochs, steps, batch_size
-        self.live = sys.stdout.isatty()
-        self.images_per_second = self.seconds = 0.0
-        self.epoch_begun = time.perf_counter()
-        self.first_step = 0
-        """Steps of the first epoch that an earlier process took."""
-
-    def state(self) -> dict[str, float]:
-        """How long the epoch has taken so far."""
-        return {"seconds": round(self.seconds + time.perf_counter() - self.epoch_begun, 3)}
-
-    def put(self, state: Mapping[str, float]) -> None:
-        """Go on from a `state`, in the middle of an epoch."""
-        self.seconds = state["seconds"]
-
-    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
-        """Start the clock; each phase of a training has its own pace."""
-        self.begun = time.perf_counter()
-        self.shown = 0.0
-        self.first_epoch: int | None = None
-
-    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Start the epoch's clock; its first step, which compiles, is left out of the rate."""
-        self.epoch = epoch
-        self.first_epoch = epoch if self.first_epoch is None else self.first_epoch
-        self.epoch_begun = self.first_step_done = time.perf_counter()
-
-    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Rewrite the live line ten times a second."""
-        now = time.perf_counter()
-        if batch == 0:
-            self.first_step_done = now
-        else:
-            self.images_per_second = batch * self.batch_size / max(now - self.first_step_done, 1e-9)
-        if self.live and now - self.shown >= 0.1:
-            self.shown = now
-            print(f"\r\x1b[2K{self._line(self._skipped() + batch + 1, logs or {})}", end="", flush=True)
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Print the epoch's line and hand the rate to the history."""
-        if logs is not None:
-            logs["images_per_second"] = round(self.images_per_second, 1)
-            logs["seconds"] = round(self.seconds + time.perf_counter() - self.epoch_begun, 2)
-        self.seconds, self.epoch_begun = 0.0, time.perf_counter()
-        print(("\r\x1b[2K" if self.live else "") + self._line(self.steps, logs or {}), flush=True)
-
-    def _skipped(self) -> int:
-        return self.first_step if self.epoch == self.first_epoch else 0
-
-    def _line(self, step: int, logs: Mapping[str, float]) -> str:
-        done = (self.epoch - (self.first_epoch or 0)) * self.steps + step - self.first_step
-        to_do = (self.epochs - self.epoch) * self.steps - step
-        left = (time.perf_counter() - self.begun) / max(done, 1) * to_do
-        parts = [f"epoch {self.epoch + 1}/{self.epochs}"]
-        if step < self.steps:
-            parts.append(f"step {step}/{self.steps}")
-        names = {"loss": "loss", "accuracy": "acc", "val_loss": "val_loss", "val_accuracy": "val_acc"}
-        names |= {"val_balanced_accuracy": "balanced", "f1": "F1", "val_f1": "val_F1"}
-        if f"val_{self.score}" not in names:
-            names |= {self.score: self.score, f"val_{self.score}": f"val_{self.score}"}
-        parts += [f"{short} {logs[name]:.4f}" for name, short in names.items() if name in logs]
-        parts += [f"{self.images_per_second:,.0f} img/s", f"{int(left) // 60}:{int(left) % 60:02d} left"]
-        return "  ".join(parts)
 
 
 class HistoryWriter(Remembering):

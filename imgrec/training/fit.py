@@ -1,5 +1,6 @@
 """The one trainer: compile, fit with the standard callbacks, give the history back."""
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,7 +8,7 @@ import keras
 
 from imgrec.config import OptimConfig
 from imgrec.errors import InputError
-from imgrec.training.callbacks import BestWeights, HistoryWriter, Progress, Remembering
+from imgrec.training.callbacks import BestWeights, HistoryWriter, Remembering
 from imgrec.training.checkpointing.store import Snapshot
 from imgrec.training.checkpointing.train_state import Rollbacks, StatefulCallbacks, put
 from imgrec.training.leg import Leg
@@ -18,9 +19,11 @@ from imgrec.training.phase import Phase as Phase  # those who train find all of 
 from imgrec.training.phase import Solved as Solved
 from imgrec.training.phase import Stream as Stream
 from imgrec.training.phase import begins_anew, schedule_end
+from imgrec.training.progress import Progress
 from imgrec.training.recording import Fitted as Fitted
 from imgrec.training.recording import Recording as Recording
 from imgrec.training.setup import Setup
+from imgrec.training.watch import GoneWrong
 
 
 def fit(
@@ -61,8 +64,10 @@ def fit_phases(
     one before early. `goal` says what is minimised and what the best epoch is highest in; by default
     cross-entropy of classes with `optim.label_smoothing`, and accuracy.
 
-    With `recording.policy` the training is saved and goes on from the newest whole checkpoint where there is
-    one, as if it had not stopped; SIGTERM and SIGINT save before the process ends.
+    With `recording.retry` a training that leads nowhere begins anew, once, with half the rate: one in which
+    `recording.watch` sees no learning or an exploding loss, or in which a step goes bad where that would end
+    it. With `recording.policy` the training is saved and goes on from the newest whole checkpoint where there
+    is one, as if it had not stopped; SIGTERM and SIGINT save before the process ends.
 
     Raises:
         InputError: the loss or a weight became NaN or infinite, or no checkpoint can be used.
@@ -71,9 +76,13 @@ def fit_phases(
     stateful = StatefulCallbacks(
         HistoryWriter(recording.history_path),
         BestWeights(optim.patience, model, f"val_{goal.score}"),
-        Progress(optim.epochs, steps_per_epoch, int(optim.batch_size), goal.score),
+        Progress(phases[-1].until, steps_per_epoch, int(optim.batch_size), goal.score, recording.ahead),
         NaNGuard(),
-        tuple(callback for callback in recording.callbacks if isinstance(callback, Remembering)),
+        tuple(
+            callback
+            for callback in (*recording.callbacks, recording.watch)
+            if isinstance(callback, Remembering)
+        ),
     )
     setup = Setup(
         model=model,
@@ -85,35 +94,44 @@ def fit_phases(
         recording=recording,
         stateful=stateful,
     )
-    _run(setup)
+    rollbacks = _run(setup)
     stateful.best.restore()
     for phase in phases:
         if isinstance(phase, Solved) and phase.settle and stateful.best.best_epoch == phase.until - 1:
             phase.settle()
-    return Fitted(stateful.history.rows, stateful.best.best_epoch + 1)
+    rate = setup.rate(rollbacks)
+    return Fitted(stateful.history.rows, stateful.best.best_epoch + 1, rate, rollbacks.retried)
 
 
-def _run(setup: Setup) -> None:
-    """Train from the beginning, or from the newest checkpoint; go back to one after a bad step."""
+def _run(setup: Setup) -> Rollbacks:
+    """Train from the beginning, or from the newest checkpoint; go back after a bad step, or begin anew."""
     policy = setup.recording.policy
-    if policy is None:
-        try:
-            return _run_from(setup, None, Rollbacks())
-        except BadStep as bad:
-            raise InputError(f"{bad.advice}{named(bad.images)}") from None
-    with setup.interruption.installed():
-        start, last = policy.newest(), None
+    # What a process begins with that goes on is the same: weights are drawn by the seed.
+    values = setup.initial()
+    with setup.interruption.installed() if policy else contextlib.nullcontext():
+        start, last = policy.newest() if policy else None, None
         if start:
             done = start.at.phase == len(setup.phases)
             print("trained already" if done else f"going on at {start.at}", flush=True)
         rollbacks = Rollbacks.of(start)
         while True:
             try:
-                return _run_from(setup, start, rollbacks)
-            except BadStep as bad:
+                _run_from(setup, start, rollbacks)
+                return rollbacks
+            except (BadStep, GoneWrong) as bad:
                 setup.interruption.idle = True
-                start = policy.give_up_or_return(bad, rollbacks.returns, last)
-                last, rollbacks = start.at, rollbacks.lowered()
+                back = policy is not None and policy.on_nan == "rollback"
+                if isinstance(bad, GoneWrong) or (setup.may_retry(rollbacks) and not back):
+                    start, last, rollbacks = None, None, rollbacks.anew()
+                    print(
+                        f"\n{bad}: beginning anew with half the rate, {setup.rate(rollbacks):g}", flush=True
+                    )
+                    setup.begin_anew(values)
+                elif policy is None:
+                    raise InputError(f"{bad.advice}{named(bad.images)}") from None
+                else:
+                    start = policy.give_up_or_return(bad, rollbacks.returns, last)
+                    last, rollbacks = start.at, rollbacks.lowered()
 
 
 def _run_from(setup: Setup, start: Snapshot | None, rollbacks: Rollbacks) -> None:

@@ -11,6 +11,8 @@ from imgrec import runtime
 
 NOTEWORTHY = 0.2
 """Share of an epoch from which on waiting is worth a warning."""
+LEAST = 0.25
+"""Seconds of it below which nothing can be gained."""
 
 
 class InputWait(keras.callbacks.Callback):
@@ -46,11 +48,12 @@ class InputWait(keras.callbacks.Callback):
         """Hand the share on, and warn the first time that it is much."""
         if self._stopwatch is None:
             return
-        share = (self._stopwatch.seconds - self._waited) / max(self._ended - self._begun, 1e-9)
+        waited = self._stopwatch.seconds - self._waited
+        share = waited / max(self._ended - self._begun, 1e-9)
         share = min(share, 1.0) if self._ended > self._begun else 0.0
         if logs is not None:
             logs["input_wait"] = round(share, 4)
-        if share >= NOTEWORTHY and not self._warned:
+        if share >= NOTEWORTHY and waited >= LEAST and not self._warned:
             self._warned = True
             print(
                 f"warning: training waited for its images in {share:.0%} of epoch {epoch + 1}: try --cache "

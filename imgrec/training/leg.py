@@ -11,7 +11,7 @@ from imgrec.training.checkpointing.train_state import Rollbacks, TrainState
 from imgrec.training.freezing import frozen
 from imgrec.training.optim.averaging import averaging
 from imgrec.training.optim.regularize import regularized, sharpness_aware
-from imgrec.training.phase import Solved, begins_anew
+from imgrec.training.phase import Solved, alike_until, begins_anew
 from imgrec.training.setup import Setup
 from imgrec.workers import Team
 
@@ -66,6 +66,10 @@ class Leg:
         setup, stateful = self.setup, self.setup.stateful
         callbacks = [self.position, stateful.guard, stateful.progress, setup.waiting]
         callbacks += [*setup.recording.callbacks, stateful.history, stateful.best]
+        stateful.progress.until = alike_until(setup.phases, self.first.phase)
+        if watch := setup.recording.watch:
+            watch.rate, watch.retry = setup.rate(self.rollbacks), setup.may_retry(self.rollbacks)
+            callbacks.append(watch)
         if isinstance(self.phase, Solved):  # no weights to average, and no rate to lower
             return callbacks
         epochs = setup.phases[-1].until
@@ -95,7 +99,8 @@ class Leg:
             at = start.at
         if at == self.first:
             self.setup.stateful.best.begin_phase()
-            if self.saver and not start and not at.phase and self.saver.policy.on_nan == "rollback":
+            anew = self.rollbacks.retried or (self.saver and self.saver.policy.on_nan == "rollback")
+            if self.saver and not start and not at.phase and anew:
                 self.saver.save(at)
         return at
 

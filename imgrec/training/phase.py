@@ -94,3 +94,16 @@ def schedule_end(phases: Sequence[Phase], number: int) -> int:
     """Return the last epoch of the phases from `number` on, up to the next with a schedule of its own."""
     restarts = (later for later in range(number + 1, len(phases)) if begins_anew(phases, later))
     return phases[next(restarts, len(phases)) - 1].until
+
+
+def alike_until(phases: Sequence[Phase], number: int) -> int:
+    """Return the last epoch, from 1, whose steps take about as long as those of phase `number`, or less.
+
+    That is the training's last, but for a phase on a part of the model or with frozen layers before one with
+    none.
+    """
+    phase = phases[number]
+    if phase.part is None and not phase.frozen:
+        return phases[-1].until
+    other = any(later.part is not phase.part or not later.frozen for later in phases[number + 1 :])
+    return phase.until if other else phases[-1].until

@@ -7,6 +7,8 @@ from pathlib import Path
 import keras
 
 from imgrec.training.checkpointing.callback import CheckpointPolicy
+from imgrec.training.progress import Ahead
+from imgrec.training.watch import Watch
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,10 @@ class Fitted:
     """
     best_epoch: int
     """The epoch, from 1, whose weights the model holds now."""
+    rate: float
+    """The peak of the learning rate that it was trained with."""
+    retried: bool = False
+    """Whether that is half of what was asked for, for with all of it the training led nowhere."""
 
 
 @dataclass(frozen=True)
@@ -32,3 +38,9 @@ class Recording:
     """Who else is called."""
     policy: CheckpointPolicy | None = None
     """Where and how often the training is saved; None: never."""
+    watch: Watch | None = None
+    """Who says that the training leads nowhere."""
+    retry: bool = False
+    """Whether a training that leads nowhere begins anew, once, with half the rate."""
+    ahead: Ahead | None = None
+    """What comes after it and counts as what is left; None: nothing is known of that."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 
 from imgrec import runtime
 from imgrec.config import OptimConfig
@@ -34,9 +35,32 @@ class Setup:
     interruption: Interruption = dataclasses.field(default_factory=Interruption)
     waiting: InputWait = dataclasses.field(default_factory=InputWait)
 
+    def rate(self, rollbacks: Rollbacks) -> float:
+        """Return the peak of the learning rate."""
+        return float(self.optim.learning_rate) * rollbacks.rate
+
+    def may_retry(self, rollbacks: Rollbacks) -> bool:
+        """Whether a training that leads nowhere begins anew."""
+        return self.recording.retry and not rollbacks.retried
+
+    def initial(self) -> list[np.ndarray]:
+        """Copy what the model begins with, where it may begin anew."""
+        wanted = self.model.variables if self.recording.retry else []
+        return [np.array(keras.ops.convert_to_numpy(variable)) for variable in wanted]
+
+    def begin_anew(self, values: Sequence[np.ndarray]) -> None:
+        """Forget a training; `values` are what `initial` gave."""
+        for variable, value in zip(self.model.variables, values, strict=True):
+            variable.assign(value)
+        self.stateful.forget()
+        if self.recording.history_path:
+            self.recording.history_path.unlink(missing_ok=True)
+        if self.recording.policy:
+            self.recording.policy.begin_anew()
+
     def optimizer(self, phase: Phase, epochs: int, rollbacks: Rollbacks) -> keras.optimizers.Optimizer:
         """Build the optimiser and its schedule over `epochs` from `phase` on; no steps need no rate."""
-        rate = self.optim.learning_rate * rollbacks.rate
+        rate = self.rate(rollbacks)
         settings = dataclasses.replace(self.optim, epochs=epochs, learning_rate=rate)
         if isinstance(phase, Solved):
             settings = dataclasses.replace(

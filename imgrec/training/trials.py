@@ -27,8 +27,12 @@ FEWEST_STEPS = 20
 """An epoch keeps at least so many steps: with fewer, there is little to learn by."""
 SECONDS = 1.0
 """Each size is timed for as long, or for three steps."""
-LEAST, MOST = 1e-6, 10.0
-"""The rates that the sweep begins and ends with."""
+RANGES = {"sgd": (1e-4, 10.0), "muon": (1e-4, 10.0)}
+ADAPTIVE = (1e-6, 0.1)
+"""The rates that the sweep begins and ends with: by optimiser, and for all others, whose steps have a length
+of their own."""
+CLEAR = 0.02
+"""Share of the first loss by which it must fall."""
 DIVERGED = 4.0
 """The sweep ends where the smoothed loss is this many times its least."""
 SMOOTHING = 0.9
@@ -149,22 +153,38 @@ class Sweep:
     """float64 `[steps]`: of each step's batch, smoothed."""
 
     @property
-    def suggested(self) -> float:
-        """The rate at which the smoothed loss falls the most steeply over the logarithm of the rate.
+    def suggested(self) -> float | None:
+        """The rate at which the loss falls the most steeply over the logarithm of the rate.
 
-        It is looked for before the least loss.
+        It is looked for from where the loss has clearly fallen to its least, and is a tenth of the rate there
+        at most. None where half of the fall is over after the lowest tenth of the rates: the best one lies
+        below them.
 
         Raises:
-            InputError: the loss never fell.
+            InputError: the loss never clearly fell.
         """
-        last = int(np.argmin(self.losses))
-        slope = np.gradient(self.losses, np.log(self.rates))[: last + 1]
-        if last < 2 or slope.min() >= 0:
+        even, edge = self._even(), max(3, len(self.rates) // 10)
+        start, least = float(np.median(even[:edge])), int(even.argmin())
+        drop = start - float(even[least])
+        if least < 2 or drop <= max(CLEAR * abs(start), 2 * float(np.std(self.losses - even))):
             raise InputError(
                 f"--lr-find: the loss fell at no rate from {self.rates[0]:.0e} to {self.rates[-1]:.0e}: look "
                 "at the images (--preview) and the labels, or choose another --model"
             )
-        return float(self.rates[int(np.argmin(slope))])
+        first = float(np.median(self.losses[:3]))
+        if first - np.median(even[edge : 2 * edge]) >= 0.5 * (first - even[least]):
+            return None
+        slope = np.gradient(even, np.log(self.rates))[: least + 1]
+        fallen = int(np.argmax(even < start - 0.1 * drop))
+        steepest = fallen + int(slope[fallen:].argmin())
+        lower = min(self.rates[steepest], self.rates[least] / 10)
+        return float(max(lower, self.rates[fallen]))
+
+    def _even(self) -> np.ndarray:
+        """The losses without what a few batches do to them: means over a twelfth of the sweep, `[steps]`."""
+        side = max(1, len(self.losses) // 24)
+        padded = np.pad(self.losses, side, mode="edge")
+        return np.convolve(padded, np.full(2 * side + 1, 1 / (2 * side + 1)), "valid")
 
 
 class _Recorder(keras.callbacks.Callback):
@@ -215,7 +235,8 @@ def sweep(
     if steps < FEWEST:
         raise InputError(f"--lr-find: {steps} training batches, expected {FEWEST}: lower --batch-size")
     recorder, part = _Recorder(), phase.part or model
-    rates = LEAST * (MOST / LEAST) ** (np.arange(steps) / (steps - 1))
+    low, high = RANGES.get(optim.optimizer, ADAPTIVE)
+    rates = low * (high / low) ** (np.arange(steps) / (steps - 1))
     with (
         _put_back(model),
         frozen(model, phase.frozen),
@@ -224,7 +245,7 @@ def sweep(
     ):
         with runtime.scope(strategy):
             optimizer = _plain_optimizer(model, optim)
-            rising = keras.optimizers.schedules.ExponentialDecay(LEAST, steps - 1, MOST / LEAST)
+            rising = keras.optimizers.schedules.ExponentialDecay(low, steps - 1, high / low)
             optimizer.learning_rate = rising
             if keras.config.dtype_policy().name == "mixed_float16":
                 optimizer = keras.optimizers.LossScaleOptimizer(optimizer)

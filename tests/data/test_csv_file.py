@@ -102,7 +102,7 @@ def test_a_label_missing_from_a_small_split_is_noted(write):
         ("path,label\na.png,x\n,y\n", "line 3: no path"),
         ("path,label\na.png,x\n\nb.png,\n", "line 4: no label"),
         ("path,label\na.txt,x\n", "line 2: a.txt is no image by its name"),
-        ("path,label,split\na.png,x,dev\n", "line 2: split 'dev'; expected train, val or test"),
+        ("path,label,split\na.png,x,tset\n", "line 2: split 'tset'; expected train, val or test"),
         ("path,label,split\na.png,x,val\n", "no row is of the split train, only of val"),
         ("path,label\na.png,x\nb.png,y\n./a.png,z\n", "line 4: a.png stands in line 2 already"),
         ("path,cat,dog\na.png,1,yes\n", "line 2: 'yes' in the column 'dog'; expected 0 or 1"),
@@ -130,6 +130,32 @@ def test_other_files_and_pictures_that_are_not_there(write, tmp_path):
         load(write("path,label\n" + "\n".join(f"{n}.png,a" for n in range(9)), "one.csv"))
     with pytest.raises(InputError, match="no image of class 'c'"):
         load(write("path,a,b,c\n" + "\n".join(f"{n}.png,1,{n % 2},0" for n in range(9)), "empty.csv"))
+
+
+def test_paths_with_backslashes_are_understood_and_said(write, tmp_path):
+    rows = [f"photos/{n}.png,{'ab'[n % 2]}" for n in range(20)]
+    plain = load(write("path,label\n" + "\n".join(rows)))
+    (tmp_path / "odd\\name.png").write_bytes((tmp_path / "photos" / "0.png").read_bytes())
+    turned = "\n".join(row.replace("/", "\\") for row in rows)
+    (tmp_path / "set.csv").write_text(f"path,label\n{turned}\nodd\\name.png,a\n")
+    listing = list_csv(str(tmp_path / "set.csv"))
+    assert listing.notes == ("20 paths with backslashes were read with / in their place",)
+    assert {entry.id for entry in listing.entries} == {
+        *(row.split(",")[0] for row in rows), "odd\\name.png"
+    }  # fmt: skip
+    assert plain.classes == ("a", "b")
+    (tmp_path / "set.csv").write_text("path,label\nC:\\photos\\1.png,a\n")
+    with pytest.raises(InputError, match=r"line 2: C:.*of a Windows machine.*such as photos/1\.png"):
+        list_csv(str(tmp_path / "set.csv"))
+    (tmp_path / "set.csv").write_text("path,label\nphotos\\0.png,a\nphotos/0.png,b\n")
+    with pytest.raises(InputError, match=r"line 3: photos/0\.png stands in line 2 already"):
+        list_csv(str(tmp_path / "set.csv"))
+
+
+def test_splits_in_a_table_may_be_spelled_as_folders_are(write):
+    parts = ("Training", "dev", "test_set")
+    listing = list_csv(write("path,label,split\n" + "\n".join(f"{n}.png,a,{parts[n % 3]}" for n in range(6))))
+    assert [entry.part for entry in listing.entries] == ["test"] * 2 + ["train"] * 2 + ["val"] * 2
 
 
 def random_labels(count, seed=0):

@@ -2,11 +2,12 @@
 
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
-from imgrec.data.finding import find_images, walk
+from imgrec.data.finding import Walk, find_images
 from imgrec.errors import InputError
 
 
@@ -16,7 +17,7 @@ def touch(*paths: Path) -> None:
         path.write_bytes(b"")
 
 
-def names(files: tuple[Path, ...], top: Path) -> list[str]:
+def names(files: Iterable[Path], top: Path) -> list[str]:
     return [file.relative_to(top).as_posix() for file in files]
 
 
@@ -33,7 +34,7 @@ def test_hidden_ones_are_left_out_and_counted(tmp_path: Path) -> None:
     )
     found = find_images([tmp_path])
     assert names(found.files, tmp_path) == ["__file__.png", "a/deep/x.JPG", "b.png"]
-    listed = "2 files that are no images by name (1 .heic, not read, 1 without an ending)"
+    listed = "2 files that are no images by name: 1 .heic (not read), 1 without an ending"
     assert found.left_out == f"{listed}; 3 hidden"
 
 
@@ -50,19 +51,22 @@ def test_links_are_followed_once(tmp_path: Path) -> None:
     (top / "a").symlink_to(top / "real")
     (top / "linked.png").symlink_to(elsewhere / "y.png")
     (top / "itself").symlink_to(top / "itself")
-    tree = walk(top)
-    assert names(tree.files, top) == ["another/y.png", "itself", "linked.png", "real/x.png"]
-    assert names(tree.again, top) == ["a", "another/back"]
-    left_out = find_images([top]).left_out
-    assert left_out.endswith(
-        f"{top / 'a'}, {top / 'another' / 'back'}: looked through already under another name"
-    )
-    assert names(walk(tmp_path / "top" / "another").files, top) == [
-        "another/back/itself",
-        "another/back/linked.png",
-        "another/back/real/x.png",
-        "another/y.png",
-    ]
+    walk = Walk(top)
+    assert names(sorted(walk), top) == ["another/y.png", "itself", "linked.png", "real/x.png"]
+    assert names(sorted(walk.again), top) == ["a", "another/back"] and not walk.loops
+    links = f"{top / 'a'}, {top / 'another' / 'back'}"
+    assert find_images([top]).left_out.endswith(f"{links}: looked through already under another name")
+    again = ["another/back/itself", "another/back/linked.png", "another/back/real/x.png", "another/y.png"]
+    assert names(sorted(Walk(top / "another")), top) == again
+
+
+def test_links_that_lead_up_are_not_followed(tmp_path: Path) -> None:
+    touch(tmp_path / "beside.png", tmp_path / "top" / "deep" / "x.png")
+    (tmp_path / "top" / "deep" / "up").symlink_to(tmp_path)
+    (tmp_path / "top" / "here").symlink_to(".")
+    walk = Walk(tmp_path / "top")
+    assert sorted(walk) == [tmp_path / "top" / "deep" / "x.png"]
+    assert names(sorted(walk.loops), tmp_path) == ["top/deep/up", "top/here"] and not walk.again
 
 
 @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="nothing is closed to this user")
@@ -86,5 +90,5 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 
 def test_no_image_says_what_there_is(tmp_path: Path) -> None:
     touch(tmp_path / "photo.heic", tmp_path / ".x.png")
-    with pytest.raises(InputError, match=r"1 file that is no image by name \(1 \.heic, not read\); 1 hidden"):
+    with pytest.raises(InputError, match=r"1 file that is no image by name: 1 \.heic \(not read\); 1 hidden"):
         find_images([tmp_path])

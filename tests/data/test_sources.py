@@ -81,6 +81,66 @@ def test_labels_may_be_names_or_named(npz):
     assert load(npz(images=x, labels=y, classes=np.array(["r", "g", "b"]))).classes == ("r", "g", "b")
 
 
+def brightness_of_classes(source):
+    """Class name → the mean brightness of its images, over all splits."""
+    held = source.train.joined(source.val, source.test)
+    return {
+        name: float(held.images[held.labels == number].mean()) for number, name in enumerate(source.classes)
+    }
+
+
+@pytest.mark.parametrize("kind", ["U", "S"])
+def test_named_labels_are_found_in_classes_by_name(npz, kind):
+    """`classes` in another order than the alphabet's; cats are dark, dogs are bright."""
+    x = np.where(np.arange(60) % 2, 200, 20).astype(np.uint8)[:, None, None] + np.zeros((1, 8, 8), np.uint8)
+    x[:, 0, 0] += np.arange(60, dtype=np.uint8) // 2  # no two are copies
+    y = np.array(["cat", "dog"])[np.arange(60) % 2].astype(kind)
+    source = load(npz(x=x, y=y, classes=np.array(["dog", "cat"]).astype(kind)))
+    assert source.classes == ("dog", "cat")
+    seen = brightness_of_classes(source)
+    assert seen["cat"] < 40 and seen["dog"] > 180
+    assert brightness_of_classes(load(npz(x=x, y=y))) == pytest.approx(seen, abs=1)
+    # Of splits that name different ones first.
+    parts = {"x_train": x, "y_train": y, "x_test": x[::-1], "y_test": y[::-1]}
+    seen = brightness_of_classes(load(npz(**parts, classes=np.array(["dog", "cat"]).astype(kind))))
+    assert seen["cat"] < 40 and seen["dog"] > 180
+
+
+STRINGS = np.array(["cat", "dog"])[np.arange(60) % 2]
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "message"),
+    [
+        (STRINGS, ["dog", "cow"], r"of the labels 1 not in classes, such as 'cat'; classes has dog, cow"),
+        (STRINGS, ["a", "b"], r"of the labels 2 not in classes, such as 'cat'"),
+        (STRINGS, ["cat", "dog", "cat"], "the class name 'cat' stands there twice"),
+        (STRINGS, ["cat", "dog", "emu"], "no image of class 'emu'; add some, or take it out of the classes"),
+        (STRINGS, [["cat", "dog"]], r"classes is <U3 \[1, 2\], expected strings"),
+        (np.arange(60) % 2, ["cat", "cat"], "the class name 'cat' stands there twice"),
+        (np.arange(60) % 2, ["cat", "dog", "emu"], "no image of class 'emu'"),
+        (np.arange(60) % 2 + 1, ["cat", "dog"], "labels 1 to 2, but 2 class names; expected labels from 0"),
+        (np.arange(60) % 2, [1, 0], "classes is int64.*expected strings"),
+        (np.array(["cat", "cat "])[np.arange(60) % 2], None, "'cat' and 'cat ' are one name"),
+    ],
+)
+def test_names_that_do_not_fit_the_labels_are_refused(npz, labels, classes, message):
+    named = {} if classes is None else {"classes": np.array(classes)}
+    with pytest.raises(InputError, match=message) as raised:
+        load(npz(x=arrays(60)[0], y=labels, **named))
+    assert "\n" not in str(raised.value)
+
+
+def test_labels_are_of_one_kind_in_all_splits(npz):
+    (x, y), (u, v) = arrays(60, 2), arrays(20, 2, seed=1)
+    source = load(npz(x_train=x, y_train=y.astype(np.int64), x_test=u, y_test=v.astype(np.uint64)))
+    assert source.train.kind == "class" and source.test.counts(2).tolist() == [10, 10]
+    with pytest.raises(InputError, match=r"several kinds \(train integers, test numbers with a fraction\)"):
+        load(npz(x_train=x, y_train=y, x_test=u, y_test=v.astype(float)))
+    with pytest.raises(InputError, match=r"train integers, test strings"):
+        load(npz(x_train=x, y_train=y, x_test=u, y_test=v.astype(str)))
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -134,6 +194,27 @@ def test_reads_idx_folders(tmp_path, ending):
     source = load(f"idx:{tmp_path}")
     assert np.array_equal(source.test.images[..., 0], u) and np.array_equal(source.test.labels, v)
     assert [len(s) for s in source.splits.values()] == [180, 20, 20]
+
+
+def test_names_of_idx_sets_count_from_the_first_line(tmp_path):
+    x, y = arrays(200, 2)
+    write_idx(tmp_path / "train-images-idx3-ubyte", x)
+    write_idx(tmp_path / "train-labels-idx1-ubyte", y)
+    names = tmp_path / "labels.txt"
+    names.write_bytes("\ufeffdog\r\nca\u0301t\r\n\r\n".encode())
+    assert load(f"idx:{tmp_path}").classes == ("dog", "c\u00e1t")
+    names.write_text("dog\ncat\u2028cow\n")
+    with pytest.raises(InputError, match=r"'cat\\u2028cow' holds control characters"):
+        load(f"idx:{tmp_path}")
+    names.write_text("dog\n\ncat\n")
+    with pytest.raises(InputError, match="the class name '' is empty"):
+        load(f"idx:{tmp_path}")
+    names.write_text("dog\n")
+    with pytest.raises(InputError, match="labels 0 to 1, but 1 class names"):
+        load(f"idx:{tmp_path}")
+    names.write_bytes(b"\xff\xff")
+    with pytest.raises(InputError, match=r"labels\.txt: .*expected UTF-8 text"):
+        load(f"idx:{tmp_path}")
 
 
 def test_idx_mistakes_are_named(tmp_path):

@@ -110,7 +110,7 @@ def test_the_file_answers_with_a_probability_a_label(
     np.testing.assert_allclose(sigmoid(logits), 1 / (1 + np.exp(-logits.astype(float))), rtol=1e-5)
     np.testing.assert_allclose(Predictor.load(trained).predict(images), sigmoid(logits), atol=1e-5)
     assert predict.main([str(table.parent / "05.png"), "--run", str(file), "--json"]) == 0
-    (answer,) = json.loads(capsys.readouterr().out)
+    answer = json.loads(capsys.readouterr().out)
     said = {entry["label"] for entry in answer["top"] if entry["probability"] > 0.5}
     assert set(answer["labels"]) == said and len(answer["top"]) == 3
     assert predict.main([str(table.parent / "05.png"), "--run", str(file)]) == 0

@@ -76,7 +76,7 @@ def test_json_is_all_that_is_printed(model: Path, photos: Path, capsys: pytest.C
     # Logits 255/64, 0, 0.
     expected = 1 / (1 + 2 * np.exp(-255 / 64))
     assert [a["probability"] for a in answers] == pytest.approx([expected] * 3, rel=1e-6)
-    assert output.err == "left out: 1 file that is no image by name (1 .txt); 1 hidden\n"
+    assert output.err == "left out: 1 file that is no image by name: 1 .txt; 1 hidden\n"
 
 
 def test_rows_stand_in_columns(model: Path, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:

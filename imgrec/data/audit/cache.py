@@ -24,7 +24,7 @@ from imgrec.data.audit.worker import packed, unpacked
 from imgrec.data.header import SUFFIXES
 from imgrec.files import write_file, write_json
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever another version of the audit would find otherwise."""
 _SETTLED_NS = 2_000_000_000
 _PASSING = {"unreadable", "too_slow", "crashed", "symlink_loop"}

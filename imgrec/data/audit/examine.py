@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from imgrec.data.audit.scores import Scores, measure, reduce
-from imgrec.data.decode import checked_header, decode_checked
+from imgrec.data.decode import checked_header, decode_checked, depth_of, highest_of, to_8_bits
 from imgrec.data.formats.fields import Header
 from imgrec.data.header import SUFFIXES, SUPPORTED, TITLES, UNSUPPORTED, ImageFault, sniff
 
@@ -31,12 +31,16 @@ class Limits:
 
 @dataclass(frozen=True)
 class FileFacts:
-    """What one usable file holds: upright size, whether it is stored as grey, sha256 of its bytes."""
+    """What one usable file holds: upright size, whether it is stored as grey, sha256 of its bytes.
+
+    highest: the highest value of a 16-bit image, 0 of any other.
+    """
 
     height: int
     width: int
     grey: bool
     sha256: str
+    highest: int = 0
 
 
 @dataclass(frozen=True)
@@ -116,14 +120,16 @@ def _decoded(path: str, limits: Limits, said: Callable[[], str]) -> Examined | _
     try:
         header = checked_header(data, limits.max_pixels)
         said()
-        pixels = decode_checked(data, header)
+        stored = decode_checked(data, header)
+        highest = highest_of(stored)
+        pixels = to_8_bits(stored, header, depth_of(highest))
         traits = _traits(header, suffix) + _complaints(said())
     except ImageFault as broken:
         moving = (("animated", broken.detail),) if "an animated" in broken.detail else ()
         return Examined(found=((broken.code, broken.detail), *moving))
     height, width = header.upright
     grey = pixels.shape[-1] == 1 or header.channels <= 2
-    facts = FileFacts(height, width, grey, hashlib.sha256(data).hexdigest())
+    facts = FileFacts(height, width, grey, hashlib.sha256(data).hexdigest(), highest)
     return _Decoded(facts, reduce(pixels), traits)
 
 

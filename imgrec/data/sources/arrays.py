@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from imgrec.data.sources.dataset import Arrays, Split
+from imgrec.data.sources.names import unified
 from imgrec.data.sources.sample import CLASSES as FASHION_MNIST
 from imgrec.errors import InputError
 from imgrec.registry import lookup
@@ -53,7 +54,8 @@ def load_npz(file: str) -> Arrays:
     Arrays: `x_train, y_train, x_test, y_test[, x_val, y_val]` (or `train_images, train_labels`…), or
     `x, y`, or `images, labels`; images uint8 `[N, H, W]` or `[N, H, W, 1|3]`, labels integers or
     strings `[N]` or `[N, 1]`; or floats, which are values and not classes.
-    With integer labels an array `classes` of strings may name them.
+    An array `classes` of strings may name the classes: of string labels in the order that is meant, of
+    integer labels 0, 1 … one name each.
 
     Raises:
         InputError: no such file, no such arrays, or arrays of another kind.
@@ -82,8 +84,27 @@ def load_npz(file: str) -> Arrays:
     if "train" not in arrays:
         found = ", ".join(sorted(held)) or "nothing"
         raise InputError(f"npz:{file}: holds {found}; expected x_train and y_train, or x and y")
-    names = tuple(str(name) for name in held["classes"]) if "classes" in held else None
+    names = _names(held["classes"], f"npz:{file}") if "classes" in held else None
     return from_arrays(arrays, names, f"npz:{file}")
+
+
+def _names(classes: np.ndarray, what: str) -> tuple[str, ...]:
+    """The array `classes` of an archive as names."""
+    classes = _text(classes, f"{what}: classes")
+    counted = classes.dtype.kind in "iu" and np.array_equal(classes, np.arange(classes.size))
+    if classes.ndim != 1 or not (classes.dtype.kind == "U" or counted):
+        raise InputError(
+            f"{what}: classes is {classes.dtype} {list(classes.shape)}, expected strings, one name a class"
+        )
+    return tuple(str(name) for name in classes)
+
+
+def _text(values: np.ndarray, what: str) -> np.ndarray:
+    """Bytes as strings; others as they are."""
+    try:
+        return np.char.decode(values, "utf-8") if values.dtype.kind == "S" else values
+    except UnicodeDecodeError as error:
+        raise InputError(f"{what} are not UTF-8 text ({error.reason}); save them as strings") from None
 
 
 def load_idx(folder: str) -> Arrays:
@@ -101,8 +122,16 @@ def load_idx(folder: str) -> Arrays:
     digest = hashlib.sha256(arrays["test"][1].tobytes()).hexdigest() if "test" in arrays else ""
     names: tuple[str, ...] | None = _BY_TEST_LABELS.get(digest)
     if (path / "labels.txt").is_file():
-        names = tuple((path / "labels.txt").read_text(encoding="utf-8").splitlines())
+        names = _listed_names(path / "labels.txt")
     return from_arrays(arrays, names, f"idx:{folder}")
+
+
+def _listed_names(file: Path) -> tuple[str, ...]:
+    """The lines of a text file; empty ones at its end do not count."""
+    try:
+        return tuple(file.read_text(encoding="utf-8-sig").rstrip("\n").split("\n"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: {error}; expected UTF-8 text, one class name a line") from None
 
 
 def read_idx(folder: Path, prefix: str) -> tuple[np.ndarray, np.ndarray]:
@@ -172,37 +201,65 @@ def load_keras(name: str, timeout: float = 20.0) -> Arrays:
 def from_arrays(arrays: Pairs, names: tuple[str, ...] | None, source: str) -> Arrays:
     """Check arrays and number their labels; ids are `<split>-<index>`.
 
-    Without `names` the classes are the labels that occur, in order.
+    Without `names` the classes are the labels that occur, in order. Strings are looked up in `names`, and
+    integers count them from 0.
 
     Raises:
-        InputError: images are not uint8 `[N, H, W]` or `[N, H, W, 1|3]`, or labels do not fit them.
+        InputError: images are not uint8 `[N, H, W]` or `[N, H, W, 1|3]`, or labels do not fit them, each
+            other or `names`.
     """
     images = {part: _images(x, f"{source}: {part}") for part, (x, _) in arrays.items()}
     raw = {part: _labels(y, len(images[part]), f"{source}: {part}") for part, (_, y) in arrays.items()}
+    kinds = {part: y.dtype.kind for part, y in raw.items()}
+    if len(set(kinds.values())) > 1:
+        said = ", ".join(f"{part} {_KINDS[kind]}" for part, kind in kinds.items())
+        raise InputError(f"{source}: labels of several kinds ({said}); expected one kind in all splits")
     held = np.concatenate(list(raw.values()))
+    names = None if names is None else tuple(unified(names, f"{source}: classes").values())
     if held.dtype.kind == "f":
         classes = names or ("value",)
         if len(classes) != 1 or not np.isfinite(held).all():
             raise InputError(f"{source}: labels are numbers; expected finite ones, and one name in classes")
         labels = {part: y.astype(np.float32) for part, y in raw.items()}
     else:
-        classes, found = _classes(np.unique(held), names, source)
-        labels = {part: np.searchsorted(found, y).astype(np.int32) for part, y in raw.items()}
+        found = np.unique(held)
+        classes, numbers = (_matched if held.dtype.kind == "U" else _counted)(found, names, source)
+        labels = {part: numbers[np.searchsorted(found, y)].astype(np.int32) for part, y in raw.items()}
     ids = {part: tuple(f"{part}-{index:05d}" for index in range(len(x))) for part, x in images.items()}
     return {part: Split(ids[part], labels[part], x) for part, x in images.items()}, classes
 
 
-def _classes(
+_KINDS = {"i": "integers", "U": "strings", "f": "numbers with a fraction"}
+
+
+def _counted(
     found: np.ndarray, names: tuple[str, ...] | None, source: str
 ) -> tuple[tuple[str, ...], np.ndarray]:
-    """Return the names of the classes and their labels, of which `found` occur."""
-    if names is not None and found.dtype.kind in "iu":
-        if found.min() < 0 or found.max() >= len(names):
-            raise InputError(f"{source}: labels {found.min()} to {found.max()}, but {len(names)} class names")
-        found = np.arange(len(names))
-    if names is None or len(names) != len(found):
-        names = tuple(str(label) for label in found)
+    """Return the classes of the integer labels `found`, and the number of the class of each of them."""
+    if names is None:
+        return tuple(str(label) for label in found), np.arange(len(found))
+    if found.min() < 0 or found.max() >= len(names):
+        raise InputError(
+            f"{source}: labels {found.min()} to {found.max()}, but {len(names)} class names; expected labels "
+            f"from 0 to {len(names) - 1}, by the place of their name"
+        )
     return names, found
+
+
+def _matched(
+    found: np.ndarray, names: tuple[str, ...] | None, source: str
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """Return the classes of the string labels `found`, and the number of the class of each of them."""
+    written = unified(map(str, found), f"{source}: labels")
+    classes = tuple(written.values()) if names is None else names
+    numbers = {name: number for number, name in enumerate(classes)}
+    foreign = [name for name in written.values() if name not in numbers]
+    if foreign:
+        raise InputError(
+            f"{source}: of the labels {len(foreign)} not in classes, such as {foreign[0]!r}; classes has "
+            f"{', '.join(classes[:10])}{' …' if len(classes) > 10 else ''}; expected all labels there"
+        )
+    return classes, np.array([numbers[name] for name in written.values()])
 
 
 def _images(x: np.ndarray, what: str) -> np.ndarray:
@@ -216,11 +273,11 @@ def _images(x: np.ndarray, what: str) -> np.ndarray:
 
 
 def _labels(y: np.ndarray, count: int, what: str) -> np.ndarray:
-    y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+    y = _text(y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y, f"{what} labels")
     if y.ndim != 1 or y.dtype.kind not in "iuUf":
         raise InputError(
             f"{what} labels are {y.dtype} {list(y.shape)}, expected one integer, string or number an image"
         )
     if len(y) != count:
         raise InputError(f"{what} has {count} images but {len(y)} labels")
-    return y
+    return y.astype(np.int64) if y.dtype.kind == "u" else y

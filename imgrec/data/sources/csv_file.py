@@ -1,18 +1,20 @@
 """`csv:FILE`: images and their labels named in a table.
 
-The first line names the columns. `path` is relative to the CSV file; `split`, if there, is train, val or
-test. What else there is says the labels: a column `label` with one of them; a column `labels` with any
-number, joined by `|` (a `label` column with a `|` in it counts as such); or one column a class, of 0 and 1.
+The first line names the columns. `path` is relative to the CSV file, and may be written with backslashes;
+`split`, if there, is train, val or test, in any spelling that folders may have. What else there is says
+the labels: a column `label` with one of them; a column `labels` with any number, joined by `|` (a `label`
+column with a `|` in it counts as such); or one column a class, of 0 and 1.
 """
 
 import csv
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from imgrec.data.header import SUPPORTED
-from imgrec.data.sources.folder import SPLIT_NAMES, Entry, Listing, occurring
+from imgrec.data.sources.folder import Entry, Listing, occurring
 from imgrec.data.sources.labels import SEPARATOR
+from imgrec.data.sources.layout import split_of
 from imgrec.errors import InputError
 
 Row = tuple[int, dict[str, str]]
@@ -36,9 +38,10 @@ def list_csv(file: str) -> Listing:
     if not rows:
         raise InputError(f"csv:{file}: no rows below the header; expected one for each image")
     multi_label, classes, labels = _labels(columns, rows, f"csv:{file}")
-    entries, lines = list[Entry](), dict[str, int]()
+    entries, lines, turned = list[Entry](), dict[str, int](), 0
     for (line, row), held in zip(rows, labels, strict=True):
-        name = _name(row["path"], f"csv:{file}, line {line}")
+        name = _name(row["path"], path.parent, f"csv:{file}, line {line}")
+        turned += "\\" in row["path"] and "\\" not in name
         if name in lines:
             raise InputError(
                 f"csv:{file}, line {line}: {name} stands in line {lines[name]} already; "
@@ -52,7 +55,8 @@ def list_csv(file: str) -> Listing:
         raise InputError(f"csv:{path}: no row is of the split train, only of {', '.join(parts)}")
     folders, found = dict.fromkeys(parts, ""), occurring(entries, parts, classes, multi_label)
     ordered = tuple(sorted(entries, key=lambda entry: entry.part))
-    return Listing(path.parent, folders, found, ordered, multi_label=multi_label, origin=path)
+    notes = (f"{turned:,} paths with backslashes were read with / in their place",) if turned else ()
+    return Listing(path.parent, folders, found, ordered, multi_label=multi_label, origin=path, notes=notes)
 
 
 def _read(path: Path, what: str) -> tuple[list[str], list[Row]]:
@@ -117,17 +121,24 @@ def _marked(row: Mapping[str, str], classes: Sequence[str], where: str) -> tuple
     return tuple(name for name in classes if row[name] == "1")
 
 
-def _name(cell: str, where: str) -> str:
-    """The path as an id."""
+def _name(cell: str, folder: Path, where: str) -> str:
+    """The path as an id; `\\` separates folders unless the system or a file's name says otherwise."""
     if not cell:
         raise InputError(f"{where}: no path; fill it in or take the line out")
     if os.path.splitext(cell)[1].lower() not in SUPPORTED:
         raise InputError(f"{where}: {cell} is no image by its name; expected {' '.join(sorted(SUPPORTED))}")
+    if "\\" in cell and os.sep == "/" and not os.path.lexists(folder / cell):
+        if PureWindowsPath(cell).drive:
+            raise InputError(
+                f"{where}: {cell} is a path of a Windows machine; expected one relative to the CSV file, "
+                f"such as photos/{PureWindowsPath(cell).name}"
+            )
+        cell = cell.replace("\\", "/")
     return Path(cell).as_posix()
 
 
 def _part(cell: str, where: str) -> str:
-    part = SPLIT_NAMES.get(cell.lower())
+    part = split_of(cell)
     if part is None:
         raise InputError(f"{where}: split {cell!r}; expected train, val or test")
     return part

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from imgrec.data.audit.findings import Finding
+from imgrec.data.decode import Bits
 from imgrec.data.sources.labels import LabelKind, kind_of
 
 NONE: Mapping[str, str] = MappingProxyType({})
@@ -90,6 +91,7 @@ class Source:
     notes: what the user should hear about, one line each, such as files that were passed over.
     findings: what the audit found, see `audit/findings.py`.
     held_out: in one fold of a cross-validation, the images that are judged unseen; else None. See `folds.py`.
+    bits: how many of the 16 the training images' 16-bit files use, one of `decode.DEPTHS`.
     """
 
     classes: tuple[str, ...]
@@ -103,6 +105,7 @@ class Source:
     notes: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     held_out: Split | None = None
+    bits: Bits = 16
 
     @property
     def splits(self) -> dict[str, Split]:

@@ -12,7 +12,7 @@ import numpy as np
 from imgrec.config import DataConfig
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources.dataset import Colour, Source, Split, fingerprint
-from imgrec.data.sources.opened import Opened
+from imgrec.data.sources.opened import Opened, bits_in_use
 from imgrec.errors import InputError
 from imgrec.registry import lookup
 
@@ -49,8 +49,9 @@ def with_extra(source: Source, more: Opened, data: DataConfig) -> Source:
     total = hashlib.sha256(f"{source.fingerprint}\n{fingerprint((), [extra], more.digests)}".encode())
     if source.train.images is not None:
         height, width, channels = source.train.images.shape[1:]
+        bits = bits_in_use(extra, more.examined)
         colour: Colour = "grey" if channels == 1 else "rgb"
-        like = Preprocess((height, width), colour, data.resize, max_pixels=data.max_pixels)
+        like = Preprocess((height, width), colour, data.resize, max_pixels=data.max_pixels, bits=bits)
         images = np.stack([like.on_file(path) for path in extra.paths or ()])
         extra = Split(extra.ids, extra.labels, images=images)
     classes = f"{len(more.classes)} class{'' if len(more.classes) == 1 else 'es'}"

@@ -1,18 +1,19 @@
-"""A folder of image files: `class/…`, or `train/class/…` with `val/…` and `test/…` beside it."""
+"""A folder of image files: what lies in its class folders, and what was passed over."""
 
 import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from imgrec.data.finding import Walk, is_hidden, leads_back
 from imgrec.data.header import SUPPORTED, UNSUPPORTED
+from imgrec.data.sources import layout
 from imgrec.data.sources.dataset import Split
+from imgrec.data.sources.names import trimmed, unified
 from imgrec.errors import InputError
-
-SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Listing:
     hidden: how many files were passed over because their names begin with a dot.
     multi_label: whether an image may have several labels, or none.
     origin: the folder, or the CSV file.
+    notes: what the user should hear about, such as what was left out, one line each.
     """
 
     root: Path
@@ -63,6 +65,7 @@ class Listing:
     hidden: int = 0
     multi_label: bool = False
     origin: Path = Path()
+    notes: tuple[str, ...] = ()
 
     @property
     def trained(self) -> tuple[str, ...]:
@@ -95,6 +98,24 @@ class Listing:
             marked[index, [numbers[label] for label in entry.labels]] = 1
         return marked
 
+    def named(self, what: str) -> "Listing":
+        """Return the same with the names of classes as `names.unified` makes them.
+
+        Raises:
+            InputError: a name that cannot be one, or two of a split that become one.
+        """
+        tables = {part: unified(names, what) for part, names in self.classes.items()}
+        entries = (
+            replace(entry, labels=tuple(tables[entry.part][label] for label in entry.labels))
+            for entry in self.entries
+        )
+        return replace(
+            self,
+            classes={part: tuple(table.values()) for part, table in tables.items()},
+            entries=tuple(entries),
+            notes=(*self.notes, *trimmed(tables.values())),
+        )
+
     def passed_over(self) -> tuple[str, ...]:
         """A note on the files that are no images, if there are any."""
         others = (entry for entry in self.entries if not entry.is_image)
@@ -123,11 +144,12 @@ def occurring(
 def list_folder(folder: str) -> Listing:
     """List the files of a folder.
 
-    Files may lie in folders inside a class. Names that begin with a dot, and folders' that begin with
-    two underscores, are passed over. Links are followed, unless they lead back.
+    Files may lie in folders inside a class; which folders are classes and splits: see `layout.py`. Names
+    that begin with a dot, and folders' that begin with two underscores, are passed over. Links are
+    followed, unless they lead back.
 
     Raises:
-        InputError: no such folder, nothing in it, or no class folders.
+        InputError: no such folder, nothing in it, or folders that are no classes and no splits.
     """
     root = Path(folder)
     if not root.exists():
@@ -137,17 +159,39 @@ def list_folder(folder: str) -> Listing:
         )
     if not root.is_dir():
         raise InputError(f"{folder}: a file; expected a folder with one folder a class")
-    walk = _Walk(root)
-    folders, classes, entries = _parts(root), {}, []
-    for part, path in folders.items():
-        labels = [label for label in _folders(path) if not walk.leads_back(label)]
-        if not labels:
-            raise InputError(_no_classes(path))
+    found = layout.layout_of(root)
+    walk, classes, entries = _Walk(found.root), {}, []
+    for part, path in found.parts.items():
+        labels = [label for label in layout.class_folders(path) if not walk.leads_back(label)]
         classes[part] = tuple(label.name for label in labels)
         entries += [walk.entry(file, part, (label.name,)) for label in labels for file in walk.files(label)]
-    ids = {part: "" if path == root else path.name for part, path in folders.items()}
-    loops, closed = tuple(walk.loops), tuple(walk.closed)
-    return Listing(root, ids, classes, tuple(entries), loops, closed, walk.hidden, origin=root)
+    return Listing(
+        found.root,
+        {part: "" if path == found.root else walk.id(path) for part, path in found.parts.items()},
+        classes,
+        tuple(entries),
+        tuple(walk.loops),
+        tuple(walk.closed),
+        walk.hidden,
+        origin=found.root,
+        notes=(*found.notes, *_beside(root, found, walk)),
+    )
+
+
+def _beside(root: Path, found: layout.Layout, walk: "_Walk") -> Iterator[str]:
+    """Say what lies beside the class folders, or in hidden ones, and belongs to no class."""
+    above = {place for path in found.parts.values() for place in (path, *path.parents)}
+    for place in sorted(place for place in above if place == root or root in place.parents):
+        walk.pass_over(place, (path.name for path in place.iterdir() if path.is_dir()))
+        loose = layout.count_images(place, below=False)
+        if loose:
+            yield f"left out {loose:,} images in {place} that lie in no class folder"
+        lost = [path.name for path in place.iterdir() if path.is_symlink() and not path.exists()]
+        if lost:
+            yield f"left out {', '.join(sorted(lost))} in {place}: links that lead nowhere"
+    if walk.passed:
+        counts = ", ".join(f"{name} ({count:,} images)" for name, count in sorted(walk.passed.items()))
+        yield f"passed over folders, for their names begin with . or __: {counts}"
 
 
 def list_unlabeled(folder: str) -> Listing | None:
@@ -156,7 +200,7 @@ def list_unlabeled(folder: str) -> Listing | None:
     They are of no class, and stand in one split.
     """
     root = Path(folder)
-    if not root.is_dir() or _folders(root):
+    if not root.is_dir() or layout.class_folders(root):
         return None
     walk = _Walk(root)
     entries = tuple(walk.entry(file, "train") for file in walk.files(root))
@@ -167,38 +211,6 @@ def list_unlabeled(folder: str) -> Listing | None:
     )
 
 
-def _parts(root: Path) -> dict[str, Path]:
-    """Split → folder; the root itself as `train` where no folder is named so."""
-    named: dict[str, Path] = {}
-    for path in _folders(root):
-        part = SPLIT_NAMES.get(path.name.lower())
-        if part is not None:
-            if part in named:
-                raise InputError(f"{root}: {named[part].name} and {path.name} both mean {part}; keep one")
-            named[part] = path
-    if "train" not in named:
-        return {"train": root}
-    stray = [path.name for path in _folders(root) if path not in named.values()]
-    if stray:
-        raise InputError(
-            f"{root}: {stray[0]!r} stands beside {named['train'].name!r}; expected train, val and test only, "
-            "or class folders only"
-        )
-    return dict(sorted(named.items()))
-
-
-def _folders(root: Path) -> list[Path]:
-    return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith((".", "__")))
-
-
-def _no_classes(folder: Path) -> str:
-    entries = list(folder.iterdir())
-    loose = any(path.suffix.lower() in SUPPORTED for path in entries)
-    state = "images but no class folders" if loose else "no class folders" if entries else "an empty folder"
-    expected = f"{folder}: {state}; expected one folder of images a class, such as {folder.name}/cat"
-    return expected + (", or csv:FILE that names their labels" if loose else "")
-
-
 class _Walk:
     """Goes through folders, links followed, none entered twice, and notes where it could not go."""
 
@@ -207,34 +219,32 @@ class _Walk:
         self.loops: list[str] = []
         self.closed: list[tuple[str, str]] = []
         self.hidden = 0
+        self.passed = Counter[str]()
 
     def entry(self, path: Path, part: str, labels: tuple[str, ...] = ()) -> Entry:
-        return Entry(self._id(path), str(path), part, labels)
+        return Entry(self.id(path), str(path), part, labels)
 
-    def _id(self, path: Path) -> str:
+    def id(self, path: Path) -> str:
+        """The path below the root, with forward slashes."""
         return path.relative_to(self._root).as_posix()
 
     def files(self, folder: Path) -> Iterator[Path]:
         """Every file below `folder` in the order of paths."""
-        found: list[Path] = []
-        seen: set[tuple[int, int]] = set()
-        for here, folders, names in os.walk(folder, followlinks=True, onerror=self._closed):
-            status = os.stat(here)
-            if self.leads_back(Path(here)) or (status.st_dev, status.st_ino) in seen:
-                folders.clear()
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
-            self.hidden += sum(name.startswith(".") for name in names)
-            found += (Path(here, name) for name in names if not name.startswith("."))
-        yield from sorted(found)
+        walk = Walk(folder)
+        yield from sorted(walk)
+        self.hidden += len(walk.hidden)
+        self.loops += map(self.id, sorted(walk.loops))
+        self.closed += ((self.id(path), reason) for path, reason in sorted(walk.closed))
+        for path in walk.passed:
+            self.pass_over(path.parent, [path.name])
+
+    def pass_over(self, place: Path, names: Iterable[str]) -> None:
+        """Count the images in those of the folders `names` that are passed over."""
+        for name in filter(is_hidden, names):
+            self.passed += Counter({name: layout.count_images(place / name)})
 
     def leads_back(self, folder: Path) -> bool:
         """Whether a link leads to a folder that it lies in; noted if so."""
-        if not folder.is_symlink() or folder.resolve() not in folder.parent.resolve().joinpath("x").parents:
-            return False
-        self.loops.append(self._id(folder))
-        return True
-
-    def _closed(self, error: OSError) -> None:
-        self.closed.append((self._id(Path(error.filename)), str(error.strerror)))
+        if leads_back(folder):
+            self.loops.append(self.id(folder))
+        return leads_back(folder)

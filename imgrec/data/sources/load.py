@@ -19,7 +19,8 @@ from imgrec.data.sources.dataset import Arrays, Colour, Source, Split, fingerpri
 from imgrec.data.sources.extra import with_extra
 from imgrec.data.sources.folder import Listing, list_folder, list_unlabeled
 from imgrec.data.sources.folds import in_fold
-from imgrec.data.sources.opened import Opened
+from imgrec.data.sources.names import trimmed, unified
+from imgrec.data.sources.opened import Opened, with_bits
 from imgrec.data.sources.sample import load_sample
 from imgrec.data.sources.splits import check_classes, complete, missing
 from imgrec.data.sources.tfds_sets import load_tfds
@@ -51,7 +52,8 @@ def open_data(data: DataConfig, unlabeled: bool = False) -> Opened:
 
 
 def _open_arrays(data: DataConfig, given: dict[str, Split], classes: tuple[str, ...]) -> Opened:
-    listed = _quarantined(data, None)
+    names = unified(classes, data.data)
+    classes, listed = tuple(names.values()), _quarantined(data, None)
     gone = {name for split in given.values() for name in split.ids} & set(listed)
     if gone:
         kept = {part: [name not in gone for name in split.ids] for part, split in given.items()}
@@ -59,7 +61,8 @@ def _open_arrays(data: DataConfig, given: dict[str, Split], classes: tuple[str, 
     findings = tuple(
         Finding(name, "quarantined", "left out: the quarantine list names it") for name in sorted(gone)
     )
-    return Opened(given, classes, {}, None, findings, _left_out(len(gone), len(listed)))
+    notes = (*trimmed([names]), *_left_out(len(gone), len(listed)))
+    return Opened(given, classes, {}, None, findings, notes)
 
 
 _SCHEMES: dict[str, Callable[[DataConfig, str], Listing | Arrays]] = {
@@ -78,11 +81,12 @@ def _quarantined(data: DataConfig, root: Path | None) -> dict[str, str]:
 
 
 def _open_listed(data: DataConfig, listing: Listing) -> Opened:
+    listing = listing.named(data.data)
     listed = _quarantined(data, listing.root)
     seen = scan(listing, Limits(data.max_pixels, data.max_bytes), listed)
     usable = {index for index in seen.usable if set(listing.entries[index].labels) <= set(listing.trained)}
     examined = {listing.entries[index].path: seen.examined[index] for index in usable}
-    notes = (*listing.passed_over(), *_left_out(len(seen.quarantined), len(listed)))
+    notes = (*listing.passed_over(), *listing.notes, *_left_out(len(seen.quarantined), len(listed)))
     return Opened(listing.splits(usable), listing.trained, examined, seen, seen.findings, notes)
 
 
@@ -117,7 +121,8 @@ def load_source(data: DataConfig, seed: int) -> Source:
         elsewhere = dataclasses.replace(data, data=data.extra_data, quarantine="")
         more = open_data(elsewhere)
         notes += _apply_policy(elsewhere, more)
-        source, examined = with_extra(source, more, data), {**examined, **more.examined}
+        examined = {**examined, **more.examined}
+        source = with_bits(with_extra(source, more, data), examined)
     if data.audit:
         copies = compare.copies(source, examined)
         notes += compare.notes(copies)
@@ -205,4 +210,5 @@ def to_source(data: DataConfig, opened: Opened, seed: int) -> Source:
     if data.colour != "auto":
         colour = data.colour
     digest = fingerprint(opened.classes, (train, val, test), digests)
-    return Source(opened.classes, colour, train, val, test, digest, data.data, side, made)
+    source = Source(opened.classes, colour, train, val, test, digest, data.data, side, made)
+    return with_bits(source, opened.examined)

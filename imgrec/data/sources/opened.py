@@ -1,12 +1,13 @@
 """What a specification of data holds, before anything is decided about what is broken."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from imgrec.data.audit.examine import Examined
 from imgrec.data.audit.findings import Finding
 from imgrec.data.audit.scan import Scan
-from imgrec.data.sources.dataset import Split
+from imgrec.data.decode import Bits, depth_of
+from imgrec.data.sources.dataset import Source, Split
 
 
 @dataclass(frozen=True)
@@ -30,3 +31,18 @@ class Opened:
     def digests(self) -> dict[str, str]:
         """The sha256 of every usable file by its path; empty for arrays."""
         return {path: one.facts.sha256 for path, one in self.examined.items() if one.facts is not None}
+
+
+def bits_in_use(split: Split, examined: Mapping[str, Examined]) -> Bits:
+    """Return how many of their 16 bits the 16-bit files of a split use; 16 where there are none of them."""
+    facts = (examined[path].facts for path in split.paths or ())
+    return depth_of(max((fact.highest for fact in facts if fact is not None), default=0))
+
+
+def with_bits(source: Source, examined: Mapping[str, Examined]) -> Source:
+    """Return `source` with as many bits as its training images use, and a note where these are not all 16."""
+    bits = bits_in_use(source.train, examined)
+    if bits == source.bits:
+        return source
+    note = f"16-bit images hold {bits} bits: scaled by 2^{16 - bits}"
+    return replace(source, bits=bits, notes=(*source.notes, note))

@@ -156,9 +156,9 @@ def check_classes(splits: dict[str, Split], classes: tuple[str, ...], name: str)
         absent = _absent(split, classes)
         if absent and (part == "train" or split.kind != "classes"):
             more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+            mend = "take it out of the classes" if part == "train" else "leave the split out to have one made"
             raise InputError(
-                f"{name}: the {part} split has no image of class {absent[0]!r}{more}; "
-                "add some, or leave the split out to have one made"
+                f"{name}: the {part} split has no image of class {absent[0]!r}{more}; add some, or {mend}"
             )
 
 

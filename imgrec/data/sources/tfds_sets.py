@@ -21,7 +21,8 @@ from imgrec.caches import cache_folder
 from imgrec.data.decode import decode
 from imgrec.data.header import SUFFIXES, sniff
 from imgrec.data.sources.dataset import Arrays, Split
-from imgrec.data.sources.folder import SPLIT_NAMES, Entry, Listing, occurring
+from imgrec.data.sources.folder import Entry, Listing, occurring
+from imgrec.data.sources.layout import split_of
 from imgrec.errors import InputError
 
 _MARKS = ("dataset_info.json", "features.json")
@@ -133,7 +134,9 @@ class _Stored:
 
     def _parts(self) -> dict[str, str]:
         """Our names of the splits to TFDS's; one whose labels are kept back is left out."""
-        named = {SPLIT_NAMES[name]: name for name in self._builder.info.splits if name in SPLIT_NAMES}
+        # Longest first: where several mean the same, the plainest counts.
+        names = sorted(self._builder.info.splits, key=len, reverse=True)
+        named = {part: name for name in names if (part := split_of(name))}
         if "train" not in named:
             raise InputError(
                 f"{self._what}: has the splits {', '.join(self._builder.info.splits)} and no train"
@@ -202,7 +205,11 @@ class _Stored:
                 entries.append(Entry(f"{part}/{file}", str(root / part / file), part, names))
         classes = occurring(entries, parts, self.classes, self.multi_label)
         folders = {part: part for part in parts}
-        return Listing(root, folders, classes, tuple(entries), multi_label=self.multi_label, origin=root)
+        unseen = [name for name in self.classes if not any(name in held for held in classes.values())]
+        notes = (f"classes of the set without images: {', '.join(unseen)}",) if unseen else ()
+        return Listing(
+            root, folders, classes, tuple(entries), multi_label=self.multi_label, origin=root, notes=notes
+        )
 
     def _write(self, root: Path, parts: Mapping[str, str]) -> None:
         unfinished = root.with_name(f"{root.name}.{os.getpid()}.unfinished")

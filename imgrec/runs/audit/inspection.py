@@ -127,6 +127,8 @@ def _suspects(
     listed = suspects.as_findings(found, facts.ids, facts.labels, [str(name) for name in names])
     agreement = float((found.predicted == labels).mean())
     note = f"labels were judged by {words}, which agree with {agreement:.1%} of them"
+    if found.counted > len(listed):
+        note += f"; of {found.counted} doubted ones {len(listed)} stay so in nearly all resamples"
     if agreement < _TRUSTED:
         note += "; too few to trust the suspects: they need more images, or --weights imagenet"
     return found.quality, listed, note

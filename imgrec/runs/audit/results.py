@@ -66,17 +66,14 @@ def shower(seen: Inspection) -> Callable[[str], np.ndarray | None]:
         printable(name): (split, i) for split in seen.splits.values() for i, name in enumerate(split.ids)
     }
 
-    # Decoding these once more would print what libjpeg thinks of them.
-    noisy = {finding.id for finding in seen.findings if finding.code == "stray_data"}
-
     def show(name: str) -> np.ndarray | None:
-        if name not in indices or name in noisy:
+        if name not in indices:
             return None
         split, index = indices[name]
         if split.images is not None:
             return split.images[index]
         path = (split.paths or ())[index]
-        return decode(read_file(path), 1 << 62, name)
+        return decode(read_file(path), 1 << 62, name, bits=None)
 
     return show
 

@@ -118,6 +118,12 @@ class CheckpointPolicy:
         print(f"\n{bad}{named(bad.images)}: back to {newest.at}, rate × {LOWER:g}", flush=True)
         return newest
 
+    def begin_anew(self) -> None:
+        """Remove what another try has saved."""
+        if self.team.is_chief:
+            self.checkpoints.clear()
+        self.team.meet()
+
     def _list(self, bad: BadStep) -> Path:
         path = self.checkpoints.folder / "bad_step.txt"
         if not self.team.is_chief:

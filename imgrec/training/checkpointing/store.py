@@ -125,6 +125,11 @@ class Checkpoints:
         shutil.rmtree(aside, ignore_errors=True)
         os.replace(self.folder / name, aside)
 
+    def clear(self) -> None:
+        """Remove all checkpoints, the newest first: stopped in it, a training goes on from an older one."""
+        for name in reversed(self.names()):
+            shutil.rmtree(self.folder / name)
+
     def _read(self, folder: Path) -> Snapshot:
         _verify(folder)
         state = json.loads((folder / "state.json").read_text(encoding="utf-8"))

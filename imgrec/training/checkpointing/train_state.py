@@ -1,7 +1,8 @@
 """A training that is going on, as one thing that can be taken down and put back."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import keras
@@ -9,9 +10,10 @@ import numpy as np
 
 from imgrec import runtime
 from imgrec.errors import InputError
-from imgrec.training.callbacks import BestWeights, HistoryWriter, Progress, Remembering
+from imgrec.training.callbacks import BestWeights, HistoryWriter, Remembering
 from imgrec.training.checkpointing.store import Snapshot, Step
 from imgrec.training.nan_guard import NaNGuard
+from imgrec.training.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,11 @@ class StatefulCallbacks:
     progress: Progress
     guard: NaNGuard
     others: tuple[Remembering, ...] = ()
+    _begun: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        """Note what each remembers when a training begins."""
+        object.__setattr__(self, "_begun", json.dumps(self.state()))
 
     def state(self) -> dict[str, Any]:
         """What each remembers, as JSON can hold it; the best weights are arrays, and apart."""
@@ -37,6 +44,10 @@ class StatefulCallbacks:
             getattr(self, name).put(state[name])
         self.best.weights = list(best)
 
+    def forget(self) -> None:
+        """Be as before the first epoch of a training."""
+        self.put(json.loads(self._begun), [])
+
 
 LOWER = 0.5
 """Factor on the learning rate each time the training goes back because of a bad step."""
@@ -50,6 +61,8 @@ class Rollbacks:
     """Factor on the learning rate."""
     returns: int = 0
     """How often the training went back to a checkpoint."""
+    retried: bool = False
+    """Whether it has begun anew."""
 
     @classmethod
     def of(cls, snapshot: Snapshot | None) -> "Rollbacks":
@@ -58,7 +71,11 @@ class Rollbacks:
 
     def lowered(self) -> "Rollbacks":
         """Those after one more return."""
-        return Rollbacks(self.rate * LOWER, self.returns + 1)
+        return replace(self, rate=self.rate * LOWER, returns=self.returns + 1)
+
+    def anew(self) -> "Rollbacks":
+        """Those of a training that begins anew."""
+        return Rollbacks(LOWER, retried=True)
 
 
 @dataclass(frozen=True)
