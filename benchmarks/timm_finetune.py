@@ -67,7 +67,7 @@ def datasets(splits: dict[str, list[tuple[str, int]]]) -> dict[str, Any]:
     training = create_transform(**common, is_training=True, color_jitter=0.4, interpolation="random")
     judging = create_transform(**common, interpolation="bicubic", crop_pct=0.875)
 
-    class Files(torch.utils.data.Dataset):  # type: ignore[misc]
+    class Files(torch.utils.data.Dataset):
         def __init__(self, rows: list[tuple[str, int]], transform: Any) -> None:
             self.rows, self.transform = rows, transform
 
