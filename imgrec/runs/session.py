@@ -68,6 +68,7 @@ def prepare(config: Config, command: str, before: Unfinished | None = None) -> S
     chosen = runtime.set_precision(before.precision if before else config.run.precision)
     model, about_weights = _build(asked, plan, strategy, method)
     config, shortened = _in_time(asked, plan, model, source)
+    why = deciding.why(asked, config, source)
     wanted = config.optim.batch_size
     if wanted == "fastest":
         wanted = _measured(model, config, shown, strategy)
@@ -89,7 +90,7 @@ def prepare(config: Config, command: str, before: Unfinished | None = None) -> S
         command=before.run["command"] if before else command,
         cache=Cache(config.data.cache),
         team=Team(strategy),
-        notes=tuple(filter(None, [*source.notes, *about_weights, balance.note, shortened])),
+        notes=tuple(filter(None, [*source.notes, why, *about_weights, balance.note, shortened])),
     )
     _introduce(session)
     return session
