@@ -241,7 +241,8 @@ def why(asked: Config, decided: Config, source: Source) -> str:
         )
     what, other = f"{images}: ImageNet's features in {name}, the head solved on them", "--weights none"
     if transfer.unfreeze_at:
-        return f"{what}, then {decided.optim.epochs - 1} epochs of all layers; otherwise: --unfreeze-at 0, {other}"
+        more = f"then {decided.optim.epochs - 1} epochs of all layers"
+        return f"{what}, {more}; otherwise: --unfreeze-at 0, {other}"
     few = f" (from {CARRIES:,} images on)" if len(source.train) < CARRIES else ""
     return (
         f"{what}, and no fine-tuning{few}; otherwise: --epochs {1 + FINE_TUNING}, {other} (docs/defaults.md)"
