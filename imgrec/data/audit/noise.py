@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-RESAMPLES, SHARE, PROBABLY = 40, 0.95, 0.6
+RESAMPLES, SHARE, PROBABLY = 40, 0.95, 0.5
 """A label is surely wrong where `PROBABLY` is reached in this share of this many resamples of the images."""
-_STEPS = 20
+_STEPS = 12
 _COLDEST, _HOTTEST = 0.2, 50.0
 
 

@@ -58,7 +58,9 @@ def find_suspects(features: np.ndarray, labels: np.ndarray, digests: Sequence[st
     from cleanlab.rank import get_label_quality_scores
 
     axes = reduced(features)
-    judged = [out_of_fold(axes, labels, digests, seed, number) for number in range(1, _ROUNDS + 1)]
+    split = _folds(labels, digests, seed)
+    draw = np.random.default_rng(seed)
+    judged = [_answers(axes, labels, split, draw) for _ in range(_ROUNDS)]
     logits = np.mean([np.log(np.maximum(answers, 1e-12)) for answers in judged], axis=0)
     probabilities = calibrated(np.exp(logits), labels)
     counted = find_label_issues(
@@ -87,25 +89,32 @@ def reduced(features: np.ndarray) -> np.ndarray:
     return scaled @ np.linalg.eigh(scaled.T @ scaled)[1][:, -count:]
 
 
-def out_of_fold(
-    features: np.ndarray, labels: np.ndarray, digests: Sequence[str], seed: int, resample: int = 0
-) -> np.ndarray:
-    """Return class probabilities `[N, C]` for each image from a classifier that was not fitted to it.
+def out_of_fold(features: np.ndarray, labels: np.ndarray, digests: Sequence[str], seed: int) -> np.ndarray:
+    """Return class probabilities `[N, C]` for each image from a classifier that was not fitted to it."""
+    return _answers(features, labels, _folds(labels, digests, seed))
 
-    With a number as `resample`, the folds are others, and each classifier is fitted to a resample of its
-    images, as many of each class as there are; another number gives others.
-    """
-    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+_Split = list[tuple[np.ndarray, np.ndarray]]
+"""Positions to fit to and to ask about, fold by fold."""
+
+
+def _folds(labels: np.ndarray, digests: Sequence[str], seed: int) -> _Split:
     from sklearn.model_selection import StratifiedGroupKFold
 
-    folds = min(_FOLDS, int(np.bincount(labels).min()))
+    count = min(_FOLDS, int(np.bincount(labels).min()))
+    folds = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+    return list(folds.split(labels, labels, list(digests)))
+
+
+def _answers(
+    features: np.ndarray, labels: np.ndarray, split: _Split, draw: np.random.Generator | None = None
+) -> np.ndarray:
+    """As `out_of_fold`; with `draw` each classifier is fitted to a resample, as many of each class."""
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
     result = np.full((len(labels), int(labels.max()) + 1), 1e-9)
-    draw = np.random.default_rng((seed, resample))
-    split = StratifiedGroupKFold(folds, shuffle=True, random_state=seed + resample).split(
-        features, labels, list(digests)
-    )
     for fitted, asked in split:
-        if resample:
+        if draw is not None:
             groups = (fitted[labels[fitted] == label] for label in np.unique(labels[fitted]))
             fitted = np.concatenate([draw.choice(group, len(group)) for group in groups])
         # Shrunk by Ledoit and Wolf's estimate: steady even when there are more features than images.
