@@ -22,6 +22,8 @@ train: $(STAMP)  ## Install, train on the embedded sample into saved_models/samp
 	$(BIN)/python -m pipelines.train --recipe sample
 
 # Two processes: most of a test runs in one thread. A file stays in one, for its tests share what they train.
+# Threads of linear algebra would wait for each other.
+test test-all: export OPENBLAS_NUM_THREADS ?= 1
 test: $(STAMP)  ## Install and run the test suite (minutes)
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
