@@ -131,7 +131,9 @@ def _splits(root: Path, notes: list[str]) -> dict[str, Path] | None:
     parts: dict[str, Path] = {}
     train = next((path for part, path in named if part == "train"), None)
     if train is None:
-        return _without_train(root, folders) if named and not others else None
+        if named and not others:
+            _check_without_train(root, folders)
+        return None
     if others and len(named) == 1 and _holds(train, below=False):
         return None  # a class among classes
     for part, path in named:
@@ -150,7 +152,7 @@ def _splits(root: Path, notes: list[str]) -> dict[str, Path] | None:
     return dict(sorted(parts.items()))
 
 
-def _without_train(root: Path, folders: Sequence[Path]) -> None:
+def _check_without_train(root: Path, folders: Sequence[Path]) -> None:
     """Refuse splits of which none is for training; images right in them make them classes after all."""
     if not any(_holds(path, below=False) for path in folders) and any(map(class_folders, folders)):
         names = " and ".join(repr(path.name) for path in folders)
