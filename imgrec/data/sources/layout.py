@@ -121,7 +121,7 @@ def _splits(root: Path, notes: list[str]) -> dict[str, Path] | None:
     train = next((path for part, path in named if part == "train"), None)
     if train is None:
         if named and not others:
-            _refuse_without_train(root, folders)
+            _check_without_train(root, folders)
         return None
     if others and len(named) == 1 and _holds(train, below=False):
         return None  # a class among classes
@@ -141,7 +141,7 @@ def _splits(root: Path, notes: list[str]) -> dict[str, Path] | None:
     return dict(sorted(parts.items()))
 
 
-def _refuse_without_train(root: Path, folders: Sequence[Path]) -> None:
+def _check_without_train(root: Path, folders: Sequence[Path]) -> None:
     """Refuse splits of which none is for training; images right in them make them classes after all."""
     if not any(_holds(path, below=False) for path in folders) and any(map(class_folders, folders)):
         names = " and ".join(repr(path.name) for path in folders)
