@@ -18,9 +18,9 @@ def test_sgd_follows_the_batch_and_the_others_its_root() -> None:
 
 
 def test_other_optimizers_are_derived_from_adamw() -> None:
-    """Lion: a fifth of the rate, five times the decay, so that rate × decay stays; RMSprop: a tenth."""
+    """Lion and RMSprop: a tenth of the rate, ten times the decay, so that rate × decay stays."""
     assert ROW.rate("adam", 256) == ROW.rate("muon", 256) == 1e-3
-    assert (ROW.rate("lion", 256), ROW.decay("lion")) == (2e-4, 0.25)
+    assert (ROW.rate("lion", 256), ROW.decay("lion")) == (1e-4, 0.5)
     assert (ROW.rate("rmsprop", 256), ROW.decay("rmsprop")) == (1e-4, 0.5)
     assert (ROW.decay("sgd"), ROW.decay("adamw")) == (1e-4, 0.05)
 
