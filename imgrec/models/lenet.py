@@ -43,7 +43,7 @@ lenet5 = Architecture(
     learning=Learning(
         Pace(0.2, 5e-4),
         Pace(8e-3, 0.01),
-        "measured on the sample: .865 after five epochs in batches of 32 with either",
+        "measured on the sample: five epochs in batches of 64 reach .858 and .860",
     ),
     image_size=LECUN_SIZE,
     channels=1,
