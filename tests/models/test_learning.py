@@ -10,11 +10,7 @@ from imgrec.models import MODELS, info
 from imgrec.models.learning import Learning, Pace
 
 ROW = Learning(sgd=Pace(0.1, 1e-4), adamw=Pace(1e-3, 0.05), source="here")
-<<<<<<< HEAD
 RULES = [name for name in get_args(Optimizer) if name != "auto"]
-=======
-RULES = [name for name in Optimizer.__args__ if name != "auto"]  # type: ignore[attr-defined]
->>>>>>> rates
 
 
 def test_sgd_follows_the_batch_and_the_others_its_root() -> None:
