@@ -10,7 +10,7 @@ left out: the processor measured has no bfloat16. Fewer epochs shorten the warm-
 
 Needs `pip install torch torchvision timm scikit-learn`; imgrec's own packages are not used. After each epoch
 OUT.json has its row: processor seconds since the process began, without what judging the test images took.
-Killed and started again, it goes on after its last epoch (OUT.json.pt), and the seconds with it.
+Killed and started again, it goes on where it was (OUT.json.30.pt), and the seconds with it.
 """
 
 import argparse
@@ -57,8 +57,8 @@ def build(weights: Path, classes: int) -> Any:
     return model.to(memory_format=torch.channels_last)
 
 
-def loaders(splits: dict[str, list[tuple[str, int]]]) -> dict[str, Any]:
-    """Batches of each split through timm's transforms: of training images shuffled and augmented."""
+def datasets(splits: dict[str, list[tuple[str, int]]]) -> dict[str, Any]:
+    """The images of each split through timm's transforms, those for training augmented."""
     import torch
     from PIL import Image
     from timm.data import create_transform
@@ -67,7 +67,7 @@ def loaders(splits: dict[str, list[tuple[str, int]]]) -> dict[str, Any]:
     training = create_transform(**common, is_training=True, color_jitter=0.4, interpolation="random")
     judging = create_transform(**common, interpolation="bicubic", crop_pct=0.875)
 
-    class Files(torch.utils.data.Dataset):  # type: ignore[misc]
+    class Files(torch.utils.data.Dataset):
         def __init__(self, rows: list[tuple[str, int]], transform: Any) -> None:
             self.rows, self.transform = rows, transform
 
@@ -79,18 +79,18 @@ def loaders(splits: dict[str, list[tuple[str, int]]]) -> dict[str, Any]:
             with Image.open(path) as image:
                 return self.transform(image.convert("RGB")), label
 
-    return {
-        name: torch.utils.data.DataLoader(
-            Files(rows, training if name == "train" else judging),
-            BATCH,
-            shuffle=name == "train",
-            drop_last=name == "train",
-        )
-        for name, rows in splits.items()
-    }
+    return {name: Files(rows, training if name == "train" else judging) for name, rows in splits.items()}
 
 
-def judge(model: Any, batches: Any) -> dict[str, float]:
+def order_of(epoch: int, images: int) -> list[list[int]]:
+    """The batches of an epoch, whole ones only: a function of its number, so that half an epoch can go on."""
+    import torch
+
+    order = torch.randperm(images, generator=torch.Generator().manual_seed(epoch)).tolist()
+    return [order[start : start + BATCH] for start in range(0, images - BATCH + 1, BATCH)]
+
+
+def judge(model: Any, files: Any) -> dict[str, float]:
     """Accuracy, and AUC of the second of two classes."""
     import torch
     from sklearn.metrics import roc_auc_score
@@ -98,7 +98,7 @@ def judge(model: Any, batches: Any) -> dict[str, float]:
     model.eval()
     shares, labels = [], []
     with torch.inference_mode():
-        for images, targets in batches:
+        for images, targets in torch.utils.data.DataLoader(files, BATCH):
             shares.append(model(images.contiguous(memory_format=torch.channels_last)).softmax(1))
             labels.append(targets)
     share, label = torch.cat(shares), torch.cat(labels)
@@ -108,19 +108,74 @@ def judge(model: Any, batches: Any) -> dict[str, float]:
     return answer
 
 
-def train_epoch(model: Any, batches: Any, optimizer: Any) -> float:
-    """One pass over the training images; the mean loss."""
-    import torch
+class Training:
+    """timm's training; its state is in a file after every tenth batch."""
 
-    model.train()
-    loss_of, losses = torch.nn.CrossEntropyLoss(label_smoothing=SMOOTHING), []
-    for images, targets in batches:
-        optimizer.zero_grad()
-        loss = loss_of(model(images.contiguous(memory_format=torch.channels_last)), targets)
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    return sum(losses) / len(losses)
+    def __init__(self, model: Any, files: dict[str, Any], state: Path) -> None:
+        import torch
+
+        self.model, self.files, self.state = model, files, state
+        self.optimizer = torch.optim.AdamW(model.parameters(), RATE, weight_decay=DECAY)
+        self.loss_of = torch.nn.CrossEntropyLoss(label_smoothing=SMOOTHING)
+        self.rows: list[dict[str, Any]] = []
+        self.losses: list[float] = []
+        """Of the batches of this epoch that are done."""
+        self.processor = self.wall = 0.0
+        self.since = 0.0, time.perf_counter()
+        if self.state.exists():
+            held = torch.load(self.state, weights_only=False)
+            model.load_state_dict(held["model"])
+            self.optimizer.load_state_dict(held["optimizer"])
+            torch.set_rng_state(held["random"])
+            self.rows, self.losses, self.processor, self.wall = held["at"]
+            self.start_clocks()
+
+    def start_clocks(self) -> None:
+        """From here on time counts."""
+        self.since = time.process_time(), time.perf_counter()
+
+    def stop_clocks(self) -> None:
+        """Add what has passed since the clocks were started, and start them."""
+        self.processor += time.process_time() - self.since[0]
+        self.wall += time.perf_counter() - self.since[1]
+        self.start_clocks()
+
+    def save(self) -> None:
+        """Write all that going on needs."""
+        import torch
+
+        self.stop_clocks()
+        at = self.rows, self.losses, self.processor, self.wall
+        states = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+        torch.save({**states, "random": torch.get_rng_state(), "at": at}, self.state.with_suffix(".new"))
+        self.state.with_suffix(".new").replace(self.state)
+
+    def epoch(self, rate: float) -> None:
+        """Train on what is left of an epoch, and add its row."""
+        import torch
+
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.model.train()
+        order = order_of(len(self.rows), len(self.files["train"]))[len(self.losses) :]
+        for images, targets in torch.utils.data.DataLoader(self.files["train"], batch_sampler=order):
+            self.optimizer.zero_grad()
+            loss = self.loss_of(self.model(images.contiguous(memory_format=torch.channels_last)), targets)
+            loss.backward()
+            self.optimizer.step()
+            self.losses.append(loss.item())
+            if len(self.losses) % 10 == 0:
+                self.save()
+        val = judge(self.model, self.files["val"])
+        self.stop_clocks()
+        row = {"epoch": len(self.rows) + 1, "loss": sum(self.losses) / len(self.losses), "val": val}
+        row |= {"processor_s": self.processor, "wall_s": self.wall}
+        row["test"] = judge(self.model, self.files["test"])
+        self.start_clocks()
+        self.rows.append(row)
+        self.losses = []
+        self.save()
+        print(json.dumps(row), flush=True)
 
 
 def main() -> None:
@@ -142,32 +197,12 @@ def main() -> None:
     torch.manual_seed(0)
     splits = json.loads(given.splits.read_text(encoding="utf-8"))
     model = build(given.weights, 1 + max(label for _, label in splits["train"]))
-    batches = loaders(splits)
-    optimizer = torch.optim.AdamW(model.parameters(), RATE, weight_decay=DECAY)
-    rows, state = [], given.out.with_name(given.out.name + ".pt")
-    if state.exists() and given.out.exists():
-        held = torch.load(state, weights_only=False)
-        rows = json.loads(given.out.read_text(encoding="utf-8"))["rows"][: held["epochs"]]
-        model.load_state_dict(held["model"])
-        optimizer.load_state_dict(held["optimizer"])
-        torch.set_rng_state(held["random"])
-    fresh = {"processor_s": 0.0, "wall_s": 0.0}
-    processor, wall = ((rows or [fresh])[-1][key] for key in fresh)
-    before, begun = time.process_time() if rows else 0.0, time.perf_counter()
-    for epoch in range(len(rows), given.epochs):
-        for group in optimizer.param_groups:
-            group["lr"] = rate_at(epoch, given.epochs)
-        row: dict[str, Any] = {"epoch": epoch + 1, "loss": train_epoch(model, batches["train"], optimizer)}
-        row["val"] = judge(model, batches["val"])
-        processor += time.process_time() - before
-        wall += time.perf_counter() - begun
-        row |= {"processor_s": processor, "wall_s": wall, "test": judge(model, batches["test"])}
-        before, begun = time.process_time(), time.perf_counter()
-        rows.append(row)
-        print(json.dumps(row), flush=True)
-        states = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
-        torch.save({**states, "random": torch.get_rng_state(), "epochs": len(rows)}, state)
-        given.out.write_text(json.dumps({"epochs": given.epochs, "rows": rows}, indent=1), encoding="utf-8")
+    state = given.out.with_name(f"{given.out.name}.{given.epochs}.pt")
+    training = Training(model, datasets(splits), state)
+    while len(training.rows) < given.epochs:
+        training.epoch(rate_at(len(training.rows), given.epochs))
+        held = {"epochs": given.epochs, "rows": training.rows}
+        given.out.write_text(json.dumps(held, indent=1), encoding="utf-8")
     state.unlink(missing_ok=True)
 
 

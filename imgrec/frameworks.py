@@ -2,11 +2,12 @@
 
 import contextlib
 import faulthandler
+import json
 import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 BANNERS = re.compile(
@@ -18,6 +19,9 @@ BANNERS = re.compile(
 )
 WITHOUT_GPU = re.compile(rb".*(failed call to cuInit|Could not find cuda drivers)")
 """What an error is only where there is a GPU."""
+OPTIONAL = ("sklearn", "pandas", "jax")
+"""What Keras and TensorFlow import where it is installed, for features of theirs that nobody here uses: two
+fifths of the time that their import takes."""
 
 
 def import_frameworks() -> None:
@@ -28,11 +32,35 @@ def import_frameworks() -> None:
     if {"keras", "tensorflow"} <= set(sys.modules):
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with without_banners():
+    optional = [name for name in OPTIONAL if name != keras_backend()]
+    with without_banners(), _unseen(optional):
         import keras  # noqa: F401 - imports its backend, TensorFlow
         import tensorflow as tf
 
         tf.config.list_physical_devices()
+
+
+@contextlib.contextmanager
+def _unseen(names: Sequence[str]) -> Iterator[None]:
+    """Let packages seem not to be installed; afterwards they are there as before."""
+    hidden = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type] # None: Python's way to refuse one
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
+def keras_backend() -> str:
+    """The backend that Keras would take: its variable, else its file, else TensorFlow."""
+    named = os.environ.get("KERAS_BACKEND")
+    home = Path(os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras"))
+    try:
+        held = json.loads((home / "keras.json").read_text(encoding="utf-8")).get("backend")
+    except (OSError, ValueError):
+        held = None
+    return named or held or "tensorflow"
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from imgrec import caches
+from imgrec import caches, frameworks
 from imgrec.errors import InputError
 from imgrec.runs import probes
 
@@ -94,7 +94,7 @@ def test_no_home_at_all(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     assert caches.cache_folder("audit").parent.name == f"imgrec-{os.getuid()}"
     assert "there is no home folder" in capsys.readouterr().err
     caches.settle_others()
-    assert probes.keras_backend() in ("tensorflow", os.environ.get("KERAS_BACKEND"))
+    assert frameworks.keras_backend() in ("tensorflow", os.environ.get("KERAS_BACKEND"))
 
 
 @pytest.mark.parametrize("kind", ["link", "open", "file"])

@@ -58,11 +58,12 @@ def test_a_death_meanwhile_is_reported() -> None:
 
 
 def test_frameworks_come_without_a_word() -> None:
-    """Also where a command was refused after they came, and where nobody set a level."""
+    """Also where a command was refused after they came. What only they would use stays out."""
     code = (
         "from pipelines.cli import *\nfrom imgrec.frameworks import import_frameworks\n"
         "def bad():\n    import_frameworks()\n    import tensorflow as tf\n"
         "    tf.config.list_logical_devices(); tf.reduce_sum(tf.ones((2, 2))).numpy()\n"
+        "    assert not {'sklearn', 'pandas'} & set(sys.modules)\n    import sklearn\n"
         "    raise InputError('bad')\n"
         "guarded(bad)"
     )

@@ -44,8 +44,9 @@ def _baselines(given: Evaluated) -> list[Tile]:
         "no better": "the model is no better",
         "worse": "the model is worse",
     }
+    of = "" if given.task.share == "accuracy" else f"{given.task.share}: "
     return [
-        (each.name[:1].upper() + each.name[1:], percent(each.accuracy), words[each.verdict])
+        (each.name[:1].upper() + each.name[1:], percent(each.accuracy), of + words[each.verdict])
         for each in given.standing.baselines.values()
     ]
 

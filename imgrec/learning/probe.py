@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold, StratifiedKFold
+from threadpoolctl import threadpool_limits
 
 STRENGTHS = tuple(10.0**power for power in np.arange(-4, 2.1, 0.5))
 """Values of scikit-learn's C (large: little regularisation) for features of mean square 1."""
@@ -42,6 +43,7 @@ class Head:
         return features @ self.kernel + self.bias
 
 
+@threadpool_limits.wrap(limits=1)  # threads wait for each other longer than such small matrices take
 def choose(features: Array, labels: np.ndarray, outputs: int, seed: int = 0) -> float:
     """Return the strength with the least log loss over `FOLDS` folds.
 
@@ -78,6 +80,7 @@ def choose(features: Array, labels: np.ndarray, outputs: int, seed: int = 0) -> 
     return STRENGTHS[int(np.argmin(losses))]
 
 
+@threadpool_limits.wrap(limits=1)
 def solve(features: Array, labels: np.ndarray, outputs: int, strength: float) -> Head:
     """Return the head that logistic regression of that strength finds; arguments as `choose`."""
     return _Rotated(features).solve(labels, outputs, strength, [])

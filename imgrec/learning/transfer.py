@@ -102,6 +102,7 @@ class _Features:
 
     def __init__(self, session: Session) -> None:
         self.session, model, source = session, session.model, session.source
+        mirrored = {"train", "val"} if session.config.transfer.head == "solved" else {"train"}
         middle = model.get_layer(BACKBONE).output
         backbone = keras.Model(model.inputs, middle, name=f"{model.name}_backbone")
         self.head = keras.Model(middle, model.output, name=f"{model.name}_head")
@@ -110,7 +111,7 @@ class _Features:
             {"train": source.train, "val": source.val},
             session.preprocess,
             source.fingerprint,
-            mirrored=frozenset({"train"} if session.config.augment.flip else ()),
+            mirrored=frozenset(mirrored if session.config.augment.flip else ()),
         )
         self.feed = session.feed()
 

@@ -74,10 +74,13 @@ class Standing:
     baselines: Mapping[str, Baseline] = field(default_factory=dict)
     by_chance: bool = False
 
-    def line(self, split: str = "test") -> str:
-        """Return `test accuracy 85.2 % (67 to 94) · always 'food': 22.2 % · …`; the interval is of 95 %."""
+    def line(self, split: str = "test", share: str = "accuracy") -> str:
+        """Return `test accuracy 85.2 % (68 to 94) · always 'food': 22.2 % · …`; the interval is of 95 %.
+
+        `split` is the name of the split, `share` what the share of right images is called.
+        """
         low, high = self.accuracy_interval_95
-        own = f"{split} accuracy {percent(self.accuracy)} ({100 * low:.0f} to {100 * high:.0f})"
+        own = f"{split} {share} {percent(self.accuracy)} ({100 * low:.0f} to {100 * high:.0f})"
         return " · ".join(
             [own, *(f"{each.name}: {percent(each.accuracy)}" for each in self.baselines.values())]
         )

@@ -146,7 +146,7 @@ def _imagenet_state(model: keras.Model) -> tuple[dict[str, np.ndarray], str]:
         raise InputError(f"no ImageNet weights for {name} are installed: {EXTRA}")
     if hashlib.sha256(path.read_bytes()).hexdigest() != PACKAGED[name].sha256:
         raise InputError(f"{path}: is not the file that was published (sha256 differs); install it again")
-    return torch_file.read(path), path.name
+    return torch_file.read(path), f"{path.name} (ImageNet, Apache-2.0)"
 
 
 def _colour_kernel(entries: list[weights.Candidate], state: dict[str, np.ndarray]) -> str | None:

@@ -224,6 +224,31 @@ def within(asked: Config, config: Config, seconds: float, source: Source) -> tup
     return config.replace(epochs=kept), f"{kept} epochs of the {optim.epochs} wanted, by --minutes; {longer}"
 
 
+def why(asked: Config, decided: Config, source: Source) -> str:
+    """Return what learns from where, why, and how to have it otherwise; empty where the user named it."""
+    if asked.transfer.weights != "auto":
+        return ""
+    images = f"{len(source.train):,} training images of {source.side} px"
+    name, transfer = Spec.parse(decided.model.model).name, decided.transfer
+    if transfer.weights == "none":
+        other = (
+            f"--weights {IMAGENET}" if packaged(name) or asked.model.model == "auto" else "another --model"
+        )
+        return f"{images}: {name} learns from random weights; otherwise: {other} (docs/defaults.md)"
+    if transfer.head != "solved":
+        return (
+            f"{images}: {name} begins with ImageNet's weights; otherwise: --weights none (docs/defaults.md)"
+        )
+    what, other = f"{images}: ImageNet's features in {name}, the head solved on them", "--weights none"
+    if transfer.unfreeze_at:
+        more = f"then {decided.optim.epochs - 1} epochs of all layers"
+        return f"{what}, {more}; otherwise: --unfreeze-at 0, {other}"
+    few = f" (from {CARRIES:,} images on)" if len(source.train) < CARRIES else ""
+    return (
+        f"{what}, and no fine-tuning{few}; otherwise: --epochs {1 + FINE_TUNING}, {other} (docs/defaults.md)"
+    )
+
+
 def shown(asked: Config, decided: Config) -> str:
     """Return what was left to auto and became a number or a name, as flags in one line."""
     before, after = asked.flat(), decided.flat()

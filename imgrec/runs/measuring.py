@@ -51,7 +51,10 @@ class Measured:
 
     def lines(self, task: Task) -> list[str]:
         """Return what is said of the figures, a line each."""
-        told = [task.headline(self.figures), self.standing.line(self.figures.get("split", "test"))]
+        told = [
+            task.headline(self.figures),
+            self.standing.line(self.figures.get("split", "test"), task.share),
+        ]
         told += [self.standing.sentence] if self.standing.sentence else []
         return [
             *told,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from imgrec import caches
+from imgrec.frameworks import keras_backend
 from imgrec.processors import cores
 
 SETUP = Path(__file__).parents[2] / "setup.cfg"
@@ -148,17 +149,6 @@ def probe(code: str) -> dict[str, Any]:
     if done.returncode:
         return {"error": lines[-1] if lines else f"exit code {done.returncode}"}
     return dict(json.loads(done.stdout.splitlines()[-1]))
-
-
-def keras_backend() -> str:
-    """The backend that Keras would take: its variable, else its file, else TensorFlow."""
-    named = os.environ.get("KERAS_BACKEND")
-    home = Path(os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras"))
-    try:
-        held = json.loads((home / "keras.json").read_text(encoding="utf-8")).get("backend")
-    except (OSError, ValueError):
-        held = None
-    return named or held or "tensorflow"
 
 
 def nvidia() -> list[str]:

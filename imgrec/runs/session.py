@@ -45,7 +45,8 @@ def prepare(config: Config, command: str, before: Unfinished | None = None) -> S
     Raises:
         InputError: bad settings or data, or a layer that the asked quantisation does not cover.
     """
-    asked, config = config, before.again(config) if before else config
+    asked = config
+    config = given = before.again(config) if before else config
     optimizers.check(config.optim)
     check(config)
     conflicts.check(config, methods.choose(config))
@@ -67,7 +68,8 @@ def prepare(config: Config, command: str, before: Unfinished | None = None) -> S
     optimizers.check(plan.config.optim)
     chosen = runtime.set_precision(before.precision if before else config.run.precision)
     model, about_weights = _build(asked, plan, strategy, method)
-    config, shortened = _in_time(asked, plan, model, source)
+    config, shortened = _in_time(given, plan, model, source)
+    why = deciding.why(asked, config, source)
     wanted = config.optim.batch_size
     if wanted == "fastest":
         wanted = _measured(model, config, shown, strategy)
@@ -89,19 +91,19 @@ def prepare(config: Config, command: str, before: Unfinished | None = None) -> S
         command=before.run["command"] if before else command,
         cache=Cache(config.data.cache),
         team=Team(strategy),
-        notes=tuple(filter(None, [*source.notes, *about_weights, balance.note, shortened])),
+        notes=tuple(filter(None, [*source.notes, why, *about_weights, balance.note, shortened])),
     )
     _introduce(session)
     return session
 
 
-def _in_time(asked: Config, plan: Plan, model: keras.Model, source: Source) -> tuple[Config, str]:
+def _in_time(given: Config, plan: Plan, model: keras.Model, source: Source) -> tuple[Config, str]:
     """Return the settings with the epochs that --minutes leave time for, and a note where those are fewer."""
     config = plan.config
     open_ended = not config.run.minutes or config.run.strategy == "multiworker"  # hosts would differ in it
-    if open_ended or asked.optim.epochs != "auto" or config.optim.epochs == 1:
+    if open_ended or given.optim.epochs != "auto" or config.optim.epochs == 1:
         return plan.config, ""
-    return deciding.within(asked, plan.config, trials.seconds_forward(model), source)
+    return deciding.within(given, plan.config, trials.seconds_forward(model), source)
 
 
 def check(config: Config) -> None:

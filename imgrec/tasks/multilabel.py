@@ -32,6 +32,7 @@ class Multilabel(ClassTask):
 
     name: ClassVar[str] = "multilabel"
     labels: ClassVar[LabelKind] = "classes"
+    share: ClassVar[str] = "exact match"
     score: ClassVar[str] = "f1"
     solvable: ClassVar[bool] = True
     refuses: ClassVar[Mapping[str, str]] = {

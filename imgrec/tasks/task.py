@@ -32,6 +32,7 @@ class Task(ABC):
         classes: what each output is about, in their order; as `labels.txt` has them.
         name: of the task, its key in `TASKS`.
         labels: the kind of labels that it learns from.
+        share: what the share of images that are `right` is called.
         score: what the best epoch is highest in, a name of `metrics`.
         solvable: whether logistic regression on features answers it (`learning.probe`).
         refuses: settings that it cannot follow, by the names of `learning.conflicts`, and what to do instead.
@@ -41,6 +42,7 @@ class Task(ABC):
 
     name: ClassVar[str]
     labels: ClassVar[LabelKind]
+    share: ClassVar[str] = "accuracy"
     score: ClassVar[str]
     solvable: ClassVar[bool] = False
     refuses: ClassVar[Mapping[str, str]] = {}

@@ -143,7 +143,10 @@ class Watch(Remembering):
         """Leave the training where it may begin anew, else say what would help."""
         if self.retry:
             raise GoneWrong(said)
-        print(f"\nwarning: {said}: lower --learning-rate from {self.rate:g} to {self.rate / 4:.2g}, {other}")
+        lower = float(f"{self.rate / 4:.2g}")
+        print(
+            f"\nwarning: {said}: lower --learning-rate from {self.rate:g} to {lower:g}, {other}", flush=True
+        )
 
     def _new(self, what: str) -> bool:
         """Whether something was not said before."""

@@ -71,9 +71,8 @@ def test_every_variant_on_the_way_is_written_and_measured(
     assert sorted(file.name for file in (tmp_path / "exports").iterdir()) == [f"{n}.tflite" for n in rows]
     assert rows["float32"].max_abs_difference < 1e-4 and rows["float32"].agreement == 1.0
     assert rows["qat_int8"].kilobytes < rows["float32"].kilobytes / 2
-    said = [
-        line for line in capsys.readouterr().out.splitlines() if "export" in line or "fine-tuning" in line
-    ]
+    lines = capsys.readouterr().out.splitlines()
+    said = [line for line in lines if line.startswith("exporting ") or "fine-tuning" in line]
     assert said == [
         "exporting float32.tflite",
         "exporting ptq_int8.tflite",

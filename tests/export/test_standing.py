@@ -55,7 +55,7 @@ def announced(session: Session, outputs: np.ndarray, accuracy: float) -> int:
     exported = judged(given, standing)
     assert exported.record()["failures"] == ([] if standing.by_chance else [FAULT])
     history = [{"epoch": 1, "accuracy": accuracy}, {"epoch": 2, "accuracy": accuracy}]
-    return results.announce(session, Path("out"), Fitted(history, 2), measured, exported)
+    return results.announce(session, Path("out"), Fitted(history, 2, rate=0.1), measured, exported)
 
 
 def test_a_model_that_says_one_class_is_the_message_and_not_its_file(

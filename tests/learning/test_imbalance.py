@@ -135,6 +135,7 @@ def trained(recipe: str) -> tuple[list[float], list[dict[str, float]], list[np.n
     features = keras.layers.Dense(4, "tanh", name="features")(level)
     model = keras.Model(pixels, keras.layers.Dense(2, name="logits")(features))
     config = Config().replace(
+        optimizer="sgd", layer_decay=1.0, patience=0, freeze="none", weights="none",
         epochs=10, batch_size=60, learning_rate=0.3, label_smoothing=0.0, weight_decay=0.0, crop="none",
         flip=False, imbalance=recipe,
     )  # fmt: skip

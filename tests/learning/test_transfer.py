@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import save_file
 from sessions import session_of
 
-from imgrec.config import Config
+from imgrec.config import Config, OptimConfig
 from imgrec.config.facts import check_bounds
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources.load import Source, load_source
@@ -64,7 +64,8 @@ def pretrained(classes: int = 2) -> keras.Model:
 
 def train(source: Source, **changes: Any) -> tuple[keras.Model, list[np.ndarray], Fitted]:
     """Return the trained model, its weights before, and the history."""
-    config = Config().replace(**{**SETTINGS, **changes})
+    decided = {**vars(OptimConfig.plain()), "head": "trained", "unfreeze_at": 0}
+    config = Config().replace(**{**decided, **SETTINGS, **changes})
     config = config.replace(cache_features=str(transfer.wants_cache(config)).lower())
     model = pretrained()
     before = model.get_weights()

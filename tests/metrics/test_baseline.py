@@ -96,5 +96,5 @@ def test_worse_than_the_quick_model() -> None:
 
 def test_without_baselines_there_is_the_accuracy() -> None:
     found = baseline.stand(answering(some(4)), 27)
-    assert plain(found.line("val")) == "val accuracy 85.2 % (68 to 94)"
+    assert plain(found.line("val", "exact match")) == "val exact match 85.2 % (68 to 94)"
     assert found.sentence == "" and found.record() == {} and not found.by_chance

@@ -1,5 +1,7 @@
 """Rates and decays of the families."""
 
+from typing import get_args
+
 import pytest
 
 from imgrec.config.settings import Optimizer
@@ -8,7 +10,7 @@ from imgrec.models import MODELS, info
 from imgrec.models.learning import Learning, Pace
 
 ROW = Learning(sgd=Pace(0.1, 1e-4), adamw=Pace(1e-3, 0.05), source="here")
-RULES = [name for name in Optimizer.__args__ if name != "auto"]  # type: ignore[attr-defined]
+RULES = [name for name in get_args(Optimizer) if name != "auto"]
 
 
 def test_sgd_follows_the_batch_and_the_others_its_root() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from imgrec import frameworks
 from imgrec.runs import probes
 from imgrec.runs.doctor import advice_on, faults_of
 from pipelines import doctor
@@ -116,11 +117,11 @@ def test_a_probe_that_fails_says_why() -> None:
 def test_keras_backend_is_found_as_keras_finds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
-    assert probes.keras_backend() == "tensorflow"
+    assert frameworks.keras_backend() == "tensorflow"
     (tmp_path / "keras.json").write_text('{"backend": "jax"}')
-    assert probes.keras_backend() == "jax"
+    assert frameworks.keras_backend() == "jax"
     monkeypatch.setenv("KERAS_BACKEND", "torch")
-    assert probes.keras_backend() == "torch"
+    assert frameworks.keras_backend() == "torch"
 
 
 @pytest.mark.slow

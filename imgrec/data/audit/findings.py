@@ -42,7 +42,7 @@ CODES = {
     "near_duplicate": Kind("warning", "the same image twice in a split, resized or encoded again"),
     "near_duplicate_across_splits": Kind("warning", "the same image in two splits, resized or encoded again"),
     "two_labels": Kind("warning", "the same image under two labels"),
-    "label_suspect": Kind("warning", "the label is probably wrong (confident learning)"),
+    "label_suspect": Kind("warning", "the label is probably wrong (confident learning, resampled)"),
     "cmyk": Kind("info", "four printing colours, turned into RGB"),
     "16_bit": Kind("info", "sixteen bits a channel, scaled to eight"),
     "alpha": Kind("info", "transparency, laid on white"),

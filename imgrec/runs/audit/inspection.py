@@ -116,17 +116,19 @@ def _suspects(
 ) -> tuple[np.ndarray, list[Finding], str]:
     """Label quality of every image, the findings, and by what they were judged."""
     names, labels = np.unique(np.array(facts.labels), return_inverse=True)
-    features, words = gradients.describe(facts.thumbnails), "outlines"
     if source is not None and _wants_network(settings, source):
         import_frameworks()
         from imgrec.learning.features import JUDGE, judging_features
 
-        features = np.concatenate([features, judging_features(source)], axis=1)
-        words += f" and {JUDGE}"
+        features, words = judging_features(source), JUDGE
+    else:
+        features, words = gradients.describe(facts.thumbnails), "outlines"
     found = suspects.find_suspects(features, labels, facts.digests, settings.seed)
     listed = suspects.as_findings(found, facts.ids, facts.labels, [str(name) for name in names])
     agreement = float((found.predicted == labels).mean())
     note = f"labels were judged by {words}, which agree with {agreement:.1%} of them"
+    if found.counted > len(listed):
+        note += f"; of {found.counted} doubted ones {len(listed)} stay so in nearly all resamples"
     if agreement < _TRUSTED:
         note += "; too few to trust the suspects: they need more images, or --weights imagenet"
     return found.quality, listed, note

@@ -19,7 +19,7 @@ class AuditSettings(Images):
     suspects: Choice = "auto"
     """Look for wrong labels (confident learning); auto: where the package cleanlab is installed."""
     weights: Literal["auto", "none", "imagenet"] = "auto"
-    """What wrong labels are judged by: outlines alone (none), or features of a network as well (imagenet);
+    """What wrong labels are judged by: outlines (none), or features of a network (imagenet);
     auto: imagenet for images above 64 px."""
     seed: int = 0
     """Seed of the division into splits, where none are given, and into folds."""
