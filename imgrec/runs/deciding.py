@@ -166,7 +166,7 @@ def _adamw(rate: float, layer_decay: float) -> dict[str, object]:
 
 def batch_for(images: int) -> int:
     """Return the power of two, 16 to 128, with which an epoch has a hundred steps or so."""
-    return 2 ** min(7, max(4, round(math.log2(max(images, 1) / 100))))
+    return 2 ** min(7, max(4, math.floor(math.log2(max(images, 1) / 100))))
 
 
 def epochs_for(images: int, batch: int) -> int:
