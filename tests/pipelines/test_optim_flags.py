@@ -50,7 +50,7 @@ def test_a_training_with_all_of_it(bars: Path, tmp_path: Path, capsys: pytest.Ca
     logs = {path.name for path in (out / "tensorboard").iterdir()}
     assert {"steps", "images", "train", "validation"} <= logs
     assert Predictor.load(out).predict(np.zeros((1, 16, 16, 1), np.uint8)).shape == (1, 3)
-    assert "gradient" not in (out / "report" / "index.html").read_text(encoding="utf-8")
+    assert "gradient_norm" not in (out / "report" / "index.html").read_text(encoding="utf-8")
 
 
 def test_a_sweep_suggests_a_rate_and_stops(

@@ -62,7 +62,7 @@ def test_the_same_command_goes_on_and_another_is_refused(
     data, out = save(tmp_path / "data.npz", np.arange(120) % 2), tmp_path / "run"
     words = ["--data", f"npz:{data}", "--out", str(out), "--quantize", "none", *WORDS]
     with monkeypatch.context() as patch, pytest.raises(SystemExit) as stopped:
-        stop_at(patch, 7)  # of 5 an epoch
+        stop_at(patch, 8)  # of 6 an epoch
         train.main(words)
     assert stopped.value.code == 143
     assert "saved at epoch 2, after step 2; the same command goes on" in capsys.readouterr().out
@@ -122,7 +122,7 @@ def test_a_run_stopped_in_fine_tuning_ships_the_same_files(
     data = save(tmp_path / "data.npz", np.arange(120) % 2)
     words = ["--data", f"npz:{data}", *WORDS, "--precision", "float32"]
     assert train.main([*words, "--out", str(tmp_path / "whole")]) in (0, 1)
-    for step in (8, 3 * 5 - 8 + 4):  # in training, then in fine-tuning, one step before the end of its epoch
+    for step in (8, 3 * 6 - 8 + 5):  # in training, then in fine-tuning, one step before the end of its epoch
         with monkeypatch.context() as patch, pytest.raises(SystemExit):
             stop_at(patch, step)
             train.main([*words, "--out", str(tmp_path / "stopped")])
