@@ -68,7 +68,7 @@ def prepare(config: Config, command: str, before: Unfinished | None = None) -> S
     optimizers.check(plan.config.optim)
     chosen = runtime.set_precision(before.precision if before else config.run.precision)
     model, about_weights = _build(asked, plan, strategy, method)
-    config, shortened = _in_time(given, plan, model, source)
+    config, shortened = _in_time(given, plan, model, strategy, source)
     why = deciding.why(asked, config, source)
     wanted = config.optim.batch_size
     if wanted == "fastest":
@@ -97,13 +97,21 @@ def prepare(config: Config, command: str, before: Unfinished | None = None) -> S
     return session
 
 
-def _in_time(given: Config, plan: Plan, model: keras.Model, source: Source) -> tuple[Config, str]:
+def _in_time(
+    given: Config, plan: Plan, model: keras.Model, strategy: Any, source: Source
+) -> tuple[Config, str]:
     """Return the settings with the epochs that --minutes leave time for, and a note where those are fewer."""
     config = plan.config
     open_ended = not config.run.minutes or config.run.strategy == "multiworker"  # hosts would differ in it
     if open_ended or given.optim.epochs != "auto" or config.optim.epochs == 1:
         return plan.config, ""
-    return deciding.within(given, plan.config, trials.seconds_forward(model), source)
+    forward = trials.seconds_forward(model)
+    shorter, _ = deciding.within(given, config, forward, deciding.STEP * forward, source)
+    if shorter.optim.epochs == 1:  # not even at the cost that a step has at least: no need to time one
+        return deciding.within(given, config, forward, deciding.STEP * forward, source)
+    print("timing a training step", flush=True)
+    step = trials.seconds_step(model, config.optim, strategy=strategy)
+    return deciding.within(given, config, forward, step, source)
 
 
 def check(config: Config) -> None:

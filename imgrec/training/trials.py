@@ -113,6 +113,25 @@ def seconds_forward(model: keras.Model, images: int = 16) -> float:
     return min(times) / images
 
 
+def seconds_step(model: keras.Model, optim: OptimConfig, images: int = 16, strategy: Any = None) -> float:
+    """Return how long an image takes in a training step of `images`, in seconds; all weights are put back.
+
+    Raises:
+        InputError: the device has not the memory.
+    """
+    with runtime.scope(strategy):
+        model.compile(
+            _plain_optimizer(model, optim),
+            keras.losses.CategoricalCrossentropy(from_logits=True),
+            jit_compile=runtime.wants_jit(),
+        )
+    with _put_back(model):
+        pace = _pace(model, images)
+    if pace is None:
+        raise InputError(f"a step of {images} images does not fit the device's memory: lower --image-size")
+    return 1 / pace
+
+
 def fastest(trials: list[Trial]) -> int:
     """Return the smallest size within 5 % of the best pace."""
     best = max(trial.images_per_second for trial in trials)

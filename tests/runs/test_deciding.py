@@ -105,29 +105,34 @@ def test_crops(side: int, given: dict[str, Any], crop: str) -> None:
     assert deciding.crop(decided(side, 5000, **given), side) == crop
 
 
+def within(given: Config, config: Config, forward: float, images: Source) -> tuple[Config, str]:
+    """A step at three times the price of a forward pass."""
+    return deciding.within(given, config, forward, 3 * forward, images)
+
+
 def test_minutes_shorten_what_was_left_alone() -> None:
     images, asked = source(300, 5000), Config().replace(minutes=10.0)
     config = decided(300, 5000, minutes=10.0)
-    assert deciding.within(asked, config, 0.001, images) == (config, "")
-    fewer, note = deciding.within(asked, config, 0.01, images)
+    assert within(asked, config, 0.001, images) == (config, "")
+    fewer, note = within(asked, config, 0.01, images)
     assert 1 < fewer.optim.epochs < config.optim.epochs
     assert f"{fewer.optim.epochs - 1} epochs of fine-tuning of the 8" in note
     assert "--minutes" in note
-    none, note = deciding.within(asked, config, 0.1, images)
+    none, note = within(asked, config, 0.1, images)
     assert facts(none, "epochs", "unfreeze_at") == (1, 0)
     given = Config().replace(epochs=9)
-    assert deciding.within(given, config, 0.1, images) == (config, "")
+    assert within(given, config, 0.1, images) == (config, "")
     scratch = decided(300, 5000, weights="none", minutes=10.0)
-    assert deciding.within(asked, scratch, 1.0, images)[0].optim.epochs == deciding.LEAST_EPOCHS
+    assert within(asked, scratch, 1.0, images)[0].optim.epochs == deciding.LEAST_EPOCHS
 
 
 def test_the_time_that_a_note_names_is_enough() -> None:
     images, config = source(28, 5000), decided(28, 5000, minutes=2.0)
-    shorter, note = deciding.within(Config().replace(minutes=2.0), config, 0.003, images)
+    shorter, note = within(Config().replace(minutes=2.0), config, 0.003, images)
     assert shorter.optim.epochs < config.optim.epochs
     minutes = float(note.split("--minutes ")[1].split()[0])
     longer = config.replace(minutes=minutes)
-    assert deciding.within(Config(), longer, 0.003, images) == (longer, "")
+    assert within(Config(), longer, 0.003, images) == (longer, "")
 
 
 def test_what_was_decided_is_shown_as_flags() -> None:
