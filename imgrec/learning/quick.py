@@ -18,10 +18,13 @@ from imgrec.tasks.task import Task
 
 TRAIN = 2000
 """Training images that it learns from at most, evenly spread."""
+SEEN = 800
+"""Images, to learn from and to answer for, that a network looks at in ten seconds on two cores; where there
+are more to answer for, the pixels themselves must do."""
 STRENGTH = 0.1
 """scikit-learn's C, as cross-validation chooses it on photographs: choosing takes longer than the rest."""
-SIDES = (64, 128)
-"""Pixels a side that the features are of, for images up to 64 pixels and for larger ones."""
+SIDE = 128
+"""Pixels a side that the network sees."""
 PIXELS = 16
 """Side of the images whose pixels themselves are the features."""
 CHUNK = 256
@@ -36,14 +39,14 @@ def answers(source: Source, split: Split, task: Task, of_pixels: bool) -> Quick 
         split: whose images are answered for.
         task: what is asked of an image.
         of_pixels: go by the pixels, for comparison with a model that is itself a regression on ImageNet's
-            features; done too where those are not installed.
+            features; done too where those are not installed, or would take longer than seconds.
     """
     if not task.solvable or not len(split):
         return None
-    of_pixels = of_pixels or not packaged(JUDGE)
-    rows = np.unique(np.linspace(0, len(source.train) - 1, min(TRAIN, len(source.train))).round().astype(int))
-    train = source.train.take(rows)
-    extract = partial(_pixels, bits=source.bits) if of_pixels else _Judge(source.side, source.bits)
+    of_pixels = of_pixels or not packaged(JUDGE) or len(split) > SEEN // 2
+    most = min(TRAIN if of_pixels else SEEN - len(split), len(source.train))
+    train = source.train.take(np.unique(np.linspace(0, len(source.train) - 1, most).round().astype(int)))
+    extract = partial(_pixels, bits=source.bits) if of_pixels else _Judge(source.bits)
     head = probe.solve(extract(train), train.labels, task.outputs, STRENGTH)
     outputs = head.outputs(extract(split)).astype("float32")
     name = "logistic regression on " + (f"{PIXELS} × {PIXELS} pixels" if of_pixels else "ImageNet features")
@@ -59,17 +62,16 @@ def _pixels(split: Split, bits: Bits) -> np.ndarray:
 class _Judge:
     """What `JUDGE` sees in images, float32 `[N, 1280]`."""
 
-    def __init__(self, side: int, bits: Bits) -> None:
+    def __init__(self, bits: Bits) -> None:
         self.bits = bits
-        self.side = SIDES[0] if side <= SIDES[0] else SIDES[1]
-        model = build_model(JUDGE, (self.side, self.side, 3), 1000)
+        model = build_model(JUDGE, (SIDE, SIDE, 3), 1000)
         load_pretrained(model, IMAGENET)
         self.backbone = keras.Model(model.inputs, model.get_layer("features").output, name="quick")
 
     def __call__(self, split: Split) -> np.ndarray:
-        preprocess, parts = Preprocess((self.side, self.side), "rgb", bits=self.bits), []
+        preprocess, parts = Preprocess((SIDE, SIDE), "rgb", bits=self.bits), []
         for begin in range(0, len(split), CHUNK):
             part = split.take(np.arange(begin, min(begin + CHUNK, len(split))))
             images = load_arrays(part, preprocess).astype("float32")
-            parts.append(self.backbone.predict(images, batch_size=64, verbose=0))
+            parts.append(self.backbone.predict(images, batch_size=16, verbose=0))
         return np.concatenate(parts)
