@@ -29,8 +29,8 @@ UPDATES = 2500
 """Steps that a training from random weights takes at least, where time allows."""
 EPOCHS = (15, 100)
 """Epochs that it takes at least and at most."""
-FINE_TUNING = 8
-"""Epochs in which all layers learn, after the head, at most."""
+FINE_TUNING, FEWEST_FINE = 8, 3
+"""Epochs in which all layers learn, after the head: at most, and where there is time for fewer, none."""
 FINE_RATE, FINE_LAYER_DECAY, FINE_BATCH, FINE_DECAY = 2e-4, 0.8, 32, 0.01
 """AdamW's for them: a fifth of the rate of recipe transfer_finetune, for the head is right from the start (at
 0.001 validation on solar cells fell from .885 to .746 in the first epoch)."""
@@ -44,6 +44,8 @@ LEAST_EPOCHS = 3
 """Whatever the time: fewer passes from random weights leave nothing worth having."""
 STEP, QAT_STEP = 3.2, 8.0
 """What a training step costs at least, and one that also rounds as int8 does, in forward passes."""
+LOADING = 1.3
+"""What loading, augmenting and judging add to the steps: of noise they take less than of solar cells."""
 SHORT, TINY = 10, 100_000
 """Epochs, and trainable parameters, below which shifted images take more than they give: LeNet-5 on the
 sample reaches .861 in 5 epochs without, .80 with them."""
@@ -206,7 +208,7 @@ def within(asked: Config, config: Config, forward: float, step: float, source: S
     """
     optim, quantize = config.optim, config.quantize
     left = 60 * config.run.minutes - FIXED - forward * len(source.test)
-    epoch = step * len(source.train) + forward * len(source.val)
+    epoch = LOADING * step * len(source.train) + forward * len(source.val)
     if config.transfer.head == "solved":
         left -= 2 * forward * (len(source.train) + len(source.val))
     if quantize.quantize == "qat":
@@ -218,7 +220,7 @@ def within(asked: Config, config: Config, forward: float, step: float, source: S
     if config.transfer.head == "solved":
         if not config.transfer.unfreeze_at:
             return config, ""
-        more = max(fit, 0) if fit > 1 else 0
+        more = fit if fit >= FEWEST_FINE else 0
         fewer = config.replace(epochs=1 + more, unfreeze_at=1 if more else 0)
         said = f"{more} epochs of fine-tuning" if more else "no fine-tuning"
         return fewer, f"{said} of the {optim.epochs - 1} that the images carry, by --minutes; {longer}"

@@ -110,7 +110,8 @@ def _in_time(
     if shorter.optim.epochs == 1:  # not even at the cost that a step has at least: no need to time one
         return deciding.within(given, config, forward, deciding.STEP * forward, source)
     print("timing a training step", flush=True)
-    step = trials.seconds_step(model, config.optim, strategy=strategy)
+    batch = config.optim.batch_size
+    step = trials.seconds_step(model, config.optim, batch if isinstance(batch, int) else 16, strategy)
     return deciding.within(given, config, forward, step, source)
 
 

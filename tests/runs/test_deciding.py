@@ -114,7 +114,7 @@ def test_minutes_shorten_what_was_left_alone() -> None:
     images, asked = source(300, 5000), Config().replace(minutes=10.0)
     config = decided(300, 5000, minutes=10.0)
     assert within(asked, config, 0.001, images) == (config, "")
-    fewer, note = within(asked, config, 0.01, images)
+    fewer, note = within(asked, config, 0.005, images)
     assert 1 < fewer.optim.epochs < config.optim.epochs
     assert f"{fewer.optim.epochs - 1} epochs of fine-tuning of the 8" in note
     assert "--minutes" in note
