@@ -227,7 +227,7 @@ class TransferConfig:
     weights, else none."""
     freeze: str = "auto"
     """What stays as it is: none, backbone (all up to `features`), or all up to an endpoint such as stage3.
-    auto: the backbone, where --weights auto took ImageNet's."""
+    auto: the backbone, where weights are pretrained and a solved head does all that is asked for."""
     head: Head = "auto"
     """How the head behind a frozen backbone comes about: solved (logistic regression on the backbone's
     features, its strength cross-validated: seconds) or trained (step by step). auto: solved where nothing

@@ -5,9 +5,10 @@ can be timed. What was given stays. `docs/defaults.md` says the same in words.
 """
 
 import math
+from dataclasses import fields
 
 from imgrec import runtime
-from imgrec.config import Config
+from imgrec.config import Config, OptimConfig
 from imgrec.data.sources.dataset import Source
 from imgrec.data.sources.load import load_source
 from imgrec.learning import methods
@@ -44,8 +45,8 @@ LEAST_EPOCHS = 3
 """Whatever the time: fewer passes from random weights leave nothing worth having."""
 STEP, QAT_STEP = 3.2, 8.0
 """What a training step costs at least, and one that also rounds as int8 does, in forward passes."""
-LOADING = 1.3
-"""What loading, augmenting and judging add to the steps: of noise they take less than of solar cells."""
+LOADING = 1.5
+"""What loading and augmenting make of a step on noise: solar cells took 109 ms an image, noise 73."""
 SHORT, TINY = 10, 100_000
 """Epochs, and trainable parameters, below which shifted images take more than they give: LeNet-5 on the
 sample reaches .861 in 5 epochs without, .80 with them."""
@@ -85,7 +86,7 @@ def network(config: Config, source: Source, task: Task) -> Config:
         freeze = "backbone" if weights != "none" and _solvable(config, task) else "none"
         head = "solved" if head == "auto" and freeze == "backbone" else head
     if head == "auto":
-        steps = config.optim.epochs != "auto" or config.optim.learning_rate != "auto"
+        steps = config.optim.epochs != "auto" or steps_asked(config)
         solved = freeze == "backbone" and not steps and _solvable(config.replace(freeze="auto"), task)
         head = "solved" if solved else "trained"
     return config.replace(freeze=freeze, head=head)
@@ -148,10 +149,20 @@ def _after_solving(config: Config, images: int) -> dict[str, object]:
     """The settings of a solved head, and of the layers that learn after it where the images carry that."""
     unfreeze, epochs = config.transfer.unfreeze_at, config.optim.epochs
     if unfreeze == "auto":
-        unfreeze = 1 if (images >= CARRIES if epochs == "auto" else epochs > 1) else 0
-    more = {"unfreeze_at": unfreeze, "epochs": 1 + FINE_TUNING if unfreeze else 1}
+        wanted = images >= CARRIES or steps_asked(config) if epochs == "auto" else epochs > 1
+        unfreeze = int(wanted)
+    more = {"unfreeze_at": unfreeze, "epochs": unfreeze + FINE_TUNING if unfreeze else 1}
     adamw = _adamw(FINE_RATE, FINE_LAYER_DECAY) if config.optim.optimizer in ("auto", "adamw") else {}
     return {**more, **_batch(FINE_BATCH), **adamw, "layer_decay": FINE_LAYER_DECAY}
+
+
+def steps_asked(config: Config) -> bool:
+    """Whether a setting was given that only steps can follow, such as a rate or an average of weights."""
+    left_alone, given = OptimConfig(), config.optim
+    others = ("epochs", "batch_size", "on_nan")  # how many, how many at once, and what about accidents
+    return any(
+        getattr(given, f.name) != getattr(left_alone, f.name) for f in fields(given) if f.name not in others
+    )
 
 
 def _batch(images: int) -> dict[str, object]:
@@ -213,17 +224,21 @@ def within(asked: Config, config: Config, forward: float, step: float, source: S
         left -= 2 * forward * (len(source.train) + len(source.val))
     if quantize.quantize == "qat":
         left -= step * quantize.qat_epochs * QAT_STEP / STEP * len(source.train)
-    if asked.optim.epochs != "auto" or left >= epoch * optim.epochs:
+    steps = optim.epochs - (config.transfer.unfreeze_at if config.transfer.head == "solved" else 0)
+    if asked.optim.epochs != "auto" or not steps or left >= epoch * steps:
         return config, ""
     fit = int(left / epoch)
-    longer = f"--minutes {math.ceil((60 * config.run.minutes + epoch * optim.epochs - left) / 60)} has time"
+    longer = f"--minutes {math.ceil((60 * config.run.minutes + epoch * steps - left) / 60)} has time"
     if config.transfer.head == "solved":
-        if not config.transfer.unfreeze_at:
-            return config, ""
-        more = fit if fit >= FEWEST_FINE else 0
-        fewer = config.replace(epochs=1 + more, unfreeze_at=1 if more else 0)
+        begin = config.transfer.unfreeze_at
+        asked_for = steps_asked(asked) or asked.transfer.unfreeze_at != "auto"
+        more = max(fit, FEWEST_FINE) if asked_for else fit if fit >= FEWEST_FINE else 0
+        more = min(more, optim.epochs - begin)
+        fewer = config.replace(epochs=begin + more) if more else config.replace(epochs=1, unfreeze_at=0)
+        if not more and asked.augment.crop == "auto":
+            fewer = fewer.replace(crop="none")
         said = f"{more} epochs of fine-tuning" if more else "no fine-tuning"
-        return fewer, f"{said} of the {optim.epochs - 1} that the images carry, by --minutes; {longer}"
+        return fewer, f"{said} of the {optim.epochs - begin} that the images carry, by --minutes; {longer}"
     kept = min(optim.epochs, max(LEAST_EPOCHS, fit))
     return config.replace(epochs=kept), f"{kept} epochs of the {optim.epochs} wanted, by --minutes; {longer}"
 
@@ -245,7 +260,7 @@ def why(asked: Config, decided: Config, source: Source) -> str:
         )
     what, other = f"{images}: ImageNet's features in {name}, the head solved on them", "--weights none"
     if transfer.unfreeze_at:
-        more = f"then {decided.optim.epochs - 1} epochs of all layers"
+        more = f"then {decided.optim.epochs - transfer.unfreeze_at} epochs of all layers"
         return f"{what}, {more}; otherwise: --unfreeze-at 0, {other}"
     few = f" (from {CARRIES:,} images on)" if len(source.train) < CARRIES else ""
     return (

@@ -45,19 +45,14 @@ def prepare(config: Config, command: str, before: Unfinished | None = None) -> S
     Raises:
         InputError: bad settings or data, or a layer that the asked quantisation does not cover.
     """
-    asked = config
-    config = given = before.again(config) if before else config
-    optimizers.check(config.optim)
-    check(config)
-    conflicts.check(config, methods.choose(config))
-    strategy, devices = runtime.choose_strategy(config.run.strategy)
-    optimizers.check(config.optim, strategy)
-    source = read_source(config)
-    keras.utils.set_random_seed(config.run.seed)
-    if config.run.deterministic:
+    asked, given = config, before.again(config) if before else config
+    strategy, devices = _checked(given)
+    source = read_source(given)
+    keras.utils.set_random_seed(given.run.seed)
+    if given.run.deterministic:
         runtime.use_deterministic_operations()
-    task = choose_task(config.data.task, source.train.kind, source.classes)
-    config = deciding.network(config, source, task)
+    task = choose_task(given.data.task, source.train.kind, source.classes)
+    config = deciding.network(given, source, task)
     method = methods.choose(config)
     conflicts.check(config, method)
     conflicts.check_task(config, task)
@@ -70,12 +65,11 @@ def prepare(config: Config, command: str, before: Unfinished | None = None) -> S
     model, about_weights = _build(asked, plan, strategy, method)
     config, shortened = _in_time(given, plan, model, strategy, source)
     why = deciding.why(asked, config, source)
-    wanted = config.optim.batch_size
-    if wanted == "fastest":
-        wanted = _measured(model, config, shown, strategy)
-    batch_size = runtime.even_batch(int(wanted), shown, strategy)
+    if config.optim.batch_size == "fastest":
+        config = config.replace(batch_size=_measured(model, config, shown, strategy))
+    batch_size = runtime.even_batch(int(config.optim.batch_size), shown, strategy)
     session = Session(
-        config=config.replace(batch_size=wanted),
+        config=config,
         asked=asked,
         source=source,
         preprocess=plan.preprocess,
@@ -95,6 +89,16 @@ def prepare(config: Config, command: str, before: Unfinished | None = None) -> S
     )
     _introduce(session)
     return session
+
+
+def _checked(config: Config) -> tuple[Any, str]:
+    """Refuse what is wrong whatever the data; return the strategy, and the devices in words."""
+    optimizers.check(config.optim)
+    check(config)
+    conflicts.check(config, methods.choose(config))
+    strategy, devices = runtime.choose_strategy(config.run.strategy)
+    optimizers.check(config.optim, strategy)
+    return strategy, devices
 
 
 def _in_time(
@@ -252,13 +256,12 @@ def _head_alone(config: Config) -> bool:
 
 def _training(session: Session) -> str:
     """How long, in one line."""
-    epochs, steps = (
-        session.config.optim.epochs,
-        f"{session.steps_per_epoch} steps of {session.batch_size} images",
-    )
-    if session.config.transfer.head != "solved":
+    epochs, transfer = session.config.optim.epochs, session.config.transfer
+    steps = f"{session.steps_per_epoch} steps of {session.batch_size} images"
+    if transfer.head != "solved":
         return f"{epochs} epochs × {steps}"
-    return "the head is solved" + (f", then {epochs - 1} epochs × {steps}" if epochs > 1 else "")
+    more = f", then {epochs - transfer.unfreeze_at} epochs × {steps}" if transfer.unfreeze_at else ""
+    return f"the head is solved{more}"
 
 
 def _learning(session: Session) -> str:

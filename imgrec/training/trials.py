@@ -58,6 +58,19 @@ def _plain_optimizer(model: keras.Model, optim: OptimConfig) -> keras.optimizers
     return build_optimizer(model, plain, 1)
 
 
+@contextlib.contextmanager
+def _timed(model: keras.Model, optim: OptimConfig, strategy: Any) -> Iterator[None]:
+    """Compile `model` for steps on noise; put all its weights back when the context ends."""
+    with runtime.scope(strategy):
+        model.compile(
+            _plain_optimizer(model, optim),
+            keras.losses.CategoricalCrossentropy(from_logits=True),
+            jit_compile=runtime.wants_jit(),
+        )
+    with _put_back(model):
+        yield
+
+
 @dataclass(frozen=True)
 class Trial:
     """One size that was tried."""
@@ -80,13 +93,7 @@ def time_sizes(model: keras.Model, optim: OptimConfig, images: int, strategy: An
     """
     devices = 1 if strategy is None else strategy.num_replicas_in_sync
     size, trials, peaks = SMALLEST * devices, [], [_peak()]
-    with runtime.scope(strategy):
-        model.compile(
-            _plain_optimizer(model, optim),
-            keras.losses.CategoricalCrossentropy(from_logits=True),
-            jit_compile=runtime.wants_jit(),
-        )
-    with _put_back(model):
+    with _timed(model, optim, strategy):
         while size <= min(LARGEST * devices, max(images // FEWEST_STEPS, SMALLEST * devices)):
             pace = _pace(model, size)
             if pace is None:
@@ -119,13 +126,7 @@ def seconds_step(model: keras.Model, optim: OptimConfig, images: int = 16, strat
     Raises:
         InputError: the device has not the memory.
     """
-    with runtime.scope(strategy):
-        model.compile(
-            _plain_optimizer(model, optim),
-            keras.losses.CategoricalCrossentropy(from_logits=True),
-            jit_compile=runtime.wants_jit(),
-        )
-    with _put_back(model):
+    with _timed(model, optim, strategy):
         pace = _pace(model, images)
     if pace is None:
         raise InputError(f"a step of {images} images does not fit the device's memory: lower --image-size")

@@ -126,6 +126,30 @@ def test_minutes_shorten_what_was_left_alone() -> None:
     assert within(asked, scratch, 1.0, images)[0].optim.epochs == deciding.LEAST_EPOCHS
 
 
+def test_no_given_setting_is_passed_over() -> None:
+    """What only steps can follow asks for steps, also of few images, and for some where there is no time."""
+    images = source(300, 180)
+    for given in ({"learning_rate": 1e-4}, {"optimizer": "sgd"}, {"ema": 0.9}, {"schedule": "constant"}):
+        found = decided(300, 180, **given)
+        assert facts(found, "head", "unfreeze_at", "epochs") == ("solved", 1, 1 + deciding.FINE_TUNING)
+        assert {name: found.flat()[name] for name in given} == given
+        asked = Config().replace(**given)
+        assert within(asked, found, 1.0, images)[0].optim.epochs == 1 + deciding.FEWEST_FINE
+    for given in ({"batch_size": 8}, {"on_nan": "rollback"}):
+        assert decided(300, 180, **given).transfer.unfreeze_at == 0
+    found = decided(300, 180, unfreeze_at=3)
+    assert facts(found, "unfreeze_at", "epochs") == (3, 3 + deciding.FINE_TUNING)
+    shorter, note = within(Config().replace(unfreeze_at=3), found, 1.0, images)
+    assert facts(shorter, "unfreeze_at", "epochs") == (3, 3 + deciding.FEWEST_FINE)
+    assert "3 epochs of fine-tuning of the 8" in note
+
+
+def test_a_head_alone_sees_whole_images() -> None:
+    images, config = source(300, 5000), decided(300, 5000)
+    alone, _ = within(Config(), config.replace(crop="pad"), 0.1, images)
+    assert facts(alone, "unfreeze_at", "crop") == (0, "none")
+
+
 def test_the_time_that_a_note_names_is_enough() -> None:
     images, config = source(28, 5000), decided(28, 5000, minutes=2.0)
     shorter, note = within(Config().replace(minutes=2.0), config, 0.003, images)
