@@ -24,6 +24,7 @@ from imgrec.registry import lookup
 
 T = TypeVar("T")
 RECIPES = Path(__file__).parent / "recipes"
+_UNION = re.compile(r"Error parsing (--\S+): no type matching (\S+) could be instantiated from \['(.*?)'\]")
 UNREAD = 128 + 13
 """Exit code of a program whose output nobody reads: 128 + SIGPIPE."""
 
@@ -111,11 +112,15 @@ def _one_line(box: str) -> str:
     lines = [line.strip("│ ") for line in plain.splitlines() if line.startswith("│")]
     lines = [line for line in lines if line and not line.startswith("─")]
     head = lines[0] if lines else plain.strip()
+    if union := _UNION.search(" ".join(lines)):  # a number, or a word in its place
+        flag, kinds, value = union.groups()
+        expected = " or ".join(re.findall(r"[A-Za-z]+", kinds))
+        return f"{flag} {value}: expected {expected} (--help lists every flag)"
     unknown = head.startswith("Unrecognized")
-    flags = [line.split()[0] for line in lines if line.startswith("--")] if unknown else []
+    flags = [line.split()[0].rstrip(",") for line in lines if line.startswith("--")] if unknown else []
     close = f"; did you mean {' or '.join(flags)}?" if flags else ""
     rest = [line for line in lines[1:] if not line.startswith(("For ", "--", "Perhaps"))]
-    detail = "" if flags else "".join(f" {line}" for line in rest)
+    detail = "" if flags else "".join(f" {line}" for line in rest).partition(" Argument helptext:")[0]
     return f"{head}{detail}{close} (--help lists every flag)"
 
 

@@ -21,6 +21,7 @@ CONFLICTS: tuple[tuple[str, str, str], ...] = (
     ("frozen", "random weights", "would keep random weights as they are: name --weights imagenet or a file"),
     ("unfreezing", "nothing frozen", "nothing is frozen; name --freeze backbone or stageN"),
     ("unfreezing too late", "epochs", "expected 0 (never), or fewer than {other}"),
+    ("head solved", "random weights", "wants features: name --weights imagenet or a file"),
     ("head solved", "nothing frozen", "is solved on a backbone that stays: name --freeze backbone"),
     ("head solved", "part frozen", "is solved on a backbone that stays: name --freeze backbone"),
     (

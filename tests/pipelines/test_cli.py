@@ -197,3 +197,19 @@ def test_another_broken_pipe_keeps_its_traceback() -> None:
 
     with pytest.raises(BrokenPipeError, match="a child's"):
         guarded(broken)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--epochs", "banana"], "--epochs banana: expected INT or auto (--help lists every flag)"),
+        (["--batch-size", "x"], "--batch-size x: expected INT or auto or fastest (--help"),
+        (["--learning-rate", "fast"], "--learning-rate fast: expected FLOAT or auto (--help"),
+        (["--crop-share", "x"], "--crop-share: could not convert string to float: 'x' (--help"),
+        (["--flp"], "did you mean --flip? (--help"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_named_in_one_line(words: list[str], message: str) -> None:
+    with pytest.raises(InputError) as error:
+        parse(Config, words)
+    assert message in str(error.value)
