@@ -94,7 +94,9 @@ class Transfer(Method):
             first = Phase(session.stream(until), session.validation(), until, frozen=endpoint)
         if until == epochs:
             return [first]
-        return [first, Phase(session.stream(epochs - until, until), session.validation(), epochs)]
+        held = transfer.head == "solved"
+        images = session.stream(epochs - until, until)
+        return [first, Phase(images, session.validation(), epochs, hold_statistics=held)]
 
 
 class _Features:

@@ -42,6 +42,24 @@ def frozen(model: keras.Model, endpoint: str) -> Iterator[None]:
             layer.rate = rate
 
 
+@contextlib.contextmanager
+def statistics_held(model: keras.Model, hold: bool) -> Iterator[None]:
+    """With `hold`, let batch normalisation of `model` work as in inference as long as the context lasts.
+
+    Its weights do not learn either. Compile within the context, as for `frozen`.
+    """
+    layers = [part for layer in model.layers for part in layer._flatten_layers()] if hold else []
+    norms = [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
+    trainable = [(layer, layer.trainable) for layer in norms]
+    try:
+        for layer in norms:
+            layer.trainable = False
+        yield
+    finally:
+        for layer, value in trainable:
+            layer.trainable = value
+
+
 def depth_groups(model: keras.Model) -> dict[str, list[keras.Layer]]:
     """Return the layers with trainable weights by depth, input to output: one group an endpoint.
 

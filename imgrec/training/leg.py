@@ -8,7 +8,7 @@ from imgrec.training.callbacks import plateau
 from imgrec.training.checkpointing.callback import CheckpointCallback, StepCounter
 from imgrec.training.checkpointing.store import Snapshot, Step
 from imgrec.training.checkpointing.train_state import Rollbacks, TrainState
-from imgrec.training.freezing import frozen
+from imgrec.training.freezing import frozen, statistics_held
 from imgrec.training.optim.averaging import averaging
 from imgrec.training.optim.regularize import regularized, sharpness_aware
 from imgrec.training.phase import Solved, alike_until, begins_anew
@@ -46,6 +46,7 @@ class Leg:
         """Fit the phase, or what `start` left of it; save its end."""
         with (
             frozen(self.setup.model, self.phase.frozen),
+            statistics_held(self.setup.model, self.phase.hold_statistics),
             regularized(self.part, self.setup.optim),
             sharpness_aware(self.part, self.setup.optim),
         ):

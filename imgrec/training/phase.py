@@ -51,6 +51,9 @@ class Phase:
     """The training's epoch, from 1, that is the last of this phase."""
     frozen: str = ""
     """Endpoint of the model up to which nothing changes; empty: everything learns."""
+    hold_statistics: bool = False
+    """Whether batch normalisation keeps the statistics that it has: where what comes after it was fitted to
+    those, such as a solved head, those of batches would undo that before anything is learned."""
     part: keras.Model | None = None
     """What is fitted in place of the whole model: some of its layers as a model of their own."""
     restart: bool = False
