@@ -9,6 +9,10 @@ Arithmetic = Literal["float32", "int8"]
 """What an exported model computes in."""
 
 
+SCORES = "probabilities"
+"""Name of a file's output where it is `Task.scores`; files of old have logits, under other names."""
+
+
 class Promise(StrEnum):
     """What the parity gate holds a file to; every file is as accurate as the trained model."""
 

@@ -40,10 +40,15 @@ def write_csv(path: Path, rows: Iterable[Sequence[Any]]) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON, a list of nothing but numbers on one line, whole or not at all."""
+    """Write `json_text` of `value`, whole or not at all."""
+    write_text(path, json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """Return `value` as indented JSON, a list of nothing but numbers on one line."""
     text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
     # Inside a string a line break is written `\n`: where there is one, no string is meant.
-    write_text(path, _NUMBERS.sub(lambda found: f"[{_BREAK.sub(' ', found[1])}]", text))
+    return _NUMBERS.sub(lambda found: f"[{_BREAK.sub(' ', found[1])}]", text)
 
 
 def sha256_of(path: Path) -> str:

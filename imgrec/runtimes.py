@@ -1,11 +1,12 @@
-"""Open a run folder or an exported file: uint8 images in, the model's outputs out.
+"""Open a run folder or an exported file: uint8 images in, the model's outputs or their scores out.
 
 A file is run by its own interpreter: neither TensorFlow nor Keras is imported for a `.tflite`.
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,12 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgrec import bundle
+from imgrec.artefact import SCORES
 from imgrec.errors import InputError
 from imgrec.frameworks import without_banners
+from imgrec.tasks.task import Task
 
 if TYPE_CHECKING:
     import keras
 
+MOST_BYTES = 4_000_000
+"""Of all texts inside a file: names of 1,000 classes take about 15,000."""
 BATCH = 32
 """Images that a Keras model takes at a time."""
 RUN = ""
@@ -30,10 +35,12 @@ class Runtime:
     """A model that is ready to answer, whatever runs it.
 
     name: what messages call it: a path, or the model's name.
-    image: shape of an image that it takes, (H, W, C).
+    image: shape of an image that it takes, (H, W, C); where C is 3, images of one channel are repeated.
     outputs: shape of what it gives for an image.
     answer: uint8 images `[N, H, W, C]`, N ≥ 1 → float32 `[N, *outputs]`.
     batch: how many images it takes at a time; more of them are no faster.
+    scored: whether it gives the task's scores, not outputs that they are made of.
+    texts: what the file says of itself, text by name as in `exports/`; a run folder has files.
     """
 
     name: str
@@ -41,6 +48,18 @@ class Runtime:
     outputs: tuple[int, ...]
     answer: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
     batch: int = 1
+    scored: bool = False
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+    def takes(self, image: tuple[int, ...]) -> bool:
+        """Whether it answers for images of shape (H, W, C): its own, or grey ones of its size."""
+        return (
+            image in (self.image, (*self.image[:-1], 1)) if self.image[-1:] == (3,) else image == self.image
+        )
+
+    def scores_of(self, outputs: NDArray[np.float32], task: Task) -> NDArray[np.float32]:
+        """Return the scores, float32 `[N, S]`, of what `answer` or `timed` gave."""
+        return outputs if self.scored else task.scores(outputs)
 
     def timed(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """Return the outputs `[N, *outputs]` of images that come one at a time, and each one's seconds."""
@@ -73,6 +92,7 @@ class _Interpreter:
             )
         (self._input,), (self._output,) = inputs, outputs
         self.image, self.outputs = shapes[0][0][1:], shapes[1][0][1:]
+        self.scored = self._output["name"] == SCORES
         if self._input["dtype"] not in (np.uint8, np.float32):
             raise InputError(
                 f"{path}: takes {np.dtype(self._input['dtype']).name} pixels, "
@@ -81,6 +101,8 @@ class _Interpreter:
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         rows = []
+        if images.shape[-1] == 1 and self.image[-1] == 3:
+            images = np.repeat(images, 3, axis=-1)
         for pixels in images.astype(self._input["dtype"], copy=False):
             self._interpreter.set_tensor(self._input["index"], pixels[None])
             self._interpreter.invoke()
@@ -99,7 +121,26 @@ def open_tflite(path: Path, num_threads: int | None = None) -> Runtime:
         InputError: it is damaged, or takes or gives something else than an image and its outputs.
     """
     interpreter = _Interpreter(path, num_threads)
-    return Runtime(str(path), interpreter.image, interpreter.outputs, interpreter)
+    shapes = (interpreter.image, interpreter.outputs)
+    return Runtime(str(path), *shapes, interpreter, scored=interpreter.scored, texts=_texts_in(path))
+
+
+def _texts_in(path: Path) -> dict[str, str]:
+    """Return the texts of the zip behind a TFLite file; none where there is no such.
+
+    Raises:
+        InputError: there is one, and it is damaged or larger than names and settings are.
+    """
+    if not zipfile.is_zipfile(path):
+        return {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            held = archive.infolist()
+            if sum(entry.file_size for entry in held) > MOST_BYTES:
+                raise InputError(f"{path}: more than {MOST_BYTES:,} bytes of texts inside; export it again")
+            return {entry.filename: archive.read(entry).decode("utf-8") for entry in held}
+    except (zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError, RuntimeError, EOFError) as error:
+        raise InputError(f"{path}: the names inside cannot be read ({error}); export it again") from None
 
 
 def open_run(path: Path, num_threads: int | None = None) -> Runtime:

@@ -8,6 +8,7 @@ import keras
 
 from imgrec.artefact import Arithmetic
 from imgrec.export import litert
+from imgrec.export.card import Card
 
 
 @dataclass(frozen=True)
@@ -15,12 +16,12 @@ class Format:
     """How a model becomes a file.
 
     ending: of the file's name; `imgrec.runtimes.RUNTIMES` says what runs it.
-    writers: by what a model computes in: model and path → the path, the file whole or an error. Variants
-        that compute in something else are not written.
+    writers: by what a model computes in: model, path and card → the path, the file whole or an error.
+        Variants that compute in something else are not written.
     """
 
     ending: str
-    writers: Mapping[Arithmetic, Callable[[keras.Model, Path], Path]]
+    writers: Mapping[Arithmetic, Callable[[keras.Model, Path, Card], Path]]
 
 
 FORMATS: dict[str, Format] = {

@@ -1,7 +1,9 @@
 """TFLite files: float32 from a trained model, int8 from a quantisation-aware one.
 
-Every file takes uint8 pixels `[1, H, W, C]` and gives float32 logits `[1, num_classes]`, holds TFLite's
-built-in operations only, and appears under its name only when it is whole and was checked.
+A file takes uint8 pixels `[1, H, W, 3]` (RGB; a grey model's too, since clients have no other) and gives
+the task's scores, float32 `[1, num_classes]`; names, preprocessing and TFLite metadata are inside. Without a
+card it takes the model's own channels, gives logits and says nothing of itself. It holds TFLite's built-in
+operations only, and appears under its name only when it is whole and was checked.
 """
 
 import warnings
@@ -11,7 +13,10 @@ from typing import Any
 
 import keras
 
+from imgrec.export.card import Card
+from imgrec.export.graph_edit import IMAGE, finish
 from imgrec.export.inspect import describe, float_operators, foreign_operators
+from imgrec.export.luma import luma, luma_int8
 from imgrec.files import write_file
 from imgrec.layers.fake_quant import ActivationRange, mode
 
@@ -20,12 +25,13 @@ class ExportError(RuntimeError):
     """The converter failed, or its file is not what was asked for; no file was left behind."""
 
 
-def to_float32(model: keras.Model, path: str | Path) -> Path:
+def to_float32(model: keras.Model, path: str | Path, card: Card | None = None) -> Path:
     """Write a trained model as a float32 TFLite file, whatever precision policy it was trained under.
 
     Args:
         model: functional, `[B, H, W, C]` pixels in 0…255 in, logits out.
         path: of the file; its folder is made.
+        card: what the file says of itself; None gives a bare one.
 
     Raises:
         ExportError: the model needs operations that TFLite does not have.
@@ -35,12 +41,14 @@ def to_float32(model: keras.Model, path: str | Path) -> Path:
     single = _in_float32(model)
 
     def logits(image: Any) -> Any:
-        return single(tf.cast(image, tf.float32), training=False)
+        pixels = tf.cast(image, tf.float32)
+        return single(luma(pixels) if greys else pixels, training=False)
 
-    return _write(_convert(logits, model, int8=False), Path(path), int8=False)
+    greys = card is not None and model.inputs[0].shape[-1] == 1
+    return _write(finish(_convert(logits, model, greys, int8=False), card), Path(path), int8=False)
 
 
-def to_int8(quantized: keras.Model, path: str | Path) -> Path:
+def to_int8(quantized: keras.Model, path: str | Path, card: Card | None = None) -> Path:
     """Write a quantisation-aware model, fine-tuned or calibrated only, as an int8 TFLite file.
 
     The scales and zero-points in the file are the model's learned ranges. Every convolution, dense
@@ -49,6 +57,7 @@ def to_int8(quantized: keras.Model, path: str | Path) -> Path:
     Args:
         quantized: from `imgrec.compression.qat.prepare`, calibrated or trained.
         path: of the file; its folder is made.
+        card: what the file says of itself; None gives a bare one.
 
     Raises:
         ExportError: `quantized` has no learned ranges, or a convolution or dense layer of the file
@@ -61,9 +70,10 @@ def to_int8(quantized: keras.Model, path: str | Path) -> Path:
 
     def logits(image: Any) -> Any:
         with mode("export"):
-            return quantized(image, training=False)
+            return quantized(luma_int8(image) if greys else image, training=False)
 
-    return _write(_convert(logits, quantized, int8=True), Path(path), int8=True)
+    greys = card is not None and quantized.inputs[0].shape[-1] == 1
+    return _write(finish(_convert(logits, quantized, greys, int8=True), card), Path(path), int8=True)
 
 
 def _in_float32(model: keras.Model) -> keras.Model:
@@ -79,12 +89,15 @@ def _in_float32(model: keras.Model) -> keras.Model:
     return single
 
 
-def _convert(logits: Callable[[Any], Any], model: keras.Model, *, int8: bool) -> bytes:
+def _convert(logits: Callable[[Any], Any], model: keras.Model, greys: bool, *, int8: bool) -> bytes:
+    """Convert; `greys` says that three channels come in for the model's one."""
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     # The int8 graph reads float pixels through the input's range; the converter then takes uint8 there.
-    pixels = tf.TensorSpec((1, *model.inputs[0].shape[1:]), tf.float32 if int8 else tf.uint8, name="image")
+    height, width, channels = model.inputs[0].shape[1:]
+    shape = (1, height, width, 3 if greys else channels)
+    pixels = tf.TensorSpec(shape, tf.float32 if int8 else tf.uint8, name=IMAGE)
     function = tf.function(logits, input_signature=[pixels]).get_concrete_function()
     # Variables left to the converter may come back as READ_VARIABLE operations without values.
     constant = convert_variables_to_constants_v2(function)

@@ -23,7 +23,7 @@ class ParityRow:
     `accuracy` and `float_accuracy` (the float model's) are the shares of images that are `task.right`,
     `agreement` the share on which file and reference are `task.same`, with its exact 95 % interval,
     `lost` what the same images say of float model (first) and file (second), `max_abs_difference` the
-    largest distance between their outputs, `ms_per_image` the median on one thread.
+    largest distance between the scores of file and reference, `ms_per_image` the median on one thread.
     """
 
     name: str
@@ -63,15 +63,17 @@ def measure(
     counts = {len(images), len(labels), len(reference), len(float_outputs)}
     if counts != {len(images)} or not len(images):
         raise ValueError(f"expected as many images as labels and answers, at least one; got {sorted(counts)}")
-    outputs, seconds = open_runtime(artefact.path, num_threads=1).timed(images)
-    right, float_right = task.right(outputs, labels), task.right(float_outputs, labels)
-    same = task.same(outputs, reference)
+    runtime = open_runtime(artefact.path, num_threads=1)
+    outputs, seconds = runtime.timed(images)
+    scores, expected = runtime.scores_of(outputs, task), task.scores(reference)
+    right, float_right = task.right(scores, labels), task.right(task.scores(float_outputs), labels)
+    same = task.same(scores, expected)
     return ParityRow(
         name=artefact.path.stem,
         accuracy=float(right.mean()),
         agreement=float(same.mean()),
         agreement_interval_95=exact_interval(int(same.sum()), len(same)),
-        max_abs_difference=float(np.abs(outputs - reference).max()),
+        max_abs_difference=float(np.abs(scores - expected).max()),
         kilobytes=artefact.path.stat().st_size / 1000,
         ms_per_image=1000 * float(np.median(seconds)),
         float_accuracy=float(float_right.mean()),

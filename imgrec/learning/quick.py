@@ -50,7 +50,7 @@ def answers(source: Source, split: Split, task: Task, of_pixels: bool) -> Quick 
     head = probe.solve(extract(train), train.labels, task.outputs, STRENGTH)
     outputs = head.outputs(extract(split)).astype("float32")
     name = "logistic regression on " + (f"{PIXELS} × {PIXELS} pixels" if of_pixels else "ImageNet features")
-    return Quick(name, task.right(outputs, split.labels))
+    return Quick(name, task.right(task.scores(outputs), split.labels))
 
 
 def _pixels(split: Split, bits: Bits) -> np.ndarray:

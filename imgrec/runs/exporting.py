@@ -13,6 +13,7 @@ from imgrec.artefact import Artefact, Promise
 from imgrec.compression.variants import VARIANTS, chain
 from imgrec.data.loading import load_arrays
 from imgrec.export import parity
+from imgrec.export.card import Card
 from imgrec.export.formats import FORMATS
 from imgrec.learning.session import Session
 from imgrec.metrics.baseline import Standing
@@ -81,15 +82,22 @@ def export(
     chosen = spread(len(session.source.test), PARITY_IMAGES)
     test = session.source.test.take(chosen)
     images, outputs = load_arrays(test, session.preprocess), outputs[chosen]
-    rows, model = [], session.model
+    rows, model, card = [], session.model, card_of(session)
     for name in chain(session.config.quantize.quantize):
         model = made(session, name, model, folder)
         reference = outputs
         if model is not session.model and VARIANTS[name].promise is Promise.SAME_ANSWERS:
             reference = model.predict(images.astype("float32"), batch_size=session.batch_size, verbose=0)
-        for artefact in written(model, name, into or folder / "exports", formats):
+        for artefact in written(model, name, into or folder / "exports", card, formats):
             rows.append(parity.measure(artefact, images, test.labels, reference, outputs, session.task))
     return Exported(len(images), rows, parity.gate(rows), parity.table(rows), parity.doubts(rows))
+
+
+def card_of(session: Session) -> Card:
+    """Return what the run's files say of themselves; the same for every machine and folder."""
+    model, classes = session.config.model.model, len(session.task.classes)
+    told = f"{model}, trained by imgrec on {len(session.source.train):,} images in {classes:,} classes"
+    return Card(model, told, session.task, session.preprocess)
 
 
 def made(session: Session, name: str, model: keras.Model, folder: Path) -> keras.Model:
@@ -106,7 +114,7 @@ def made(session: Session, name: str, model: keras.Model, folder: Path) -> keras
 
 
 def written(
-    model: keras.Model, variant: str, folder: Path, formats: Collection[str] = FORMATS
+    model: keras.Model, variant: str, folder: Path, card: Card, formats: Collection[str] = FORMATS
 ) -> Iterator[Artefact]:
     """Write the file of each of the `formats` that takes the variant."""
     made_as = VARIANTS[variant]
@@ -114,7 +122,9 @@ def written(
         if name in formats and made_as.arithmetic in form.writers:
             path = folder / f"{made_as.stem}{form.ending}"
             print(f"exporting {path.name}", flush=True)
-            yield Artefact(form.writers[made_as.arithmetic](model, path), name, variant, made_as.promise)
+            yield Artefact(
+                form.writers[made_as.arithmetic](model, path, card), name, variant, made_as.promise
+            )
 
 
 def fine_tune(session: Session, variant: str, model: keras.Model, folder: Path) -> None:

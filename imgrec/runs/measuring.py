@@ -89,7 +89,8 @@ def measure(
     if "split" in figures:
         figures["split"] = name
     constant = constant_of(task, train.labels, labels) if train else None
-    standing = baseline.stand(lambda order: task.right(outputs[order], labels), len(labels), constant, quick)
+    scores = task.scores(outputs)
+    standing = baseline.stand(lambda order: task.right(scores[order], labels), len(labels), constant, quick)
     return Measured(outputs, figures, standing, _judge_steps(subject, split, outputs))
 
 
@@ -112,7 +113,10 @@ def _judge_steps(subject: Subject, split: Split, outputs: np.ndarray) -> dict[st
     if not subject.preprocess.adapts:
         return None
     plain = replace(subject, preprocess=replace(subject.preprocess, adapt="none"))
-    right, right_off = (subject.task.right(each, split.labels) for each in (outputs, plain.answers(split)))
+    right, right_off = (
+        subject.task.right(subject.task.scores(each), split.labels)
+        for each in (outputs, plain.answers(split))
+    )
     judged = adaptation.judge(right, right_off, triggered(split, subject.preprocess))
     return {"line": subject.preprocess.adapt, **judged}
 

@@ -5,7 +5,7 @@ float32 file was proven to give the model's answers.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 BATCH = 64
 """At most this many decoded images are in memory at a time."""
-ROUNDING = 1e-3
-"""Outputs of the same float32 network, run in another order of additions, are at most this far apart."""
+ROUNDING = 2.5e-4
+"""Scores of the same float32 network, run in another order of additions, are at most this far apart."""
 _FILE = "exports/float32.tflite"
 
 
@@ -45,11 +45,11 @@ class Predictor:
         Raises:
             InputError: the model takes images of another size, or has not as many outputs as the task.
         """
-        for verb, found, file, expected in (
-            ("takes images", runtime.image, "preprocess.json", preprocess.shape),
-            ("gives outputs", runtime.outputs, "labels.txt", (task.outputs,)),
+        for fits, verb, found, file, expected in (
+            (runtime.takes, "takes images", runtime.image, "preprocess.json", preprocess.shape),
+            (runtime.outputs.__eq__, "gives outputs", runtime.outputs, "labels.txt", (task.outputs,)),
         ):
-            if found != expected:
+            if not fits(expected):
                 raise InputError(
                     f"{runtime.name}: {verb} of shape {_list(found)}, {file} asks for {_list(expected)}; "
                     "they belong to another model"
@@ -69,7 +69,7 @@ class Predictor:
         model's answers for every image that the gate measured, by its metrics.json; else, or with
         `keras_itself`, the Keras model is loaded. A file in the `exports/` of a run folder is checked
         against the run's manifest. Anywhere else, `preprocess.json` and `labels.txt` have to lie beside
-        it, and `task.json` where there was one, as they do in `exports/`.
+        it, and `task.json` where there was one, as they do in `exports/`, or be inside it.
 
         Raises:
             InputError: no such path, another kind of file, a damaged one, one whose preprocessing or
@@ -77,7 +77,8 @@ class Predictor:
         """
         path = Path(path)
         if runtimes.kind_of(path) != runtimes.RUN:
-            return cls(runtimes.open_runtime(path), *_companions(path))
+            runtime = runtimes.open_runtime(path)
+            return cls(runtime, *_companions(path, runtime.texts))
         whole = bundle.read(path)
         if not keras_itself and _file_answers(whole):
             runtime = runtimes.open_tflite(whole.path / _FILE, cores())
@@ -90,7 +91,7 @@ class Predictor:
         return cls(runtimes.of_model(model), preprocess, task)
 
     def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return `task.scores`, float32 `[N, outputs]`, of preprocessed images: probabilities of classes.
+        """Return `task.scores`, float32 `[N, S]`, of preprocessed images: probabilities of classes.
 
         Args:
             images: uint8 `[N, H, W, C]` as `preprocess` gives them; N may be 0.
@@ -98,10 +99,6 @@ class Predictor:
         Raises:
             InputError: another dtype or shape.
         """
-        return self.task.scores(self.outputs(images))
-
-    def outputs(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the model's outputs as they are, float32 `[N, outputs]`; as `predict`."""
         expected = self.preprocess.shape
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != expected:
             raise InputError(
@@ -109,16 +106,21 @@ class Predictor:
                 f"[N, {', '.join(map(str, expected))}]; Preprocess.on_array brings an image to it"
             )
         if not len(images):
-            return np.empty((0, self.task.outputs), np.float32)
-        return self.runtime.answer(images)
+            return self.task.scores(np.empty((0, self.task.outputs), np.float32))
+        return self.runtime.scores_of(self.runtime.answer(images), self.task)
 
     def predict_files(self, paths: Iterable[Path | str], batch_size: int = BATCH) -> NDArray[np.float32]:
-        """Return `task.scores`, float32 `[N, outputs]`, of image files, in the order given.
+        """Return `task.scores`, float32 `[N, S]`, of image files, in the order given.
 
         Raises:
             InputError: a file that is missing, no image, or over the pixel cap (named).
         """
-        return self.task.scores(self._outputs_of(list(paths), batch_size))
+        files, shape = list(paths), (0, *self.preprocess.shape)
+        parts = [self.predict(np.empty(shape, np.uint8))]
+        for start in range(0, len(files), batch_size):
+            images = [self.preprocess.on_file(file) for file in files[start : start + batch_size]]
+            parts.append(self.predict(np.stack(images)))
+        return np.concatenate(parts)
 
     def answers(self, paths: Iterable[Path | str], top: int = 5) -> Iterator[dict[str, Any]]:
         """Give `path` and `task.decode` of each image file, in order, as they come.
@@ -130,8 +132,8 @@ class Predictor:
             read = [self._prepared(file) for file in files]
             images = [pixels for pixels in read if isinstance(pixels, np.ndarray)]
             shape = (0, *self.preprocess.shape)
-            outputs = self.outputs(np.stack(images) if images else np.empty(shape, np.uint8))
-            decoded = iter(self.task.decode(outputs, top))
+            scores = self.predict(np.stack(images) if images else np.empty(shape, np.uint8))
+            decoded = iter(self.task.decode(scores, top))
             for file, pixels in zip(files, read, strict=True):
                 answer = {"error": pixels} if isinstance(pixels, str) else next(decoded)
                 yield {"path": str(file), **answer}
@@ -142,13 +144,6 @@ class Predictor:
             return self.preprocess.on_file(file)
         except InputError as fault:
             return str(fault).removeprefix(f"{file}: ")
-
-    def _outputs_of(self, files: list[Path | str], batch_size: int) -> NDArray[np.float32]:
-        parts = [np.empty((0, self.task.outputs), np.float32)]
-        for start in range(0, len(files), batch_size):
-            images = [self.preprocess.on_file(file) for file in files[start : start + batch_size]]
-            parts.append(self.outputs(np.stack(images)))
-        return np.concatenate(parts)
 
 
 def _file_answers(whole: bundle.Bundle) -> bool:
@@ -163,8 +158,8 @@ def _file_answers(whole: bundle.Bundle) -> bool:
     return agrees == [True] and not failed
 
 
-def _companions(path: Path) -> tuple[Preprocess, Task]:
-    """Return the preprocessing and the task that belong to an exported file."""
+def _companions(path: Path, inside: Mapping[str, str]) -> tuple[Preprocess, Task]:
+    """Return the preprocessing and the task of an exported file: of its run, beside or inside it."""
     folder = path.absolute().parent
     # A lone manifest.json is no proof of a run folder: web applications have one, too.
     if folder.name == "exports" and all(
@@ -173,9 +168,11 @@ def _companions(path: Path) -> tuple[Preprocess, Task]:
         whole = bundle.read(folder.parent)
         return whole.preprocess, whole.task
     missing = [name for name in ("preprocess.json", "labels.txt") if not (folder / name).is_file()]
+    if missing and not {"preprocess.json", tasks.LABELS} - set(inside):
+        return Preprocess.from_json(inside["preprocess.json"]), tasks.from_texts(inside, path)
     if missing:
         raise InputError(
-            f"{path}: no {' and no '.join(missing)} beside it; "
+            f"{path}: no {' and no '.join(missing)} beside it or inside; "
             "copy what is missing from the run's exports folder"
         )
     text = (folder / "preprocess.json").read_text(encoding="utf-8")

@@ -1,11 +1,12 @@
 """Tasks by name, the one that fits a set's labels, and the one that a run folder holds."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from imgrec.data.sources.labels import LabelKind
 from imgrec.errors import InputError
-from imgrec.files import write_json, write_text
+from imgrec.files import json_text, write_text
 from imgrec.registry import lookup
 from imgrec.tasks.multiclass import Multiclass
 from imgrec.tasks.multilabel import Multilabel
@@ -13,6 +14,7 @@ from imgrec.tasks.task import Task
 
 FILE = "task.json"
 """Beside labels.txt, in a run folder and in its exports."""
+LABELS = "labels.txt"
 TASKS: dict[str, type[Task]] = {"multiclass": Multiclass, "multilabel": Multilabel}
 """Every task by its name; a task of one's own is one file and one entry more."""
 
@@ -40,10 +42,18 @@ def _known() -> str:
     return "known: " + ", ".join(f"{name} ({kind.labels})" for name, kind in TASKS.items())
 
 
+def texts(task: Task) -> dict[str, str]:
+    """Return name and text of the files that say what outputs mean: task.json, and labels.txt.
+
+    The latter has one class a line, in the order of the outputs.
+    """
+    return {FILE: json_text(task.record()), LABELS: "".join(f"{name}\n" for name in task.classes)}
+
+
 def write(folder: Path, task: Task) -> None:
-    """Write task.json, and labels.txt with one class a line in the order of the outputs."""
-    write_json(folder / FILE, task.record())
-    write_text(folder / "labels.txt", "".join(f"{name}\n" for name in task.classes))
+    """Write `texts` into a folder."""
+    for name, text in texts(task).items():
+        write_text(folder / name, text)
 
 
 def read(folder: Path) -> Task:
@@ -53,19 +63,36 @@ def read(folder: Path) -> Task:
         InputError: a file is missing or damaged, or a task is unknown to this version.
     """
     try:
-        classes = (folder / "labels.txt").read_text(encoding="utf-8").removesuffix("\n").split("\n")
-        if (folder / FILE).is_file():
-            record = json.loads((folder / FILE).read_text(encoding="utf-8"))
-            if record["format"] != 1:
-                raise InputError(f"{folder / FILE}: format {record['format']!r}, this version reads 1")
-            return lookup(TASKS, str(record["task"]), f"task in {folder / FILE}")(tuple(classes))
-        held = json.loads((folder / "preprocess.json").read_text(encoding="utf-8"))
-        return (Multilabel if held.get("labels") == "several" else Multiclass)(tuple(classes))
+        names = (LABELS, FILE if (folder / FILE).is_file() else "preprocess.json")
+        return from_texts({name: (folder / name).read_text(encoding="utf-8") for name in names}, folder)
     except OSError as error:
         raise InputError(
             f"{error.filename}: {error.strerror}; restore the folder, or copy it whole"
         ) from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{folder / FILE}: cannot be read ({error}); expected what training wrote") from None
+
+
+def from_texts(held: Mapping[str, str], place: Path) -> Task:
+    """Return the task of `texts`, or of labels.txt and preprocess.json of the time before tasks.
+
+    Args:
+        held: text by name; others are left alone.
+        place: where they are from, for messages.
+
+    Raises:
+        InputError: damaged, or a task unknown to this version.
+    """
+    classes = tuple(held[LABELS].removesuffix("\n").split("\n"))
+    try:
+        if FILE in held:
+            record = json.loads(held[FILE])
+            if record["format"] != 1:
+                raise InputError(f"{place / FILE}: format {record['format']!r}, this version reads 1")
+            return lookup(TASKS, str(record["task"]), f"task in {place / FILE}")(classes)
+        several = json.loads(held["preprocess.json"]).get("labels") == "several"
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{folder / FILE}: cannot be read ({error}); expected what training wrote") from None
+        raise InputError(f"{place / FILE}: cannot be read ({error}); expected what training wrote") from None
+    return (Multilabel if several else Multiclass)(classes)

@@ -24,12 +24,11 @@ class ClassTask(Task):
             return self.classes[shown[0]]
         return " + ".join(f"{self.classes[k]} {target[k]:.2g}" for k in shown)
 
-    def decode(self, outputs: Outputs, top: int = 5) -> list[dict[str, Any]]:
+    def decode(self, scores: Outputs, top: int = 5) -> list[dict[str, Any]]:
         """Return `{"top": [{"label", "probability"}]}` of each image, the most probable first.
 
         Equal ones stand in the order of the classes.
         """
-        scores = self.scores(outputs)
         best = (-scores).argsort(axis=1, kind="stable")[:, :top]
         return [
             {"top": [{"label": self.classes[k], "probability": float(row[k])} for k in chosen]}

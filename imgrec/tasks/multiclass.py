@@ -25,6 +25,7 @@ class Multiclass(ClassTask):
     name: ClassVar[str] = "multiclass"
     labels: ClassVar[LabelKind] = "class"
     score: ClassVar[str] = "accuracy"
+    activation: ClassVar[str] = "softmax"
     solvable: ClassVar[bool] = True
 
     def targets(self, labels: "tf.Tensor") -> "tf.Tensor":
@@ -52,13 +53,13 @@ class Multiclass(ClassTask):
         """Return probabilities, float32 `[N, C]`, that sum to 1."""
         return softmax(outputs).astype(np.float32)
 
-    def decode(self, outputs: Outputs, top: int = 5) -> list[dict[str, Any]]:
+    def decode(self, scores: Outputs, top: int = 5) -> list[dict[str, Any]]:
         """Return `{"label", "probability", "top": …}` of each image, `top` as for all classes."""
-        return [{**answer["top"][0], **answer} for answer in super().decode(outputs, top)]
+        return [{**answer["top"][0], **answer} for answer in super().decode(scores, top)]
 
-    def right(self, outputs: Outputs, labels: np.ndarray) -> NDArray[np.bool_]:
-        """Whether the largest logit is the label's; of equal ones the first counts."""
-        return np.asarray(outputs.argmax(axis=1) == labels)
+    def right(self, scores: Outputs, labels: np.ndarray) -> NDArray[np.bool_]:
+        """Whether the most probable class is the label; of equal ones the first counts."""
+        return np.asarray(scores.argmax(axis=1) == labels)
 
     def same(self, one: Outputs, other: Outputs) -> NDArray[np.bool_]:
         """Whether both name the same class."""

@@ -34,6 +34,7 @@ class Multilabel(ClassTask):
     labels: ClassVar[LabelKind] = "classes"
     share: ClassVar[str] = "exact match"
     score: ClassVar[str] = "f1"
+    activation: ClassVar[str] = "sigmoid"
     solvable: ClassVar[bool] = True
     refuses: ClassVar[Mapping[str, str]] = {
         "imbalance": "expected one label an image, and these are multi-label: leave it out",
@@ -67,28 +68,28 @@ class Multilabel(ClassTask):
         """Return the probability of each label by itself, float32 `[N, C]`."""
         return sigmoid(outputs).astype(np.float32)
 
-    def decode(self, outputs: Outputs, top: int = 5) -> list[dict[str, Any]]:
+    def decode(self, scores: Outputs, top: int = 5) -> list[dict[str, Any]]:
         """Return `{"labels": […], "top": …}` of each image: those above ½, and the most probable."""
-        answers = zip(super().decode(outputs, top), self.scores(outputs) > 0.5, strict=True)
+        answers = zip(super().decode(scores, top), scores > 0.5, strict=True)
         return [{"labels": list(compress(self.classes, said)), **answer} for answer, said in answers]
 
     def line(self, answer: Mapping[str, Any]) -> str:
         """Return the classes with their per cent, then what is said."""
         return f"{super().line(answer)}  labels: {', '.join(answer['labels']) or 'none above 50 %'}"
 
-    def right(self, outputs: Outputs, labels: np.ndarray) -> NDArray[np.bool_]:
+    def right(self, scores: Outputs, labels: np.ndarray) -> NDArray[np.bool_]:
         """Whether every label of an image is decided right."""
-        return np.asarray(((outputs > 0) == (labels > 0.5)).all(axis=1))
+        return np.asarray(((scores > 0.5) == (labels > 0.5)).all(axis=1))
 
     def same(self, one: Outputs, other: Outputs) -> NDArray[np.bool_]:
         """Whether both say the same labels."""
-        return np.asarray(((one > 0) == (other > 0)).all(axis=1))
+        return np.asarray(((one > 0.5) == (other > 0.5)).all(axis=1))
 
     def constant(self, train_labels: np.ndarray) -> tuple[str, Outputs] | None:
         """Return the labels that most images have, all of them together."""
         rows, counts = np.unique(train_labels > 0.5, axis=0, return_counts=True)
         most = rows[int(counts.argmax())]
-        return worded(most[None], self.classes)[0] or "no label", np.where(most, 1, -1).astype(np.float32)
+        return worded(most[None], self.classes)[0] or "no label", most.astype(np.float32)
 
     def figures(
         self, outputs: Outputs, labels: np.ndarray, train_counts: Sequence[int] | None = None

@@ -34,6 +34,8 @@ class Task(ABC):
         labels: the kind of labels that it learns from.
         share: what the share of images that are `right` is called.
         score: what the best epoch is highest in, a name of `metrics`.
+        activation: Keras's name of what makes `scores` of outputs, the last step of a file that ships; empty
+            where there is none, and files give outputs as they are.
         solvable: whether logistic regression on features answers it (`learning.probe`).
         refuses: settings that it cannot follow, by the names of `learning.conflicts`, and what to do instead.
     """
@@ -44,6 +46,7 @@ class Task(ABC):
     labels: ClassVar[LabelKind]
     share: ClassVar[str] = "accuracy"
     score: ClassVar[str]
+    activation: ClassVar[str] = ""
     solvable: ClassVar[bool] = False
     refuses: ClassVar[Mapping[str, str]] = {}
 
@@ -81,23 +84,23 @@ class Task(ABC):
         """Return what outputs mean, float32 `[N, outputs]`: probabilities, where they are about classes."""
 
     @abstractmethod
-    def decode(self, outputs: Outputs, top: int = 5) -> list[dict[str, Any]]:
-        """Return the answer for each image, ready for JSON; at most `top` classes where there are such."""
+    def decode(self, scores: Outputs, top: int = 5) -> list[dict[str, Any]]:
+        """Return the answer for each image by its `scores`, ready for JSON; at most `top` classes."""
 
     @abstractmethod
     def line(self, answer: Mapping[str, Any]) -> str:
         """Return one of `decode`'s answers as text of one line; it stands behind the image's name."""
 
     @abstractmethod
-    def right(self, outputs: Outputs, labels: np.ndarray) -> NDArray[np.bool_]:
-        """Return for each image whether its answer is right, bool `[N]`."""
+    def right(self, scores: Outputs, labels: np.ndarray) -> NDArray[np.bool_]:
+        """Return for each image whether its answer by `scores` is right, bool `[N]`."""
 
     @abstractmethod
     def same(self, one: Outputs, other: Outputs) -> NDArray[np.bool_]:
-        """Return for each image whether two models give the same answer, bool `[N]`: the gate's agreement."""
+        """Return whether two models' `scores` give the same answer, bool `[N]`: the gate's agreement."""
 
     def constant(self, train_labels: np.ndarray) -> tuple[str, Outputs] | None:
-        """Return the one answer that is right on most training images, in words and as outputs `[outputs]`.
+        """Return the one answer that is right on most training images, in words and as its `scores` `[S]`.
 
         What a model has to beat; None where the task has no such answer.
         """

@@ -62,20 +62,20 @@ class Angle(Task):
         twice = np.arctan2(outputs[:, 1].astype(np.float64), outputs[:, 0])
         return (np.degrees(twice) / 2 % 180)[:, None].astype(np.float32)
 
-    def decode(self, outputs, top=5):
-        return [{"angle": round(float(angle), 1)} for (angle,) in self.scores(outputs)]
+    def decode(self, scores, top=5):
+        return [{"angle": round(float(angle), 1)} for (angle,) in scores]
 
     def line(self, answer):
         return f"turned by {answer['angle']:.1f}°"
 
-    def right(self, outputs, labels):
-        return apart(self.scores(outputs)[:, 0], labels) <= RIGHT
+    def right(self, scores, labels):
+        return apart(scores[:, 0], labels) <= RIGHT
 
     def same(self, one, other):
-        return apart(self.scores(one)[:, 0], self.scores(other)[:, 0]) <= SAME
+        return apart(one[:, 0], other[:, 0]) <= SAME
 
     def figures(self, outputs, labels, train_counts=None):
-        right = self.right(outputs, labels)
+        right = self.right(self.scores(outputs), labels)
         return {
             "split": "test",
             "images": len(labels),
@@ -93,7 +93,7 @@ class Angle(Task):
 
     def table(self, ids, labels, outputs) -> list[list[Any]]:
         said = self.scores(outputs)[:, 0]
-        rows = zip(ids, labels, said, self.right(outputs, labels), strict=True)
+        rows = zip(ids, labels, said, self.right(self.scores(outputs), labels), strict=True)
         return [
             ["id", "angle", "said", "correct"],
             *([i, f"{a:g}", f"{s:.1f}", int(r)] for i, a, s, r in rows),

@@ -1,0 +1,123 @@
+"""A converted TFLite graph, edited: the task's last step behind its output, names, and metadata.
+
+The last step is appended to the finished file, since the converter would make a softmax int8: in steps of
+1/256, where classes tie. Here it is float32, on the logits as they are.
+"""
+
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from imgrec.artefact import SCORES
+from imgrec.export.card import Card
+from imgrec.export.metadata import model_metadata, with_texts
+
+IMAGE = "image"
+_IDENTIFIER = b"TFL3"
+_ALIGNMENT = 16  # of weights, as schema.fbs asks; the generated code forgets it
+_METADATA = "TFLITE_METADATA"
+
+
+class _Aligned(schema.BufferT):
+    """A buffer that is written where its data can be read in place."""
+
+    def __init__(self, buffer: schema.BufferT) -> None:
+        super().__init__(buffer.data, buffer.offset, buffer.size)
+
+    def Pack(self, builder: flatbuffers.Builder) -> int:
+        """Write the data, aligned, and the table that points to it."""
+        data = None
+        if self.data is not None:
+            content = np.asarray(self.data, np.uint8).tobytes()
+            builder.StartVector(1, len(content), _ALIGNMENT)
+            builder.head -= len(content)
+            builder.Bytes[builder.head : builder.head + len(content)] = content
+            data = builder.EndVector()
+        schema.BufferStart(builder)
+        if data is not None:
+            schema.BufferAddData(builder, data)
+        schema.BufferAddOffset(builder, self.offset)
+        schema.BufferAddSize(builder, self.size)
+        return int(schema.BufferEnd(builder))
+
+
+def finish(content: bytes, card: Card | None) -> bytes:
+    """Return a converted file as it ships: scores out, and what `card` says inside.
+
+    Args:
+        content: a TFLite file of one image in and float32 outputs `[1, outputs]` out.
+        card: what is put in; None leaves the file as the converter made it.
+
+    Raises:
+        ValueError: another kind of output.
+    """
+    if card is None:
+        return content
+    model = schema.ModelT.InitFromPackedBuf(content)
+    graph = model.subgraphs[0]
+    graph.tensors[graph.inputs[0]].name = IMAGE
+    if card.task.activation:
+        _append_last_step(model, card.task.activation)
+    _add_buffer(model, _METADATA, model_metadata(card))
+    _rename_signature(model)
+    model.description = card.name
+    return with_texts(pack(model), card.companions)
+
+
+def pack(model: schema.ModelT) -> bytes:
+    """Return the bytes of a model, its buffers aligned."""
+    model.buffers = [_Aligned(buffer) for buffer in model.buffers]
+    builder = flatbuffers.Builder(1 << 16)
+    builder.Finish(model.Pack(builder), file_identifier=_IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def _append_last_step(model: schema.ModelT, activation: str) -> None:
+    """Put a float32 softmax or sigmoid behind the graph's output."""
+    graph = model.subgraphs[0]
+    (before,) = graph.outputs
+    logits = graph.tensors[before]
+    if logits.type != schema.TensorType.FLOAT32 or len(logits.shape) != 2:
+        raise ValueError(f"expected float32 [1, outputs], got type {logits.type}, shape {logits.shape}")
+    scores = schema.TensorT()
+    scores.name, scores.type, scores.shape, scores.buffer = SCORES, logits.type, logits.shape, 0
+    scores.shapeSignature, scores.hasRank = logits.shapeSignature, logits.hasRank
+    graph.tensors.append(scores)
+    after = len(graph.tensors) - 1
+    step = schema.OperatorT()
+    step.opcodeIndex, step.inputs, step.outputs = _code(model, activation), [before], [after]
+    if activation == "softmax":
+        step.builtinOptionsType = schema.BuiltinOptions.SoftmaxOptions
+        step.builtinOptions = schema.SoftmaxOptionsT(beta=1.0)
+    graph.operators.append(step)
+    graph.outputs = [after]
+
+
+def _code(model: schema.ModelT, activation: str) -> int:
+    """Return the place of the activation's operator in the model's list, appended where it is missing."""
+    operators = {"softmax": schema.BuiltinOperator.SOFTMAX, "sigmoid": schema.BuiltinOperator.LOGISTIC}
+    wanted = operators[activation]
+    for place, code in enumerate(model.operatorCodes):
+        if max(code.builtinCode, code.deprecatedBuiltinCode) == wanted:
+            return place
+    model.operatorCodes.append(schema.OperatorCodeT(wanted, None, 1, wanted))
+    return len(model.operatorCodes) - 1
+
+
+def _add_buffer(model: schema.ModelT, name: str, content: bytes) -> None:
+    model.buffers.append(schema.BufferT(data=np.frombuffer(content, np.uint8)))
+    entry = schema.MetadataT(name, len(model.buffers) - 1)
+    model.metadata = [*(model.metadata or []), entry]
+
+
+def _rename_signature(model: schema.ModelT) -> None:
+    """Let the signature, if there is one, speak of the graph's own input and output."""
+    graph: Any = model.subgraphs[0]
+    for signature in model.signatureDefs or []:
+        for mapped, index in (
+            (signature.inputs[0], graph.inputs[0]),
+            (signature.outputs[0], graph.outputs[0]),
+        ):
+            mapped.tensorIndex, mapped.name = index, graph.tensors[index].name
