@@ -17,6 +17,7 @@ from imgrec import bundle
 from imgrec.artefact import SCORES
 from imgrec.data.preprocess import FILE as PREPROCESS
 from imgrec.data.preprocess import Preprocess
+from imgrec.engines.onnx_file import OnnxFile
 from imgrec.errors import InputError
 from imgrec.frameworks import without_banners
 from imgrec.tasks.task import Task
@@ -158,7 +159,17 @@ def of_model(model: "keras.Model") -> Runtime:
     return Runtime(model.name, tuple(model.input_shape[1:]), tuple(model.output_shape[1:]), answer, BATCH)
 
 
-RUNTIMES: dict[str, Callable[[Path, int | None], Runtime]] = {RUN: open_run, ".tflite": open_tflite}
+def open_onnx(path: Path, num_threads: int | None = None) -> Runtime:
+    """Open an ONNX file in ONNX Runtime. Raises as `OnnxFile`."""
+    file = OnnxFile(path, num_threads)
+    return Runtime(str(path), file.image, file.outputs, file, file.batch, file.scored, file.texts)
+
+
+RUNTIMES: dict[str, Callable[[Path, int | None], Runtime]] = {
+    RUN: open_run,
+    ".tflite": open_tflite,
+    ".onnx": open_onnx,
+}
 """What opens a path, by its ending; a format of one's own is one entry more."""
 
 

@@ -42,3 +42,16 @@ def answering(model: keras.Model, card: Card) -> keras.Model:
         return model
     last = keras.layers.Activation(card.task.activation, dtype="float32", name=SCORES)
     return keras.Model(model.inputs, last(model.outputs[0]), name=model.name)
+
+
+def in_float32(model: keras.Model) -> keras.Model:
+    """The model itself, or a copy that computes in float32 where it was built under mixed precision."""
+    if all(layer.compute_dtype == "float32" for layer in model.layers):
+        return model
+
+    def clone(layer: keras.Layer) -> keras.Layer:
+        return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
+
+    single = keras.models.clone_model(model, clone_function=clone)
+    single.set_weights(model.get_weights())
+    return single

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 
 from imgrec.artefact import Arithmetic
-from imgrec.export import litert
+from imgrec.export import litert, onnx_file
 from imgrec.export.card import Card
 
 
@@ -26,5 +26,6 @@ class Format:
 
 FORMATS: dict[str, Format] = {
     "tflite": Format(".tflite", {"float32": litert.to_float32, "int8": litert.to_int8}),
+    "onnx": Format(".onnx", {"float32": onnx_file.to_float32, "int8": onnx_file.to_int8}),
 }
 """Every format by its name; one of your own is one file and one entry more."""
