@@ -253,6 +253,9 @@ class QuantizeConfig:
     """Peak rate of that fine-tuning (SGD with momentum)."""
     calibration_images: int = setting(256, above=0)
     """Training images that post-training quantisation and the start of QAT measure ranges on."""
+    export_to: str = setting("tflite", resume=True, tune=False)
+    """Formats of the files, joined by commas: tflite, onnx, saved_model, triton, openvino. All are judged;
+    `pipelines.export --to` makes others later."""
 
 
 @dataclass(frozen=True)

@@ -18,14 +18,7 @@ _PIXELS = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}
 
 
 class OnnxFile:
-    """One image or several to their outputs.
-
-    Attributes:
-        image: (H, W, C) of an image that it takes.
-        outputs: shape of what it gives for one.
-        scored: whether that is `Task.scores`.
-        texts: what the file says of itself, by name.
-    """
+    """An `Engine`."""
 
     def __init__(self, path: Path, num_threads: int | None = None) -> None:
         """Open a file.

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import keras
 
 from imgrec import tasks
-from imgrec.artefact import SCORES
 from imgrec.data.preprocess import FILE as PREPROCESS
+from imgrec.artefact import LOGITS, SCORES
 from imgrec.data.preprocess import Preprocess
 from imgrec.tasks.task import Task
 
@@ -31,6 +31,11 @@ class Card:
     def companions(self) -> Mapping[str, str]:
         """Name and text of what a file's reader needs beside it, the same that lies in `exports/`."""
         return {**tasks.texts(self.task), PREPROCESS: self.preprocess.to_json()}
+
+    @property
+    def output(self) -> str:
+        """Name of the output of what `answering` gives."""
+        return SCORES if self.task.activation else LOGITS
 
 
 def answering(model: keras.Model, card: Card) -> keras.Model:

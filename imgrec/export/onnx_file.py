@@ -15,7 +15,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from imgrec.artefact import SCORES
 from imgrec.engines.onnx_file import OnnxFile
 from imgrec.errors import InputError
 from imgrec.export.card import Card, answering, in_float32
@@ -29,8 +28,6 @@ from imgrec.layers.fake_quant import mode
 
 OPSET = 18
 """Of ONNX (December 2022), the newest that tf2onnx writes; ONNX Runtime ≥ 1.14, TensorRT ≥ 8.6 read it."""
-LOGITS = "logits"
-"""The output's name where a task has no last step."""
 
 
 def to_float32(model: keras.Model, path: str | Path, card: Card) -> Path:
@@ -85,7 +82,7 @@ def _convert(scores: Callable[[Any], Any], model: keras.Model, card: Card) -> An
 
     def answer(image: Any) -> dict[str, Any]:
         given = tf.cast(image, tf.float32)
-        return {SCORES if card.task.activation else LOGITS: scores(luma(given) if channels == 1 else given)}
+        return {card.output: scores(luma(given) if channels == 1 else given)}
 
     with _quietly():
         try:

@@ -18,6 +18,8 @@ MOVERS = frozenset(
 """Operators whose output keeps the range of their first input."""
 _LARGEST = 2.0**30  # of an int32 bias, with room for the sum
 _NOTHING = 1e-12  # largest weight of a channel that is zero
+_OFF = 2e-3  # of a step, by which float32 may miss it
+_BLOCK = 16
 
 
 class _Graph:
@@ -123,29 +125,57 @@ def _one_product(graph: _Graph, node: Any) -> None:
 
 
 def _weights(graph: _Graph, node: Any) -> None:
-    """Give a convolution or product int8 weights and an int32 bias, where its input has a range."""
+    """Give a convolution or product int8 weights and an int32 bias, where its input has a range.
+
+    One whose weights lie on no steps was left in float by the model, and stays so.
+    """
     weights, scale = graph.array(node.input[1]), _scale_of(graph, node.input[0])
     if weights is None or scale is None or weights.dtype != np.float32:
         return
     axis = 0 if node.op_type == "Conv" else weights.ndim - 1
+    flat = np.moveaxis(weights, axis, 0).reshape(weights.shape[axis], -1)
+    scales = steps_of(flat)
+    if scales is None:
+        return
     bias = graph.array(node.input[2]) if len(node.input) > 2 else None
-    scales = _channel_scales(weights, axis, bias, scale)
+    if bias is not None:
+        scales = np.maximum(scales, np.abs(bias) / (scale * _LARGEST)).astype(np.float32)
     shape = [-1 if each == axis else 1 for each in range(weights.ndim)]
-    levels = np.clip(np.rint(weights / scales.reshape(shape)), -WEIGHT_LEVELS, WEIGHT_LEVELS).astype(np.int8)
+    levels = np.rint(weights / scales.reshape(shape)).astype(np.int8)
     node.input[1] = _dequantized(graph, node, levels, scales, axis)
     if bias is not None:
         whole = np.rint(bias.astype(np.float64) / (scales.astype(np.float64) * scale)).astype(np.int32)
         node.input[2] = _dequantized(graph, node, whole, scales * np.float32(scale), 0)
 
 
-def _channel_scales(weights: np.ndarray, axis: int, bias: np.ndarray | None, scale: float) -> np.ndarray:
-    """One scale a channel, float32: the largest weight is 127 steps, or more where the bias asks for it."""
-    others = tuple(each for each in range(weights.ndim) if each != axis)
-    largest = np.abs(weights).max(axis=others)
-    scales = np.where(largest > _NOTHING, largest / WEIGHT_LEVELS, 1.0 / WEIGHT_LEVELS)
-    if bias is not None:
-        scales = np.maximum(scales, np.abs(bias) / (scale * _LARGEST))
-    return scales.astype(np.float32)
+def steps_of(channels: np.ndarray) -> np.ndarray | None:
+    """Return each channel's step, the finest of which its weights are whole multiples up to 127.
+
+    A kernel that was rounded by its largest weight has that as the 127th step; one whose step was learned,
+    or of four bits, has it nearer to zero.
+
+    Args:
+        channels: float32 `[C, n]`.
+
+    Returns:
+        float32 `[C]`, or None where a channel has no such step: it was never rounded.
+    """
+    steps = np.empty(len(channels), np.float32)
+    for start in range(0, len(channels), _BLOCK):
+        block = channels[start : start + _BLOCK]
+        largest = np.abs(block).max(axis=1, keepdims=True)
+        largest[largest < _NOTHING] = 1.0
+        left = np.arange(len(block))
+        for level in range(WEIGHT_LEVELS, 0, -1):
+            position = block[left] / (largest[left] / np.float32(level))
+            fits = np.abs(position - np.rint(position)).max(axis=1) < _OFF
+            steps[start + left[fits]] = largest[left[fits], 0] / np.float32(level)
+            left = left[~fits]
+            if not len(left):
+                break
+        else:
+            return None
+    return steps
 
 
 def _dequantized(graph: _Graph, node: Any, levels: np.ndarray, scales: np.ndarray, axis: int) -> str:

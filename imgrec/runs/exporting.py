@@ -14,7 +14,7 @@ from imgrec.compression.variants import VARIANTS, chain
 from imgrec.data.loading import load_arrays
 from imgrec.export import parity
 from imgrec.export.card import Card
-from imgrec.export.formats import FORMATS
+from imgrec.export.formats import FORMATS, chosen
 from imgrec.learning.session import Session
 from imgrec.metrics.baseline import Standing
 from imgrec.runs import resume
@@ -68,7 +68,6 @@ def export(
     folder: Path,
     outputs: np.ndarray,
     into: Path | None = None,
-    formats: Collection[str] = FORMATS,
 ) -> Exported:
     """Write the files that the settings ask for, and put the same real test images through model and files.
 
@@ -77,11 +76,11 @@ def export(
         folder: of the run; a fine-tuning's history and checkpoints go there.
         outputs: the trained model's for the whole test split, float32 `[N, outputs]`.
         into: folder of the files, by default the run's exports/.
-        formats: names in `FORMATS`.
     """
-    chosen = spread(len(session.source.test), PARITY_IMAGES)
-    test = session.source.test.take(chosen)
-    images, outputs = load_arrays(test, session.preprocess), outputs[chosen]
+    formats = chosen(session.config.quantize.export_to, "--export-to")
+    measured = spread(len(session.source.test), PARITY_IMAGES)
+    test = session.source.test.take(measured)
+    images, outputs = load_arrays(test, session.preprocess), outputs[measured]
     rows, model, card = [], session.model, card_of(session)
     for name in chain(session.config.quantize.quantize):
         model = made(session, name, model, folder)

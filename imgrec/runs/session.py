@@ -9,7 +9,7 @@ import keras
 
 from imgrec import bundle, runtime
 from imgrec.compression.variants import VARIANTS, chain
-from imgrec.config import AugmentConfig, Config, LossConfig
+from imgrec.config import AugmentConfig, Config, LossConfig, QuantizeConfig
 from imgrec.config.facts import check_bounds
 from imgrec.data import adapt
 from imgrec.data.augment import compose
@@ -20,6 +20,7 @@ from imgrec.data.sources.dataset import Source
 from imgrec.data.sources.load import load_source
 from imgrec.data.sources.long_tail import long_tailed
 from imgrec.errors import InputError
+from imgrec.export import formats
 from imgrec.learning import conflicts, imbalance, methods, transfer
 from imgrec.learning.imbalance import Balance
 from imgrec.learning.method import Method
@@ -130,6 +131,7 @@ def check(config: Config) -> None:
     check_bounds(config)
     adapt.parse(config.data.adapt)
     Interval.parse(config.run.checkpoint_every)
+    formats.chosen(config.quantize.export_to, "--export-to")
     if config.augment.augment:
         compose.parse(config.augment.augment)
     if config.run.monitor_every and runtime.backend() != "tensorflow":
@@ -221,6 +223,12 @@ def _build(asked: Config, plan: Plan, strategy: Any, method: Method) -> tuple[ke
     return model, (said, *transfer.notes(plan.config.replace(crop=asked.augment.crop)))
 
 
+def _exports(settings: QuantizeConfig) -> str:
+    names = formats.chosen(settings.export_to, "--export-to")
+    titles = (VARIANTS[name].title for name in chain(settings.quantize))
+    return f"{', '.join(formats.FORMATS[name].title or name for name in names)}: {' + '.join(titles)}"
+
+
 def overview(session: Session) -> str:
     """What is about to happen, on one screen: data, model and settings."""
     config, source = session.config, session.source
@@ -241,7 +249,7 @@ def overview(session: Session) -> str:
         "augmentation": _augmentation(config.augment),
         "precision": session.machine["precision"],
         "devices": session.machine["devices"],
-        "export": f"TFLite: {' + '.join(VARIANTS[name].title for name in chain(config.quantize.quantize))}",
+        "export": _exports(config.quantize),
         "auto": deciding.shown(session.asked, config),
         "seed": str(config.run.seed),
         "result": f"{config.run.out} (while running: {bundle.staging_of(Path(config.run.out))})",
