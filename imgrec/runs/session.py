@@ -20,7 +20,7 @@ from imgrec.data.sources.dataset import Source
 from imgrec.data.sources.load import load_source
 from imgrec.data.sources.long_tail import long_tailed
 from imgrec.errors import InputError
-from imgrec.learning import conflicts, imbalance, methods, transfer
+from imgrec.learning import conflicts, imbalance, methods, teachers, transfer
 from imgrec.learning.imbalance import Balance
 from imgrec.learning.method import Method
 from imgrec.learning.session import Session
@@ -56,6 +56,7 @@ def prepare(config: Config, command: str, before: Unfinished | None = None) -> S
     method = methods.choose(config)
     conflicts.check(config, method)
     conflicts.check_task(config, task)
+    taught_by = tuple(method.teachers(config, task))
     goal, balance = decide(config, source, task)
     shown = order_of(source.train.labels, balance.sampling, config.run.seed).size
     plan = make_plan(deciding.numbers(config, shown), source, task)
@@ -85,7 +86,20 @@ def prepare(config: Config, command: str, before: Unfinished | None = None) -> S
         command=before.run["command"] if before else command,
         cache=Cache(config.data.cache),
         team=Team(strategy),
-        notes=tuple(filter(None, [*source.notes, why, *about_weights, balance.note, shortened])),
+        notes=tuple(
+            filter(
+                None,
+                [
+                    *source.notes,
+                    *teachers.notes(taught_by, source),
+                    why,
+                    *about_weights,
+                    balance.note,
+                    shortened,
+                ],
+            )
+        ),
+        teachers=taught_by,
     )
     _introduce(session)
     return session
@@ -274,6 +288,7 @@ def _learning(session: Session) -> str:
         parts.append(f"{settings.embedding_weight:g} × {settings.embedding_loss}")
     if settings.augmix_consistency:
         parts.append(f"{settings.augmix_consistency:g} × AugMix consistency")
+    parts += [f"taught by {each['path']} ({each['model']['name']})" for each in session.teachers]
     if balance.recipe != "none":
         values = "".join(f" {name}={value:g}" for name, value in balance.options.items())
         parts.append(f"imbalance: {balance.recipe}{values}")
