@@ -185,13 +185,13 @@ class Distill(Method):
         self,
         temperature: float = 4.0,
         alpha: float = 0.9,
-        hint: str | Sequence[str] = (),
+        hint: str | tuple[str, ...] = (),
         hint_weight: float = 1.0,
     ) -> None:
         self.temperature = number_option("temperature", temperature, 0.1, 1000)
         self.alpha = number_option("alpha", alpha, 0.0, 1.0)
         self.hint_weight = number_option("hint_weight", hint_weight, 0.0)
-        self.hints = [_pair(name) for name in ([hint] if isinstance(hint, str) else hint)]
+        self.hints = [_pair(name) for name in (hint if isinstance(hint, tuple) else (hint,))]
 
     def teachers(self, config: Config, task: Task) -> list[dict[str, Any]]:
         """Return the teachers, as run.json records them."""
@@ -232,13 +232,13 @@ class Distill(Method):
         task, kept = session.task, self._kept(session.config, hints)
         runs = teachers.read(session.config.loss.teacher, task)
         stream = session.stream(epochs, first_epoch, sampling=sampling)
+        if kept:
+            feed = session.feed(sampling=sampling)
+            held = teachers.answers(teachers.opened(runs, task), session.source, feed.augment.flip)
+            places = epochs * session.steps_per_epoch, first_epoch * session.steps_per_epoch
+            stream = _with_answers(stream, held, feed, places, len(runs))
         with runtime.scope(session.strategy):
-            given = teachers.opened(runs, task)
-            if kept:
-                feed = session.feed(sampling=sampling)
-                held = teachers.answers(given, session.source, feed.augment.flip)
-                places = epochs * session.steps_per_epoch, first_epoch * session.steps_per_epoch
-                stream, given = _with_answers(stream, held, feed, places, len(runs)), []
+            given = [] if kept else teachers.opened(runs, task)
             part = self._part(session.model, session.goal.loss, task.activation, given, hints)
         return Phase(stream, session.validation(), epochs, part=part)
 

@@ -1,7 +1,7 @@
 """Losses against what another network says of the same images: its answers, and its features."""
 
 import math
-from typing import Any, Literal
+from typing import Any
 
 import keras
 from keras import ops
@@ -21,7 +21,7 @@ class SoftTargets(keras.losses.Loss):
 
     Args:
         temperature: T, above 0.
-        activation: what makes logits probabilities, as `Task.activation`.
+        activation: what makes logits probabilities, softmax or sigmoid, as `Task.activation`.
 
     Source: Hinton et al., "Distilling the knowledge in a neural network", 2015 (arXiv 1503.02531), section
     2; the mean of several teachers: section 1, "the arithmetic or geometric mean".
@@ -30,7 +30,7 @@ class SoftTargets(keras.losses.Loss):
     def __init__(
         self,
         temperature: float = 4.0,
-        activation: Literal["softmax", "sigmoid"] = "softmax",
+        activation: str = "softmax",
         name: str = "soft_targets",
     ) -> None:
         super().__init__(name=name)
@@ -41,10 +41,8 @@ class SoftTargets(keras.losses.Loss):
         taught = ops.cast(y_true, "float32") / self.temperature
         logits = ops.cast(y_pred, "float32") / self.temperature
         if self.activation == "softmax":
-            divergence = _divergence(
-                _mean(ops.log_softmax(taught, axis=-1)), ops.log_softmax(logits, axis=-1)
-            )
-            return self.temperature**2 * ops.sum(divergence, axis=-1)
+            log_p, log_q = _mean(ops.log_softmax(taught, axis=-1)), ops.log_softmax(logits, axis=-1)
+            return self.temperature**2 * ops.sum(_divergence(log_p, log_q), axis=-1)
         yes = _divergence(_mean(ops.log_sigmoid(taught)), ops.log_sigmoid(logits))
         no = _divergence(_mean(ops.log_sigmoid(-taught)), ops.log_sigmoid(-logits))
         return self.temperature**2 * ops.mean(yes + no, axis=-1)

@@ -69,6 +69,7 @@ def prepare(config: Config, command: str, before: Unfinished | None = None) -> S
     if config.optim.batch_size == "fastest":
         config = config.replace(batch_size=_measured(model, config, shown, strategy))
     batch_size = runtime.even_batch(int(config.optim.batch_size), shown, strategy)
+    told = [*source.notes, *teachers.notes(taught_by, source), why, *about_weights, balance.note, shortened]
     session = Session(
         config=config,
         asked=asked,
@@ -86,19 +87,7 @@ def prepare(config: Config, command: str, before: Unfinished | None = None) -> S
         command=before.run["command"] if before else command,
         cache=Cache(config.data.cache),
         team=Team(strategy),
-        notes=tuple(
-            filter(
-                None,
-                [
-                    *source.notes,
-                    *teachers.notes(taught_by, source),
-                    why,
-                    *about_weights,
-                    balance.note,
-                    shortened,
-                ],
-            )
-        ),
+        notes=tuple(filter(None, told)),
         teachers=taught_by,
     )
     _introduce(session)
