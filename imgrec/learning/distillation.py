@@ -4,15 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import keras
-import tensorflow as tf
 from keras import ops
 
 from imgrec import bundle, runtime
 from imgrec.config import Config
-from imgrec.data.pipeline import Feed
 from imgrec.errors import InputError
 from imgrec.learning import teachers
-from imgrec.learning.features import Features
 from imgrec.learning.method import Method
 from imgrec.learning.session import Session
 from imgrec.learning.teachers import Teacher
@@ -22,7 +19,8 @@ from imgrec.models import info
 from imgrec.registry import lookup
 from imgrec.spec import number_option
 from imgrec.tasks.task import Task
-from imgrec.training.phase import Phase, Stream
+from imgrec.training.phase import Phase
+from imgrec.training.trials import seconds_forward
 
 Pair = tuple[str, str]
 """Endpoints: the student's, and the teacher's that it shall follow."""
@@ -217,6 +215,16 @@ class Distill(Method):
             _endpoint(theirs, there)
         self._part(model, keras.losses.MeanSquaredError(), "softmax", teachers.opened(runs), self.hints)
 
+    def seconds_beside(self, config: Config) -> float:
+        """Return how long the teachers take for an image, spread over the epochs where they are asked once."""
+        runs = [bundle.read(path) for path in teachers.paths(config.loss.teacher)]
+        asked = sum(seconds_forward(teacher.model) for teacher in teachers.opened(runs))
+        return (
+            asked * (1 + config.augment.flip) / config.optim.epochs
+            if self._kept(config, self.hints)
+            else asked
+        )
+
     def phases(self, session: Session, epochs: int) -> list[Phase]:
         """Return the one phase."""
         return [self._phase(session, epochs, 0, "", self.hints)]
@@ -236,7 +244,7 @@ class Distill(Method):
             feed = session.feed(sampling=sampling)
             held = teachers.answers(teachers.opened(runs, task), session.source, feed.augment.flip)
             places = epochs * session.steps_per_epoch, first_epoch * session.steps_per_epoch
-            stream = _with_answers(stream, held, feed, places, len(runs))
+            stream = teachers.with_answers(stream, held, feed, places, len(runs))
         with runtime.scope(session.strategy):
             given = [] if kept else teachers.opened(runs, task)
             part = self._part(session.model, session.goal.loss, task.activation, given, hints)
@@ -268,28 +276,3 @@ def _pair(name: object) -> Pair:
 def _endpoint(model: str, name: str) -> None:
     known = info(model).endpoints
     lookup(dict(zip(known, known, strict=True)), name, f"endpoint of {model} in hint=")
-
-
-def _with_answers(stream: Stream, held: Features, feed: Feed, places: tuple[int, int], count: int) -> Stream:
-    """Return the stream with what `count` teachers say of its images beside the targets.
-
-    Args:
-        stream: of batches (images, targets).
-        held: the teachers' answers, in the order of the split.
-        feed: of the stream.
-        places: how many steps the stream has, and the training's step that it begins with.
-        count: K.
-    """
-    steps, first = places
-
-    def batches(done: int) -> tf.data.Dataset:
-        said = held.training_dataset(feed, steps=steps - done, start_step=first + done)
-
-        def put(pair: tuple[Any, Any], told: tuple[Any, Any]) -> tuple[Any, Any]:
-            rows, _ = told
-            answers = tf.reshape(rows, (-1, count, rows.shape[-1] // count))
-            return pair[0], (pair[1], answers)
-
-        return tf.data.Dataset.zip(stream.batches(done), said).map(put)
-
-    return Stream(batches, stream.images)

@@ -56,6 +56,10 @@ class Method(ABC):
     def phases(self, session: Session, epochs: int) -> list[Phase]:
         """Return what is trained on what, for the first `epochs` epochs of a training."""
 
+    def seconds_beside(self, config: Config) -> float:
+        """Return how long an image takes in an epoch beside what the model itself does with it, in seconds."""
+        return 0.0
+
     def fine_tuning(self, session: Session, epochs: int) -> Phase:
         """Return the phase in which a variant of the trained model, the session's, learns a little longer.
 

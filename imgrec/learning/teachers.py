@@ -7,16 +7,19 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 from imgrec import bundle, runtime
 from imgrec.bundle import Bundle
 from imgrec.config import DataConfig
+from imgrec.data.pipeline import Feed
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources.dataset import Source
 from imgrec.errors import InputError
 from imgrec.learning.features import Features, cached_features
 from imgrec.tasks.task import Task
+from imgrec.training.phase import Stream
 
 WEIGHTS = "model.keras"
 LUMA = (0.299, 0.587, 0.114)
@@ -156,6 +159,31 @@ def answers(teachers: Sequence[Teacher], source: Source, flip: bool) -> Features
             )
         views.append(held["train"].views[..., list(teacher.order)])
     return Features(np.concatenate(views, axis=-1), source.train.labels)
+
+
+def with_answers(stream: Stream, held: Features, feed: Feed, places: tuple[int, int], count: int) -> Stream:
+    """Return the stream with what `count` teachers say of its images beside the targets.
+
+    Args:
+        stream: of batches (images, targets).
+        held: the teachers' answers, in the order of the split.
+        feed: of the stream.
+        places: how many steps the stream has, and the training's step that it begins with.
+        count: K.
+    """
+    steps, first = places
+
+    def batches(done: int) -> tf.data.Dataset:
+        said = held.training_dataset(feed, steps=steps - done, start_step=first + done)
+
+        def put(pair: tuple[Any, Any], told: tuple[Any, Any]) -> tuple[Any, Any]:
+            rows, _ = told
+            answers = tf.reshape(rows, (-1, count, rows.shape[-1] // count))
+            return pair[0], (pair[1], answers)
+
+        return tf.data.Dataset.zip(stream.batches(done), said).map(put)
+
+    return Stream(batches, stream.images)
 
 
 def notes(records: Sequence[dict[str, Any]], source: Source) -> tuple[str, ...]:

@@ -64,7 +64,7 @@ def prepare(config: Config, command: str, before: Unfinished | None = None) -> S
     optimizers.check(plan.config.optim)
     chosen = runtime.set_precision(before.precision if before else config.run.precision)
     model, about_weights = _build(asked, plan, strategy, method)
-    config, shortened = _in_time(given, plan, model, strategy, source)
+    config, shortened = _in_time(given, plan, model, strategy, source, method)
     why = deciding.why(asked, config, source)
     if config.optim.batch_size == "fastest":
         config = config.replace(batch_size=_measured(model, config, shown, strategy))
@@ -105,7 +105,7 @@ def _checked(config: Config) -> tuple[Any, str]:
 
 
 def _in_time(
-    given: Config, plan: Plan, model: keras.Model, strategy: Any, source: Source
+    given: Config, plan: Plan, model: keras.Model, strategy: Any, source: Source, method: Method
 ) -> tuple[Config, str]:
     """Return the settings with the epochs that --minutes leave time for, and a note where those are fewer."""
     config = plan.config
@@ -119,6 +119,7 @@ def _in_time(
     print("timing a training step", flush=True)
     batch = config.optim.batch_size
     step = trials.seconds_step(model, config.optim, batch if isinstance(batch, int) else 16, strategy)
+    step += method.seconds_beside(config)
     return deciding.within(given, config, forward, step, source)
 
 

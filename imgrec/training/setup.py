@@ -16,7 +16,7 @@ from imgrec.training.checkpointing.train_state import Rollbacks, StatefulCallbac
 from imgrec.training.input_wait import InputWait
 from imgrec.training.optim.averaging import reserve
 from imgrec.training.optim.optimizers import build_optimizer
-from imgrec.training.phase import Goal, Phase, Solved
+from imgrec.training.phase import Goal, Phase, Solved, helpers
 from imgrec.training.recording import Recording
 
 
@@ -38,11 +38,8 @@ class Setup:
 
     @functools.cached_property
     def helpers(self) -> list[keras.Variable]:
-        """What learns in some phase and is no part of the model: saved while it trains, and not shipped."""
-        own = {id(variable) for variable in self.model.variables}
-        parts = [phase.part for phase in self.phases if phase.part is not None]
-        found = {id(v): v for part in parts for v in part.trainable_variables if id(v) not in own}
-        return list(found.values())
+        """What learns beside the model's variables."""
+        return helpers(self.model, self.phases)
 
     def rate(self, rollbacks: Rollbacks) -> float:
         """Return the peak of the learning rate."""
