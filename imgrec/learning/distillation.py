@@ -216,7 +216,7 @@ class Distill(Method):
         self._part(model, keras.losses.MeanSquaredError(), "softmax", teachers.opened(runs), self.hints)
 
     def seconds_beside(self, config: Config) -> float:
-        """Return how long the teachers take for an image, spread over the epochs where they are asked once."""
+        """Return how long teachers take for an image; asked once, that is spread over the epochs."""
         runs = [bundle.read(path) for path in teachers.paths(config.loss.teacher)]
         asked = sum(seconds_forward(teacher.model) for teacher in teachers.opened(runs))
         return (

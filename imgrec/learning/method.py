@@ -57,7 +57,7 @@ class Method(ABC):
         """Return what is trained on what, for the first `epochs` epochs of a training."""
 
     def seconds_beside(self, config: Config) -> float:
-        """Return how long an image takes in an epoch beside what the model itself does with it, in seconds."""
+        """Return how many seconds an image takes in an epoch beside what the model itself does with it."""
         return 0.0
 
     def fine_tuning(self, session: Session, epochs: int) -> Phase:
