@@ -15,12 +15,13 @@ from imgrec.data.loading import load_arrays
 from imgrec.export import parity
 from imgrec.export.card import Card
 from imgrec.export.formats import FORMATS, chosen
+from imgrec.learning import methods
 from imgrec.learning.session import Session
 from imgrec.metrics.baseline import Standing
 from imgrec.runs import resume
 from imgrec.runs.ahead import after_tuning
 from imgrec.runtime import scope
-from imgrec.training.fit import Recording, fit
+from imgrec.training.fit import Recording, fit_phases
 
 PARITY_IMAGES = 2000
 """At most this many test images go through every file, one at a time as on a phone."""
@@ -130,10 +131,10 @@ def fine_tune(session: Session, variant: str, model: keras.Model, folder: Path) 
     """Train the variant's model a little longer, in place, on the epochs after the last."""
     settings, optim = session.config.quantize, session.config.optim
     print(f"{VARIANTS[variant].fine_tuning} fine-tuning, {settings.qat_epochs} epochs", flush=True)
-    fit(
+    method = methods.choose(session.config)
+    fit_phases(
         model,
-        session.stream(settings.qat_epochs, first_epoch=optim.epochs, sampling=session.balance.last_sampling),
-        session.validation(),
+        [method.fine_tuning(dataclasses.replace(session, model=model), settings.qat_epochs)],
         optim=dataclasses.replace(
             optim,
             epochs=settings.qat_epochs,

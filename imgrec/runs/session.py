@@ -21,7 +21,7 @@ from imgrec.data.sources.load import load_source
 from imgrec.data.sources.long_tail import long_tailed
 from imgrec.errors import InputError
 from imgrec.export import formats
-from imgrec.learning import conflicts, imbalance, methods, transfer
+from imgrec.learning import conflicts, imbalance, methods, teachers, transfer
 from imgrec.learning.imbalance import Balance
 from imgrec.learning.method import Method
 from imgrec.learning.session import Session
@@ -57,6 +57,7 @@ def prepare(config: Config, command: str, before: Unfinished | None = None) -> S
     method = methods.choose(config)
     conflicts.check(config, method)
     conflicts.check_task(config, task)
+    taught_by = tuple(method.teachers(config, task))
     goal, balance = decide(config, source, task)
     shown = order_of(source.train.labels, balance.sampling, config.run.seed).size
     plan = make_plan(deciding.numbers(config, shown), source, task)
@@ -64,11 +65,12 @@ def prepare(config: Config, command: str, before: Unfinished | None = None) -> S
     optimizers.check(plan.config.optim)
     chosen = runtime.set_precision(before.precision if before else config.run.precision)
     model, about_weights = _build(asked, plan, strategy, method)
-    config, shortened = _in_time(given, plan, model, strategy, source)
+    config, shortened = _in_time(given, plan, model, strategy, source, method)
     why = deciding.why(asked, config, source)
     if config.optim.batch_size == "fastest":
         config = config.replace(batch_size=_measured(model, config, shown, strategy))
     batch_size = runtime.even_batch(int(config.optim.batch_size), shown, strategy)
+    told = [*source.notes, *teachers.notes(taught_by, source), why, *about_weights, balance.note, shortened]
     session = Session(
         config=config,
         asked=asked,
@@ -86,7 +88,8 @@ def prepare(config: Config, command: str, before: Unfinished | None = None) -> S
         command=before.run["command"] if before else command,
         cache=Cache(config.data.cache),
         team=Team(strategy),
-        notes=tuple(filter(None, [*source.notes, why, *about_weights, balance.note, shortened])),
+        notes=tuple(filter(None, told)),
+        teachers=taught_by,
     )
     _introduce(session)
     return session
@@ -103,7 +106,7 @@ def _checked(config: Config) -> tuple[Any, str]:
 
 
 def _in_time(
-    given: Config, plan: Plan, model: keras.Model, strategy: Any, source: Source
+    given: Config, plan: Plan, model: keras.Model, strategy: Any, source: Source, method: Method
 ) -> tuple[Config, str]:
     """Return the settings with the epochs that --minutes leave time for, and a note where those are fewer."""
     config = plan.config
@@ -117,6 +120,7 @@ def _in_time(
     print("timing a training step", flush=True)
     batch = config.optim.batch_size
     step = trials.seconds_step(model, config.optim, batch if isinstance(batch, int) else 16, strategy)
+    step += method.seconds_beside(config)
     return deciding.within(given, config, forward, step, source)
 
 
@@ -282,6 +286,7 @@ def _learning(session: Session) -> str:
         parts.append(f"{settings.embedding_weight:g} × {settings.embedding_loss}")
     if settings.augmix_consistency:
         parts.append(f"{settings.augmix_consistency:g} × AugMix consistency")
+    parts += [f"taught by {each['path']} ({each['model']['name']})" for each in session.teachers]
     if balance.recipe != "none":
         values = "".join(f" {name}={value:g}" for name, value in balance.options.items())
         parts.append(f"imbalance: {balance.recipe}{values}")
