@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from imgrec import bundle
 from imgrec.artefact import SCORES
+from imgrec.data.preprocess import FILE as PREPROCESS
+from imgrec.data.preprocess import Preprocess
 from imgrec.errors import InputError
 from imgrec.frameworks import without_banners
 from imgrec.tasks.task import Task
@@ -52,10 +54,9 @@ class Runtime:
     texts: Mapping[str, str] = field(default_factory=dict)
 
     def takes(self, image: tuple[int, ...]) -> bool:
-        """Whether it answers for images of shape (H, W, C): its own, or grey ones of its size."""
-        return (
-            image in (self.image, (*self.image[:-1], 1)) if self.image[-1:] == (3,) else image == self.image
-        )
+        """Whether it answers for images of shape (H, W, C): its own, or grey ones for a file that says so."""
+        grey = PREPROCESS in self.texts and Preprocess.from_json(self.texts[PREPROCESS]).colour == "grey"
+        return image == ((*self.image[:-1], 1) if grey and self.image[-1:] == (3,) else self.image)
 
     def scores_of(self, outputs: NDArray[np.float32], task: Task) -> NDArray[np.float32]:
         """Return the scores, float32 `[N, S]`, of what `answer` or `timed` gave."""

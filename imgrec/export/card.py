@@ -7,6 +7,7 @@ import keras
 
 from imgrec import tasks
 from imgrec.artefact import SCORES
+from imgrec.data.preprocess import FILE as PREPROCESS
 from imgrec.data.preprocess import Preprocess
 from imgrec.tasks.task import Task
 
@@ -29,7 +30,7 @@ class Card:
     @property
     def companions(self) -> Mapping[str, str]:
         """Name and text of what a file's reader needs beside it, the same that lies in `exports/`."""
-        return {**tasks.texts(self.task), "preprocess.json": self.preprocess.to_json()}
+        return {**tasks.texts(self.task), PREPROCESS: self.preprocess.to_json()}
 
 
 def answering(model: keras.Model, card: Card) -> keras.Model:

@@ -95,7 +95,7 @@ def export(
 
 def card_of(session: Session) -> Card:
     """Return what the run's files say of themselves; the same for every machine and folder."""
-    model, classes = session.config.model.model, len(session.task.classes)
+    model, classes = session.model.name, len(session.task.classes)
     told = f"{model}, trained by imgrec on {len(session.source.train):,} images in {classes:,} classes"
     return Card(model, told, session.task, session.preprocess)
 
