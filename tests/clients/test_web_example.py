@@ -1,4 +1,4 @@
-"""(slow) `examples/web` in Chromium: pictures dropped on the page, its answers posted to a server of the test."""
+"""(slow) `examples/web` in Chromium: pictures dropped on the page, answers posted to the test's server."""
 
 import json
 import os
@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
