@@ -264,8 +264,8 @@ class Distill(Method):
 
     def _kept(self, config: Config, hints: Sequence[Pair]) -> bool:
         """Whether answers are kept on disk: of images that are whole, there are two views at most."""
-        several = config.run.strategy == "multiworker"  # of which each would compute them
-        here = runtime.backend() == "tensorflow" and not several
+        # Each of the hosts would compute them; and under JAX a batch must split evenly over its devices.
+        here = runtime.backend() == "tensorflow" and config.run.strategy != "multiworker"
         return here and not hints and not changing(config.augment)
 
 
