@@ -1,4 +1,4 @@
-"""(slow) `examples/web` in Chromium: pictures dropped on the page, its answers posted to a server of the test."""
+"""(slow) `examples/web` in Chromium: pictures dropped on the page, its answers posted to the test's server."""
 
 import json
 import os
