@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import keras
 
 from imgrec import tasks
-from imgrec.data.preprocess import FILE as PREPROCESS
 from imgrec.artefact import LOGITS, SCORES
+from imgrec.data.preprocess import FILE as PREPROCESS
 from imgrec.data.preprocess import Preprocess
 from imgrec.tasks.task import Task
 
