@@ -88,6 +88,7 @@ def export(
     images, outputs = load_arrays(test, session.preprocess), outputs[measured]
     rows, model, card = [], session.model, card_of(session)
     costs: list[str] = []
+    float_ms: dict[str, float] = {}
     for name in chain(session.config.quantize.quantize):
         model = made(session, name, model, folder)
         reference = outputs
@@ -95,17 +96,21 @@ def export(
             reference = model.predict(images.astype("float32"), batch_size=session.batch_size, verbose=0)
         for artefact in written(model, name, into or folder / "exports", card, formats):
             rows.append(parity.measure(artefact, images, test.labels, reference, outputs, session.task))
-        costs += _cost(session.model, name, rows)
+            before = float_ms.setdefault(artefact.format, rows[-1].ms_per_image)
+            costs += _cost(session.model, name, rows[-1], before)
     return Exported(
         len(images), rows, parity.gate(rows), parity.table(rows), parity.doubts(rows), costs=costs
     )
 
 
-def _cost(model: keras.Model, name: str, rows: list[parity.ParityRow]) -> list[str]:
-    """Say what parts that stay float32 in the file of the last row cost; nothing where there are none."""
+def _cost(model: keras.Model, name: str, row: parity.ParityRow, float_ms: float) -> list[str]:
+    """Say what parts that stay float32 in a file cost; nothing where there are none.
+
+    `float_ms` is what an image takes in the file of that format that is float32 altogether.
+    """
     variant = find(name)
-    cost = variant.cost(model) if variant.cost and rows else None
-    return [f"{rows[-1].name}: {cost.line(rows[0].ms_per_image, rows[-1].ms_per_image)}"] if cost else []
+    cost = variant.cost(model) if variant.cost else None
+    return [f"{row.name}: {cost.line(float_ms, row.ms_per_image)}"] if cost else []
 
 
 def card_of(session: Session) -> Card:
