@@ -142,6 +142,21 @@ def _write(content: bytes, path: Path, *, int8: bool, meant: Collection[int] = (
             raise ExportError(f"{path.name}: not TFLite built-ins: {', '.join(foreign)}")
         if int8 and (left := float_operators(operators, meant)):
             raise ExportError(f"{path.name}: not int8: {'; '.join(left)}")
+        if any(tensor.dtype == "int16" for operator in operators for tensor in operator.outputs):
+            _check_sixteen_bits(unfinished, path.name)
 
     write_file(path, write)
     return path
+
+
+def _check_sixteen_bits(unfinished: Path, name: str) -> None:
+    """Make sure that the runtime has every operator of the file, which it lacks some of in int16."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        Interpreter(str(unfinished)).allocate_tensors()
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ExportError(
+            f"{name}: TFLite has not all of it in 16 bits: {reason}; use activations=8"
+        ) from error
