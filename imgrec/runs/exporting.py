@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from imgrec.artefact import Artefact, Promise
-from imgrec.compression.variants import VARIANTS, chain
+from imgrec.compression.variants import chain, find
 from imgrec.data.loading import load_arrays
 from imgrec.export import parity
 from imgrec.export.card import Card
@@ -21,6 +21,7 @@ from imgrec.metrics.baseline import Standing
 from imgrec.runs import resume
 from imgrec.runs.ahead import after_tuning
 from imgrec.runtime import scope
+from imgrec.spec import Spec
 from imgrec.training.fit import Recording, fit_phases
 
 PARITY_IMAGES = 2000
@@ -35,6 +36,7 @@ class Exported:
     table: the rows as text.
     doubts: what the images are too few to show, in one line, or empty.
     excused: what would be held against files if their model answered better than by chance.
+    costs: which parts of files stay float32, and what that costs.
     """
 
     images: int
@@ -43,16 +45,18 @@ class Exported:
     table: str
     doubts: str = ""
     excused: list[str] = field(default_factory=list)
+    costs: list[str] = field(default_factory=list)
 
     def record(self) -> dict[str, Any]:
         """Return what metrics.json has of it, ready for JSON."""
         files = [dataclasses.asdict(row) for row in self.rows]
         told = {"failures": self.failures, "excused": self.excused, "doubts": self.doubts}
+        told |= {"costs": self.costs} if self.costs else {}
         return {"images": self.images, "files": files, **told}
 
     def lines(self) -> list[str]:
         """Return the table, and what is said of the files, a line each."""
-        told = [f"parity gate: {failure}" for failure in self.failures]
+        told = [*self.costs, *(f"parity gate: {failure}" for failure in self.failures)]
         told += [f"not held against the file: {each}" for each in self.excused]
         return [*self.table.splitlines(), "", *told, *([self.doubts] if self.doubts else [])]
 
@@ -83,14 +87,30 @@ def export(
     test = session.source.test.take(measured)
     images, outputs = load_arrays(test, session.preprocess), outputs[measured]
     rows, model, card = [], session.model, card_of(session)
+    costs: list[str] = []
+    float_ms: dict[str, float] = {}
     for name in chain(session.config.quantize.quantize):
         model = made(session, name, model, folder)
         reference = outputs
-        if model is not session.model and VARIANTS[name].promise is Promise.SAME_ANSWERS:
+        if model is not session.model and find(name).promise is Promise.SAME_ANSWERS:
             reference = model.predict(images.astype("float32"), batch_size=session.batch_size, verbose=0)
         for artefact in written(model, name, into or folder / "exports", card, formats):
             rows.append(parity.measure(artefact, images, test.labels, reference, outputs, session.task))
-    return Exported(len(images), rows, parity.gate(rows), parity.table(rows), parity.doubts(rows))
+            before = float_ms.setdefault(artefact.format, rows[-1].ms_per_image)
+            costs += _cost(session.model, name, rows[-1], before)
+    return Exported(
+        len(images), rows, parity.gate(rows), parity.table(rows), parity.doubts(rows), costs=costs
+    )
+
+
+def _cost(model: keras.Model, name: str, row: parity.ParityRow, float_ms: float) -> list[str]:
+    """Say what parts that stay float32 in a file cost; nothing where there are none.
+
+    `float_ms` is what an image takes in the file of that format that is float32 altogether.
+    """
+    variant = find(name)
+    cost = variant.cost(model) if variant.cost else None
+    return [f"{row.name}: {cost.line(float_ms, row.ms_per_image)}"] if cost else []
 
 
 def card_of(session: Session) -> Card:
@@ -102,7 +122,7 @@ def card_of(session: Session) -> Card:
 
 def made(session: Session, name: str, model: keras.Model, folder: Path) -> keras.Model:
     """Return the model that the variant `name` exports, made from that of the variant before it."""
-    variant = VARIANTS[name]
+    variant = find(name)
     if variant.convert:
         # What was drawn before depends on how often the training was interrupted.
         keras.utils.set_random_seed(session.config.run.seed)
@@ -117,7 +137,7 @@ def written(
     model: keras.Model, variant: str, folder: Path, card: Card, formats: Collection[str] = FORMATS
 ) -> Iterator[Artefact]:
     """Write the file of each of the `formats` that takes the variant."""
-    made_as = VARIANTS[variant]
+    made_as = find(variant)
     for name, form in FORMATS.items():
         if name in formats and made_as.arithmetic in form.writers:
             path = folder / f"{made_as.stem}{form.ending}"
@@ -130,7 +150,8 @@ def written(
 def fine_tune(session: Session, variant: str, model: keras.Model, folder: Path) -> None:
     """Train the variant's model a little longer, in place, on the epochs after the last."""
     settings, optim = session.config.quantize, session.config.optim
-    print(f"{VARIANTS[variant].fine_tuning} fine-tuning, {settings.qat_epochs} epochs", flush=True)
+    stage = Spec.named(variant).name
+    print(f"{find(variant).fine_tuning} fine-tuning, {settings.qat_epochs} epochs", flush=True)
     method = methods.choose(session.config)
     fit_phases(
         model,
@@ -155,8 +176,8 @@ def fine_tune(session: Session, variant: str, model: keras.Model, folder: Path) 
         goal=session.goal,
         strategy=session.strategy,
         recording=Recording(
-            folder / f"history_{variant}.csv",
-            policy=resume.checkpoint_policy(session, folder, variant),
+            folder / f"history_{stage}.csv",
+            policy=resume.checkpoint_policy(session, folder, stage),
             ahead=after_tuning(session, variant, PARITY_IMAGES),
         ),
     )
