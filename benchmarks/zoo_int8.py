@@ -1,14 +1,14 @@
 """Every family of the zoo, small, on the sample: float, post-training int8 and quantisation-aware int8.
 
-python -m benchmarks.zoo_int8 [--families resnet vit …] [--out DIR]      trains those that DIR does not hold
-python -m benchmarks.zoo_int8 --table [--out DIR]                       the table of what DIR holds, in Markdown
+python -m benchmarks.zoo_int8 [--families ViT …] [--out DIR]   trains those that DIR does not hold
+python -m benchmarks.zoo_int8 --table [--out DIR]              the table of what DIR holds, in Markdown
 
 Each family learns from a part of the sample's 10,000 training images and for few epochs, which its row says;
 figures are of all 2,000 test images, each through the file. A family's figures are kept in DIR/FAMILY.json as
-soon as they are there, so a run that was stopped goes on with the next family, and several may run at once.
+soon as they are there, so a run that was stopped goes on with the next one, and several may run at once.
 
-- agreement: the int8 file after fine-tuning with the Keras model that was fine-tuned; the file quantised after
-  training with the float model, from which it may differ.
+- agrees: the QAT file with the Keras model that was fine-tuned; the PTQ file with the float model, from which
+  it may differ.
 - QAT − float: in points, its 95 % interval on the same images (Tango, 1998) and McNemar's exact p.
 - left in float: operators of the QAT file that compute in float32, beside the conversion at its ends.
 """
@@ -61,7 +61,7 @@ FAMILIES: dict[str, Form] = {
     "Swin": Form("swin_t", 1000, 3, 1),
     "CoAtNet": Form("coatnet_0", 500, 3, 1),
 }
-"""The smallest form of each family, cut down so that the whole takes minutes on two cores; quick ones first."""
+"""The smallest form of each family, cut down to minutes on two cores; quick ones first."""
 
 VARIANTS_SHOWN = ("none", "ptq", "qat")
 BATCH, TIMED, SIDE = 200, 200, 28
@@ -142,7 +142,7 @@ def table(folder: Path) -> str:
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     missing = []
-    for name, form in FAMILIES.items():
+    for name in FAMILIES:
         path = of_family(folder, name)
         if not path.exists():
             missing.append(name)

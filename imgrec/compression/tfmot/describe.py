@@ -157,7 +157,7 @@ def _relu(call: Call) -> Told:
 
 
 def _leaky(call: Call) -> Told:
-    return "ReLU", {"max_value": None, "negative_slope": float(call.operation.negative_slope)}, {}  # type: ignore[attr-defined]
+    return "ReLU", {"max_value": None, "negative_slope": float(call.operation.negative_slope)}, {}
 
 
 def _named(function: str) -> Callable[[Call], Told]:
@@ -217,7 +217,7 @@ LAYERS: dict[str, Callable[[Call], Told]] = {
     "PixelNormalization": _pixels,
     "ReLU": _relu,
     "LeakyReLU": _leaky,
-    "Activation": lambda call: ("Activation", {"function": _activation(call.operation.activation)}, {}),  # type: ignore[attr-defined]
+    "Activation": lambda call: ("Activation", {"function": _activation(call.operation.activation)}, {}),
     "Softmax": _plain("Softmax", "axis"),
     "MaxPooling2D": _pool("MaxPooling2D"),
     "AveragePooling2D": _pool("AveragePooling2D"),
@@ -233,7 +233,7 @@ LAYERS: dict[str, Callable[[Call], Told]] = {
     "Permute": _plain("Permute", "dims"),
     "Dropout": _dropout,
     "Identity": _plain("Identity"),
-    "LayerScale": lambda call: ("MultiplyConstant", {}, {"value": call.operation.scale}),  # type: ignore[attr-defined]
+    "LayerScale": lambda call: ("MultiplyConstant", {}, {"value": call.operation.scale}),
     "RelativePositionBias": _added(lambda layer: layer.bias()),
     "WindowMask": _added(lambda layer: layer.bias()),
 }

@@ -6,6 +6,7 @@ Reads the description and the job in FOLDER, and writes answers, and a TFLite fi
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ MOVES = ("Rows", "Transpose", "Split", "Slice", "Pad", "Max")
 """Kinds of `translate.Operation` that move or pick values, and need no range of their own."""
 
 
-class OutputConfig(tfmot.quantization.keras.QuantizeConfig):  # type: ignore[misc]  # tfmot has no types
+class OutputConfig(tfmot.quantization.keras.QuantizeConfig):
     """Rounds a layer's output to 8 bits where `rounds`, and nothing else."""
 
     def __init__(self, rounds: bool) -> None:
@@ -58,49 +59,90 @@ class OutputConfig(tfmot.quantization.keras.QuantizeConfig):  # type: ignore[mis
         return {"rounds": self.rounds}
 
 
+class Refused(Exception):
+    """What tfmot says of a model that it does not take, in one line."""
+
+
 def main(folder: Path) -> None:
     """Answer the job in `folder`."""
     asked, data = job.read_job(folder)
     told = description.read(folder)
-    scale, offset = translate.normalisation(told)
-    # Outside of the network where one scale does for all channels: then the file's input takes the pixels.
-    outside = asked.do in ("quantise", "cluster") and np.ptp(scale) == 0 and np.ptp(offset) == 0
-    model = translate.build(told)
-    outputs = {"float": model.predict(data.test.astype("float32"), batch_size=BATCH, verbose=0)}
+    whole = translate.build(told)
+    outputs = {"float": whole.predict(data.test.astype("float32"), batch_size=BATCH, verbose=0)}
     if asked.do == "answer":
         job.write_answer(Answer(outputs=outputs), folder)
         return
-    if outside:
-        model = translate.build(told, normalise=False)
-
-    def seen(images: np.ndarray) -> np.ndarray:
-        return images.astype("float32") * scale + offset if outside else images.astype("float32")
-
-    unsupported = _unsupported(model)
-    try:
-        made = (
-            _clustered(model, asked.clusters)
-            if asked.do == "cluster"
-            else _quantised(model, asked.own_configs)
-        )
-    except (ValueError, RuntimeError, AttributeError) as refusal:
-        reason = " ".join(str(refusal).split())
-        job.write_answer(Answer(reason, unsupported, outputs), folder)
-        return
+    network = _network(told)
+    unsupported = _unsupported(network.model)
     if asked.do == "accepts":
-        job.write_answer(Answer("", unsupported, outputs), folder)
+        stock, ours = (_refusal(network.model, asked, own) for own in (False, True))
+        job.write_answer(Answer(stock, ours, unsupported, outputs), folder)
+        return
+    try:
+        made = _made(network.model, asked, asked.own_configs)
+    except Refused as refusal:
+        job.write_answer(Answer(str(refusal), unsupported=unsupported, outputs=outputs), folder)
         return
     assert asked.recipe is not None
     wall, processor = time.perf_counter(), time.process_time()
-    _train(made, asked.recipe, data, seen)
+    _train(made, asked.recipe, data, network.seen)
     wall, processor = time.perf_counter() - wall, time.process_time() - processor
     if asked.do == "cluster":
         made = tfmot.clustering.keras.strip_clustering(made)
-    outputs["trained"] = made.predict(seen(data.test), batch_size=BATCH, verbose=0)
-    calibration = seen(data.calibration) if asked.do == "cluster" else None
-    pixels = (float(scale[0]), float(offset[0])) if outside else (1.0, 0.0)
-    (folder / job.FILE).write_bytes(to_int8(made, calibration, pixels))
-    job.write_answer(Answer("", unsupported, outputs, wall, processor), folder)
+    outputs["trained"] = made.predict(network.seen(data.test), batch_size=BATCH, verbose=0)
+    calibration = network.seen(data.calibration) if asked.do == "cluster" else None
+    (folder / job.FILE).write_bytes(to_int8(made, calibration, network.pixels))
+    job.write_answer(Answer("", "", unsupported, outputs, wall, processor), folder)
+
+
+@dataclass(frozen=True)
+class Network:
+    """What tfmot is given, and what it sees of an image.
+
+    pixels: scale and offset of a pixel on its way into the model.
+    """
+
+    model: Any
+    pixels: tuple[float, float]
+
+    def seen(self, images: np.ndarray) -> np.ndarray:
+        """Return what the model takes of images in 0…255."""
+        return images.astype("float32") * np.float32(self.pixels[0]) + np.float32(self.pixels[1])
+
+
+def _network(told: description.Description) -> Network:
+    """The network without the normalisation of pixels, which tfmot does not know, where one scale does for
+    all channels: then the scale of the file's input takes its place.
+    """
+    scale, offset = translate.normalisation(told)
+    if np.ptp(scale) or np.ptp(offset):
+        return Network(translate.build(told), (1.0, 0.0))
+    return Network(translate.build(told, normalise=False), (float(scale[0]), float(offset[0])))
+
+
+def _made(model: Any, asked: job.Job, own_configs: bool) -> Any:
+    """The model that is trained.
+
+    Raises:
+        Refused: tfmot does not take it.
+    """
+    try:
+        return _clustered(model, asked.clusters) if asked.do == "cluster" else _quantised(model, own_configs)
+    except (
+        ValueError,
+        RuntimeError,
+        AttributeError,
+        TypeError,
+    ) as error:  # its refusals have no class of their own
+        raise Refused(" ".join(f"{error}".split())) from error
+
+
+def _refusal(model: Any, asked: job.Job, own_configs: bool) -> str:
+    try:
+        _made(model, asked, own_configs)
+    except Refused as refusal:
+        return str(refusal)
+    return ""
 
 
 def _unsupported(model: Any) -> list[str]:
@@ -145,7 +187,7 @@ def _clustered(model: Any, clusters: int) -> Any:
 
 
 @tf_keras.utils.register_keras_serializable("imgrec")
-class Rates(tf_keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+class Rates(tf_keras.optimizers.schedules.LearningRateSchedule):
     """The rate of each step from a list."""
 
     def __init__(self, rates: list[float]) -> None:

@@ -31,8 +31,8 @@ class Recipe:
 class Job:
     """One question.
 
-    do: `answer` translates and answers; `accepts` also asks tfmot whether it takes the model; `quantise` and
-        `cluster` train it so, and write a TFLite file.
+    do: `answer` translates and answers; `accepts` also asks tfmot whether it takes the model, as it stands
+        and with configs of ours; `quantise` and `cluster` train it so, and write a TFLite file.
     own_configs: whether layers that tfmot refuses get a `QuantizeConfig` of ours, which rounds their output.
     clusters: values that a kernel may have.
     """
@@ -64,6 +64,7 @@ class Answer:
     """What came back.
 
     refused: why tfmot does not take the model, in one line; empty where it does.
+    refused_with_configs: of `accepts`, why not even with configs of ours; empty where it does.
     unsupported: classes of layers that its registry does not have.
     outputs: float32 `[N, K]` of the test images by model: `float` is the translated one, `trained` the one
         that was quantised or clustered.
@@ -71,6 +72,7 @@ class Answer:
     """
 
     refused: str = ""
+    refused_with_configs: str = ""
     unsupported: list[str] = field(default_factory=list)
     outputs: dict[str, np.ndarray] = field(default_factory=dict)
     wall_s: float = 0.0

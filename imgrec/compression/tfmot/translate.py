@@ -69,7 +69,7 @@ def _call(description: Description, step: Step, layers: dict[str, Any], inputs: 
     return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
 
 
-class Operation(tf_keras.layers.Layer):  # type: ignore[misc]  # tf_keras has no types
+class Operation(tf_keras.layers.Layer):
     """What Keras 2 has no layer for: one of `FUNCTIONS`, with its settings, and at most one constant.
 
     Args:
