@@ -183,6 +183,8 @@ def _pairwise(kind: str) -> Callable[[Call], Told]:
         if len(call.inputs) > 1:
             return kind, {}, {}
         (other,) = [a for a in (*call.args, *call.kwargs.values()) if not isinstance(a, keras.KerasTensor)]
+        if isinstance(other, (int, float)):
+            return f"{kind}Constant", {"value": float(other)}, {}
         return f"{kind}Constant", {}, {"value": other}
 
     return tell
@@ -196,9 +198,10 @@ def _added(value: Callable[[Any], Any]) -> Callable[[Call], Told]:
 def _slice(call: Call) -> Told:
     key = call.args[1] if len(call.args) > 1 else call.kwargs["key"]
     keys = key if isinstance(key, tuple) else (key,)
-    if not all(isinstance(part, slice) for part in keys):
-        raise _Unknown("GetItem by anything but slices")
-    return "Slice", {"slices": [[part.start, part.stop, part.step] for part in keys]}, {}
+    if not all(isinstance(part, (slice, int)) for part in keys):
+        raise _Unknown("GetItem by anything but slices and numbers")
+    parts = [[part.start, part.stop, part.step] if isinstance(part, slice) else part for part in keys]
+    return "Slice", {"slices": parts}, {}
 
 
 def _pad(call: Call) -> Told:
@@ -260,5 +263,6 @@ OPERATIONS: dict[str, Callable[[Call], Told]] = {
     "Split": _plain("Split", "indices_or_sections", "axis"),
     "GetItem": _slice,
     "Pad": _pad,
+    "ZerosLike": _plain("ZerosLike"),
 }
 """What tells each operation of `keras.ops`, by its class."""

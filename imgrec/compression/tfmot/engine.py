@@ -21,7 +21,7 @@ from imgrec.compression.tfmot.job import Answer, Data, Recipe
 
 BATCH = 100
 """Images that are answered at a time."""
-MOVES = ("Rows", "Transpose", "Split", "Slice", "Pad", "Max")
+MOVES = ("Rows", "Transpose", "Split", "Slice", "Pad", "Max", "ZerosLike")
 """Kinds of `translate.Operation` that move or pick values, and need no range of their own."""
 
 

@@ -99,17 +99,23 @@ class Operation(tf_keras.layers.Layer):
         return {**super().get_config(), **own}
 
 
-def _slice(x: Any, slices: list[list[int | None]]) -> Any:
-    return x[tuple(slice(*ends) for ends in slices)]
+def _slice(x: Any, slices: list[list[int | None] | int]) -> Any:
+    return x[tuple(part if isinstance(part, int) else slice(*part) for part in slices)]
 
 
 def _hard_sigmoid(x: Any) -> Any:
     return tf.nn.relu6(x + 3.0) / 6.0
 
 
+ACTIVATIONS: dict[str, Callable[..., Any]] = {
+    "hard_sigmoid": _hard_sigmoid,
+    "hard_silu": lambda x: x * _hard_sigmoid(x),
+    "gelu_tanh": lambda x: tf.nn.gelu(x, approximate=True),
+}
+"""Activations that tf_keras has not, or with another meaning."""
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "AddConstant": tf.add,
-    "MultiplyConstant": tf.multiply,
+    "AddConstant": lambda x, value: tf.add(x, value),
+    "MultiplyConstant": lambda x, value: tf.multiply(x, value),
     "Mean": lambda x, axis, keepdims: tf.reduce_mean(x, axis, keepdims),
     "Max": lambda x, axis, keepdims: tf.reduce_max(x, axis, keepdims),
     "Matmul": tf.matmul,
@@ -118,12 +124,11 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "Split": lambda x, indices_or_sections, axis: tf.split(x, indices_or_sections, axis),
     "Slice": _slice,
     "Pad": lambda x, pad_width: tf.pad(x, pad_width),
-    "hard_sigmoid": _hard_sigmoid,
-    "hard_silu": lambda x: x * _hard_sigmoid(x),
-    "gelu_tanh": lambda x: tf.nn.gelu(x, approximate=True),
+    "ZerosLike": tf.zeros_like,
+    **ACTIVATIONS,
 }
 """Functions of TensorFlow on one or more tensors, by kind."""
-STANDARD = ("relu", "relu6", "sigmoid", "tanh", "silu", "swish", "gelu", "softmax", "linear")
+KNOWN = ("relu", "relu6", "sigmoid", "tanh", "silu", "swish", "gelu", "softmax", "linear")
 """Activations that tf_keras has under the same name with the same meaning."""
 
 
@@ -134,16 +139,16 @@ def _operation(step: Step, weights: dict[str, np.ndarray]) -> Built:
 
 def _activation(step: Step, weights: dict[str, np.ndarray]) -> Built:
     name = step.config["function"]
-    if name in FUNCTIONS:
+    if name in ACTIVATIONS:
         return Operation(name, {}, name=step.name), []
-    if name not in STANDARD:
+    if name not in KNOWN:
         raise InputError(f"{step.name}: no activation of tf_keras is known for {name!r}")
     return tf_keras.layers.Activation("swish" if name == "silu" else name, name=step.name), []
 
 
 def _own_activation(step: Step) -> str:
     name = str(step.config["activation"])
-    if name not in STANDARD:
+    if name not in KNOWN:
         raise InputError(f"{step.name}: no activation of tf_keras is known for {name!r}")
     return "swish" if name == "silu" else name
 
@@ -205,31 +210,15 @@ def _tuples(value: Any) -> Any:
     return tuple(_tuples(part) for part in value) if isinstance(value, list) else value
 
 
+STANDARD = (
+    *("MaxPooling2D", "AveragePooling2D", "GlobalAveragePooling2D", "GlobalAveragePooling1D"),
+    *("GlobalMaxPooling2D", "Add", "Multiply", "Concatenate", "ZeroPadding2D", "Flatten", "Reshape"),
+    *("Permute", "Softmax"),
+)
 BUILDERS: dict[str, Callable[[Step, dict[str, np.ndarray]], Built]] = {
     **dict.fromkeys(("Conv2D", "DepthwiseConv2D", "Dense"), _weighted),
-    **dict.fromkeys(
-        (
-            *("MaxPooling2D", "AveragePooling2D", "GlobalAveragePooling2D", "GlobalAveragePooling1D"),
-            *("GlobalMaxPooling2D", "Add", "Multiply", "Concatenate", "ZeroPadding2D", "Flatten", "Reshape"),
-            *("Permute", "Softmax"),
-        ),
-        _standard,
-    ),
-    **dict.fromkeys(
-        (
-            "AddConstant",
-            "MultiplyConstant",
-            "Mean",
-            "Max",
-            "Matmul",
-            "Rows",
-            "Transpose",
-            "Split",
-            "Slice",
-            "Pad",
-        ),
-        _operation,
-    ),
+    **dict.fromkeys(STANDARD, _standard),
+    **{kind: _operation for kind in FUNCTIONS if kind not in ACTIVATIONS},
     "BatchNormalization": _batch_norm,
     "LayerNormalization": _layer_norm,
     "PixelNormalization": _pixels,
