@@ -1,13 +1,15 @@
 """Variants of a trained model that are exported, by name."""
 
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import keras
 import numpy as np
 
-from imgrec.artefact import Arithmetic, Promise
+from imgrec.artefact import Arithmetic, Calibrated, Promise
 from imgrec.compression import qat
+from imgrec.errors import InputError
 from imgrec.registry import lookup
 
 
@@ -21,8 +23,8 @@ class Variant:
     promise: what the parity gate holds its files to.
     after: the variant whose model it is made from, which is exported before it; empty: the trained model.
     check: of the model before it is trained; raises InputError where it has no such form.
-    convert: model and calibration images, uint8 `[N, H, W, C]` → a model of its own; None: goes on with that
-        very model.
+    convert: model and calibration images, uint8 `[N, H, W, C]` → what the format writes; None: goes on with
+        that very model.
     fine_tuning: name of the training that follows; empty: none.
     """
 
@@ -32,12 +34,26 @@ class Variant:
     promise: Promise
     after: str = ""
     check: Callable[[keras.Model], None] | None = None
-    convert: Callable[[keras.Model, np.ndarray], keras.Model] | None = None
+    convert: Callable[[keras.Model, np.ndarray], keras.Model | Calibrated] | None = None
     fine_tuning: str = ""
+
+
+def has_quantizer(model: keras.Model) -> None:
+    """Make sure that LiteRT's quantiser is there, before anything is trained. Raises InputError."""
+    if importlib.util.find_spec("litert_quantizer") is None:
+        raise InputError("--quantize ptq_litert: pip install 'imgrec[quantizer]', or take --quantize ptq")
 
 
 VARIANTS: dict[str, Variant] = {
     "none": Variant("float32", "float32", "float32", Promise.SAME_ANSWERS),
+    "float16": Variant("float16 weights", "float16", "float16", Promise.SAME_ANSWERS, after="none"),
+    "dynamic": Variant(
+        "int8 weights, activations rounded as it runs",
+        "dynamic_int8",
+        "dynamic",
+        Promise.SAME_ACCURACY,
+        after="none",
+    ),
     "ptq": Variant(
         "post-training int8",
         "ptq_int8",
@@ -46,6 +62,15 @@ VARIANTS: dict[str, Variant] = {
         after="none",
         check=qat.check,
         convert=qat.prepare,
+    ),
+    "ptq_litert": Variant(
+        "post-training int8 by litert-quantizer",
+        "ptq_litert_int8",
+        "calibrated",
+        Promise.SAME_ACCURACY,
+        after="none",
+        check=has_quantizer,
+        convert=Calibrated,
     ),
     "qat": Variant(
         "quantisation-aware int8",

@@ -36,6 +36,20 @@ def to_float32(model: keras.Model, path: str | Path, card: Card | None = None) -
     Raises:
         ExportError: the model needs operations that TFLite does not have.
     """
+    return write(finish(float_content(model, card), card), Path(path), int8=False)
+
+
+def float_content(model: keras.Model, card: Card | None, tune: Callable[[Any], None] | None = None) -> bytes:
+    """Convert a trained model whose values are float32, before `finish`.
+
+    Args:
+        model: as `to_float32` takes it.
+        card: that the file will bear; with one, a grey model takes RGB.
+        tune: sets what else the converter is to do.
+
+    Raises:
+        ExportError: as `to_float32`.
+    """
     import tensorflow as tf
 
     single = _in_float32(model)
@@ -45,7 +59,7 @@ def to_float32(model: keras.Model, path: str | Path, card: Card | None = None) -
         return single(luma(pixels) if greys else pixels, training=False)
 
     greys = card is not None and model.inputs[0].shape[-1] == 1
-    return _write(finish(_convert(logits, model, greys, int8=False), card), Path(path), int8=False)
+    return _convert(logits, model, greys, int8=False, tune=tune)
 
 
 def to_int8(quantized: keras.Model, path: str | Path, card: Card | None = None) -> Path:
@@ -73,7 +87,7 @@ def to_int8(quantized: keras.Model, path: str | Path, card: Card | None = None) 
             return quantized(luma_int8(image) if greys else image, training=False)
 
     greys = card is not None and quantized.inputs[0].shape[-1] == 1
-    return _write(finish(_convert(logits, quantized, greys, int8=True), card), Path(path), int8=True)
+    return write(finish(_convert(logits, quantized, greys, int8=True), card), Path(path), int8=True)
 
 
 def _in_float32(model: keras.Model) -> keras.Model:
@@ -89,7 +103,14 @@ def _in_float32(model: keras.Model) -> keras.Model:
     return single
 
 
-def _convert(logits: Callable[[Any], Any], model: keras.Model, greys: bool, *, int8: bool) -> bytes:
+def _convert(
+    logits: Callable[[Any], Any],
+    model: keras.Model,
+    greys: bool,
+    *,
+    int8: bool,
+    tune: Callable[[Any], None] | None = None,
+) -> bytes:
     """Convert; `greys` says that three channels come in for the model's one."""
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
@@ -106,6 +127,8 @@ def _convert(logits: Callable[[Any], Any], model: keras.Model, greys: bool, *, i
     if int8:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.inference_input_type = tf.uint8
+    if tune:
+        tune(converter)
     with warnings.catch_warnings():
         # The input's statistics are its fake-quantisation; the converter looks elsewhere and warns.
         warnings.filterwarnings("ignore", message="Statistics for quantized inputs were expected")
@@ -115,7 +138,7 @@ def _convert(logits: Callable[[Any], Any], model: keras.Model, greys: bool, *, i
             raise ExportError(f"{model.name}: {str(error).splitlines()[0]}") from error
 
 
-def _write(content: bytes, path: Path, *, int8: bool) -> Path:
+def write(content: bytes, path: Path, *, int8: bool) -> Path:
     """Check the file under another name, then give it its own."""
 
     def write(unfinished: Path) -> None:

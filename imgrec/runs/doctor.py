@@ -6,6 +6,7 @@ PURPOSES = {
     "pretrained": "--weights imagenet and .safetensors files",
     "audit": "wrong labels in pipelines.audit",
     "tune": "pipelines.tune",
+    "quantizer": "--quantize ptq_litert",
     "jax": "Keras on JAX",
 }
 """What the extras are for."""

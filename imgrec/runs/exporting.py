@@ -19,6 +19,7 @@ from imgrec.learning.session import Session
 from imgrec.metrics.baseline import Standing
 from imgrec.runs import resume
 from imgrec.runs.ahead import after_tuning
+from imgrec.runs.gating import Gate
 from imgrec.runtime import scope
 from imgrec.training.fit import Recording, fit
 
@@ -53,7 +54,8 @@ class Exported:
         """Return the table, and what is said of the files, a line each."""
         told = [f"parity gate: {failure}" for failure in self.failures]
         told += [f"not held against the file: {each}" for each in self.excused]
-        return [*self.table.splitlines(), "", *told, *([self.doubts] if self.doubts else [])]
+        told += [self.doubts] if self.doubts else []
+        return [*self.table.splitlines(), "", *parity.insides(self.rows), "", *told]
 
 
 def judged(exported: Exported, standing: Standing) -> Exported:
@@ -80,17 +82,16 @@ def export(
         formats: names in `FORMATS`.
     """
     chosen = spread(len(session.source.test), PARITY_IMAGES)
-    test = session.source.test.take(chosen)
-    images, outputs = load_arrays(test, session.preprocess), outputs[chosen]
+    gate = Gate.of(session, session.source.test.take(chosen), outputs[chosen])
     rows, model, card = [], session.model, card_of(session)
     for name in chain(session.config.quantize.quantize):
         model = made(session, name, model, folder)
-        reference = outputs
+        reference = gate.outputs
         if model is not session.model and VARIANTS[name].promise is Promise.SAME_ANSWERS:
-            reference = model.predict(images.astype("float32"), batch_size=session.batch_size, verbose=0)
+            reference = model.predict(gate.images.astype("float32"), batch_size=session.batch_size, verbose=0)
         for artefact in written(model, name, into or folder / "exports", card, formats):
-            rows.append(parity.measure(artefact, images, test.labels, reference, outputs, session.task))
-    return Exported(len(images), rows, parity.gate(rows), parity.table(rows), parity.doubts(rows))
+            rows.append(gate.row(artefact, model, reference))
+    return Exported(len(gate.images), rows, parity.gate(rows), parity.table(rows), parity.doubts(rows))
 
 
 def card_of(session: Session) -> Card:

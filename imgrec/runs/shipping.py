@@ -26,8 +26,9 @@ class ExportSettings:
     to: str = "tflite"
     """Formats of the files, joined by commas; an unknown one lists the known."""
     quantize: Quantize | Literal["auto"] = "auto"
-    """none: float32 only; ptq: also post-training int8; qat: both, after quantisation-aware fine-tuning of
-    the run's --qat-epochs; auto: as the run was trained with."""
+    """none: float32 only; float16, dynamic, ptq, ptq_litert: also that one, made after training; qat: also
+    ptq and int8 after quantisation-aware fine-tuning of the run's --qat-epochs; auto: as the run was trained
+    with."""
     out: Path | None = None
     """Folder of the files, by default RUN.exports/NAME; those of an earlier export are replaced."""
     data: str = ""
