@@ -35,7 +35,8 @@ class ParityRow:
     median on one thread. `pixels_differ` counts images whose bytes the file's own description prepares to
     other pixels than the model was measured on, `names_differ` says whether it has other names for the
     classes; `inventory` is there of a TFLite file, `layers` has the errors that rounding makes in each layer,
-    and `departs` says where a file that fails the gate leaves the model it was written from.
+    `departs` says where a file that fails the gate leaves the model it was written from, and `note` what was
+    done to make it pass.
     """
 
     name: str
@@ -55,6 +56,7 @@ class ParityRow:
     inventory: Inventory | None = None
     layers: list[dict[str, Any]] = field(default_factory=list)
     departs: str = ""
+    note: str = ""
 
 
 def measure(
@@ -215,7 +217,7 @@ def insides(rows: Sequence[ParityRow]) -> list[str]:
     for row in rows:
         told = row.inventory.lines() if row.inventory else []
         told += [f"worst layers: {worst}"] if (worst := worst_layers(row)) else []
-        lines += [f"{row.name}: {line}" for line in [*told, *([row.departs] if row.departs else [])]]
+        lines += [f"{row.name}: {line}" for line in (*told, row.departs, row.note) if line]
     return lines
 
 

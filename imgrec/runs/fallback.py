@@ -1,0 +1,73 @@
+"""What is tried where a post-training int8 file fails the gate: fewer layers in int8, then wider activations.
+
+The layers that stay float32 are those whose own rounding harms most. Where nothing helps, the file stays as
+it was, and what does help is said: quantisation-aware training.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+
+from imgrec.compression.layer_errors import LayerError, worst
+from imgrec.export import parity
+from imgrec.export.parity import ParityRow
+from imgrec.spec import Spec
+
+SHARES = (0.1, 0.3)
+"""Of the layers that compute, the worst so many are left in float32, one attempt after another."""
+NAMED = 6
+"""So many of them are named in a line."""
+HOPELESS = (
+    "no form of it after training holds the gate, so it needs quantisation-aware training: --quantize qat"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Attempt:
+    """One thing to try: the variant with its options, and what it changes in words."""
+
+    text: str
+    change: str
+
+
+def attempts(text: str, errors: Sequence[LayerError]) -> Iterator[Attempt]:
+    """Give what to try, the smallest change first.
+
+    Args:
+        text: the variant whose file failed, with its options; those stay.
+        errors: of its layers.
+    """
+    spec = Spec.named(text, "--quantize")
+    computing = worst([error for error in errors if error.computes], len(errors))
+    given = spec.options.get("float", ())
+    before = (given,) if isinstance(given, str) else tuple(given)  # type: ignore[arg-type] # checked by then
+    for share in SHARES:
+        names = tuple(error.name for error in computing[: max(1, round(share * len(computing)))])
+        options = {**spec.options, "float": (*before, *names)}
+        shown = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+        yield Attempt(str(Spec(spec.name, (), options)), f"left in float32: {shown}")
+    if spec.options.get("activations") != 16:
+        wide = str(Spec(spec.name, (), {**spec.options, "activations": 16}))
+        yield Attempt(wide, "activations of 16 bits, which few processors are quick at")
+
+
+def until_it_holds(
+    text: str,
+    failed: list[ParityRow],
+    errors: Sequence[LayerError],
+    write: Callable[[str], list[ParityRow]],
+) -> list[ParityRow]:
+    """Try one attempt after another until the files pass the gate; return the rows of those that stay.
+
+    Args:
+        text: the variant whose files failed.
+        failed: their rows.
+        errors: of its layers.
+        write: writes a variant's files in the place of the earlier ones, and measures them.
+    """
+    reason = f"with all in int8 its accuracy was {failed[0].accuracy:.2%}"
+    for attempt in attempts(text, errors):
+        print(f"{failed[0].name} fails the gate; trying: {attempt.change}", flush=True)
+        rows = write(attempt.text)
+        if not parity.gate(rows):
+            return [dataclasses.replace(row, note=f"{attempt.change}; {reason}") for row in rows]
+    return [dataclasses.replace(row, note=HOPELESS) for row in write(text)]
