@@ -4,6 +4,10 @@ Our own int8 of a calibrated model is written by `litert.to_int8`; `to_static` i
 networks with layers that ours has no form for. What a file takes, gives and says is as in `litert.py`.
 """
 
+import contextlib
+import io
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,10 +74,19 @@ def to_static(calibrated: Calibrated, path: str | Path, card: Card | None = None
     content, taken = _with_signature(float_content(calibrated.model, card))
     channels = 3 if card is not None else calibrated.images.shape[-1]
     images = (np.repeat(one[None], channels // one.shape[-1], axis=-1) for one in calibrated.images)
-    quantiser = quantizer.Quantizer(bytearray(content), recipe.static_wi8_ai8())
-    ranges = quantiser.calibrate({_SIGNATURE: [{taken: image} for image in images]}, num_threads=1)
-    made = quantiser.quantize(ranges, enable_progress_report=False).quantized_model
+    with _without_chatter():
+        quantiser = quantizer.Quantizer(bytearray(content), recipe.static_wi8_ai8())
+        ranges = quantiser.calibrate({_SIGNATURE: [{taken: image} for image in images]}, num_threads=1)
+        made = quantiser.quantize(ranges, enable_progress_report=False).quantized_model
     return write(finish(bytes(made or b""), card), Path(path), int8=False)
+
+
+@contextlib.contextmanager
+def _without_chatter() -> Iterator[None]:
+    """Keep the quantiser's progress bars and its notes on debugging from the user's screen."""
+    with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _with_signature(content: bytes) -> tuple[bytes, str]:
