@@ -32,7 +32,7 @@ class Arguments:
     ]
     """Image files, or folders of them (subfolders and linked ones too; hidden ones not)."""
     run: Annotated[Path, tyro.conf.arg(metavar="DIR|FILE.tflite", help_behavior_hint="")] = Path()
-    """A run folder, or a .tflite file with preprocess.json and labels.txt beside it."""
+    """A run folder, or an exported file."""
     keras: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Let a run folder answer with its Keras model in any case: on a GPU, where there is one."""
     weights: Annotated[str, tyro.conf.arg(metavar="imagenet|FILE", help_behavior_hint="")] = ""

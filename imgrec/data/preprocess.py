@@ -18,6 +18,9 @@ from imgrec.data.decode import Bits, decode, to_colour
 from imgrec.data.resize import Axis, resample, stretch
 from imgrec.errors import InputError
 
+FILE = "preprocess.json"
+"""In a run folder, beside its files and inside them."""
+
 
 @dataclass(frozen=True)
 class Preprocess:

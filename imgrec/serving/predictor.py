@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imgrec import bundle, runtimes, tasks
+from imgrec.data.preprocess import FILE as PREPROCESS
 from imgrec.data.preprocess import Preprocess
 from imgrec.errors import InputError
 from imgrec.processors import cores
@@ -167,16 +168,20 @@ def _companions(path: Path, inside: Mapping[str, str]) -> tuple[Preprocess, Task
     ):
         whole = bundle.read(folder.parent)
         return whole.preprocess, whole.task
-    missing = [name for name in ("preprocess.json", "labels.txt") if not (folder / name).is_file()]
-    if missing and not {"preprocess.json", tasks.LABELS} - set(inside):
-        return Preprocess.from_json(inside["preprocess.json"]), tasks.from_texts(inside, path)
+    missing = [name for name in (PREPROCESS, tasks.LABELS) if not (folder / name).is_file()]
+    if missing and not {PREPROCESS, tasks.LABELS} - set(inside):
+        return Preprocess.from_json(inside[PREPROCESS]), tasks.from_texts(inside, path)
     if missing:
         raise InputError(
             f"{path}: no {' and no '.join(missing)} beside it or inside; "
             "copy what is missing from the run's exports folder"
         )
-    text = (folder / "preprocess.json").read_text(encoding="utf-8")
-    return Preprocess.from_json(text), tasks.read(folder)
+    preprocess = Preprocess.from_json((folder / PREPROCESS).read_text(encoding="utf-8"))
+    if PREPROCESS in inside and Preprocess.from_json(inside[PREPROCESS]) != preprocess:
+        raise InputError(
+            f"{path}: {PREPROCESS} beside it is not the one that it was made with; they are of two models"
+        )
+    return preprocess, tasks.read(folder)
 
 
 def _list(shape: tuple[int, ...]) -> str:

@@ -16,6 +16,7 @@ from imgrec.config import Config, OptimConfig
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources.dataset import Source, Split
 from imgrec.export import formats
+from imgrec.export.card import Card
 from imgrec.export.formats import Format
 from imgrec.learning.session import Session
 from imgrec.models import build_model
@@ -116,7 +117,7 @@ def test_a_variant_of_one_s_own_is_judged_by_its_promise(
 def test_a_format_of_one_s_own_is_written_run_and_measured(
     session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def write(model: keras.Model, path: Path) -> Path:
+    def write(model: keras.Model, path: Path, card: Card) -> Path:
         model.save(path)
         return path
 

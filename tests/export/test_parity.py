@@ -69,7 +69,7 @@ def test_measure_counts_what_differs(artefact: Artefact) -> None:
     assert row.promise is Promise.SAME_ANSWERS
     assert row.agreement_interval_95 == exact_interval(3, 4)
     assert (row.lost.only_first, row.lost.only_second, row.lost.images) == (0, 2, 4)
-    assert row.max_abs_difference == pytest.approx(100)
+    assert row.max_abs_difference == pytest.approx(1.0)
     assert row.kilobytes == path.stat().st_size / 1000 and row.ms_per_image > 0
     with pytest.raises(ValueError, match="as many images"):
         parity.measure(artefact, images, np.array([0]), reference, reference, TASK)

@@ -49,7 +49,7 @@ def test_the_constant_answer_is_that_of_training_and_judged_on_the_split() -> No
 def announced(session: Session, outputs: np.ndarray, accuracy: float) -> int:
     labels, task = session.source.test.labels, session.task
     constant = constant_of(task, session.source.train.labels, labels)
-    standing = baseline.stand(lambda order: task.right(outputs[order], labels), 20, constant)
+    standing = baseline.stand(lambda order: task.right(task.scores(outputs)[order], labels), 20, constant)
     measured = Measured(outputs, task.figures(outputs, labels), standing)
     given = Exported(20, [], [FAULT], "file  accuracy", "20 images cannot show one point")
     exported = judged(given, standing)

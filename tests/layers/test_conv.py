@@ -26,6 +26,21 @@ def test_convolution(size: int, kernel: int, stride: int) -> None:
     np.testing.assert_allclose(model(x).numpy(), expected, rtol=1e-4, atol=1e-5)
 
 
+def test_a_narrow_strided_convolution_learns_from_an_odd_batch() -> None:
+    """As one layer it ends the process on processors with AVX-512: `imgrec.layers.conv._NARROW` says why."""
+    image = keras.Input((28, 28, 8))
+    model = keras.Model(image, keras.layers.Flatten()(conv(image, 16, 1, 2, name="conv")))
+    model.compile("sgd", "mse")
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=(31, 28, 28, 8)).astype(np.float32)
+    before = model.get_layer("conv").kernel.numpy()
+    model.train_on_batch(x, np.zeros((31, 14 * 14 * 16), np.float32))
+    rate, mean = 0.01, 2 / (31 * 14 * 14 * 16)
+    picked = x[:, ::2, ::2].reshape(-1, 8)
+    expected = before[0, 0] - rate * mean * picked.T @ (picked @ before[0, 0])
+    np.testing.assert_allclose(model.get_layer("conv").kernel.numpy()[0, 0], expected, rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize(("size", "padded"), [(28, True), (27, False)])
 def test_a_padding_layer_stands_only_where_same_padding_differs(size: int, padded: bool) -> None:
     image = keras.Input((size, size, 2))

@@ -75,18 +75,19 @@ def test_balanced_accuracy_is_shown_where_it_is_the_score() -> None:
 
 
 def test_right_and_same_by_hand() -> None:
-    # Of equal logits the first class counts; a label is said above 0, not at it.
-    assert ONE.right(LOGITS, LABELS["class"]).tolist() == [True, False, True, False]
-    assert SOME.right(LOGITS, LABELS["classes"]).tolist() == [True, True, False, True]
+    # Of equal ones the first class counts; a label is said above a half, not at it.
+    assert ONE.right(ONE.scores(LOGITS), LABELS["class"]).tolist() == [True, False, True, False]
+    assert SOME.right(SOME.scores(LOGITS), LABELS["classes"]).tolist() == [True, True, False, True]
     other = np.array([[9, 8, 7], [0, -1, -1], [1, -2, -3], [1, 2, 3]], np.float32)
-    assert ONE.same(LOGITS, other).tolist() == [True, True, True, False]
-    assert SOME.same(LOGITS, other).tolist() == [False, True, False, True]
+    assert ONE.same(ONE.scores(LOGITS), ONE.scores(other)).tolist() == [True, True, True, False]
+    assert SOME.same(SOME.scores(LOGITS), SOME.scores(other)).tolist() == [False, True, False, True]
 
 
 @BOTH
 def test_right_is_what_the_figures_and_the_table_count(task: Task) -> None:
     outputs, labels = drawn(task)
-    right = task.right(outputs, labels)
+    scores = task.scores(outputs)
+    right = task.right(scores, labels)
     found = task.figures(outputs, labels)
     assert task.share_right(found) == right.mean() and 0.2 < right.mean() < 0.9
     ids = [f"{n}" for n in range(60)]
@@ -95,7 +96,7 @@ def test_right_is_what_the_figures_and_the_table_count(task: Task) -> None:
     mistakes = task.mistakes(ids, labels, outputs, 100)
     assert sorted(m.index for m in mistakes) == np.flatnonzero(~right).tolist()
     assert task.mistakes(ids, labels, outputs, 3) == mistakes[:3]
-    assert task.same(outputs, outputs).all()
+    assert task.same(scores, scores).all()
 
 
 @BOTH
@@ -113,11 +114,11 @@ def test_scores_and_answers() -> None:
     assert ONE.scores(LOGITS).dtype == SOME.scores(LOGITS).dtype == np.float32
     np.testing.assert_allclose(ONE.scores(LOGITS), softmax(LOGITS), rtol=1e-6)
     np.testing.assert_allclose(SOME.scores(LOGITS), sigmoid(LOGITS), rtol=1e-6)
-    answer = ONE.decode(LOGITS, top=2)[3]
+    answer = ONE.decode(ONE.scores(LOGITS), top=2)[3]
     assert [entry["label"] for entry in answer["top"]] == ["bee", "cat"]
     assert answer["label"] == "bee" and list(answer) == ["label", "probability", "top"]
     assert answer["probability"] == answer["top"][0]["probability"] == pytest.approx(softmax(LOGITS)[3, 1])
-    first, second, third, fourth = SOME.decode(LOGITS, top=1)
+    first, second, third, fourth = SOME.decode(SOME.scores(LOGITS), top=1)
     assert [each["labels"] for each in (first, second, third, fourth)] == [["ant"], [], [], list(CLASSES)]
     assert fourth["top"] == [{"label": "bee", "probability": pytest.approx(sigmoid(LOGITS)[3, 1])}]
     assert [e["label"] for e in ONE.decode(np.zeros((1, 3), np.float32))[0]["top"]] == list(CLASSES)
@@ -259,8 +260,8 @@ def test_answers_take_no_framework(tmp_path: Path) -> None:
     code = (
         "import sys, pathlib, numpy as np, imgrec.tasks as tasks\n"
         f"task = tasks.read(pathlib.Path({str(tmp_path)!r}))\n"
-        "outputs = np.zeros((2, 3), np.float32)\n"
-        "task.line(task.decode(outputs)[0]), task.same(outputs, outputs), task.scores(outputs)\n"
+        "scores = task.scores(np.zeros((2, 3), np.float32))\n"
+        "task.line(task.decode(scores)[0]), task.same(scores, scores)\n"
         "print(sorted({'tensorflow', 'keras', 'sklearn'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -272,7 +273,7 @@ def test_the_constant_answer_is_the_one_that_most_training_images_have() -> None
     assert words == "b" and outputs.tolist() == [0, 1, 0]
     labels = np.array([[1, 1, 0], [0, 1, 0], [1, 1, 0], [0, 0, 0]], "float32")
     task = Multilabel(("a", "b", "c"))
-    words, outputs = task.constant(labels) or ("", np.empty(0))
-    assert words == "a|b" and outputs.tolist() == [1, 1, -1]
-    assert task.right(np.tile(outputs, (4, 1)), labels).tolist() == [True, False, True, False]
+    words, scores = task.constant(labels) or ("", np.empty(0))
+    assert words == "a|b" and scores.tolist() == [1, 1, 0]
+    assert task.right(np.tile(scores, (4, 1)), labels).tolist() == [True, False, True, False]
     assert (task.constant(labels[[1, 3, 3]]) or ("",))[0] == "no label"
