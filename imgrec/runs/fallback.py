@@ -12,6 +12,8 @@ from imgrec.export import parity
 from imgrec.export.parity import ParityRow
 from imgrec.spec import Spec
 
+VARIANT = "ptq"
+"""What is made in milder ways; training is what the others would need, or what they are."""
 SHARES = (0.1, 0.3)
 """Of the layers that compute, the worst so many are left in float32, one attempt after another."""
 NAMED = 6
@@ -27,6 +29,11 @@ class Attempt:
 
     text: str
     change: str
+
+
+def applies(text: str) -> bool:
+    """Whether the variant `text`, with its options, is one that can be made in milder ways."""
+    return Spec.named(text, "--quantize").name == VARIANT
 
 
 def attempts(text: str, errors: Sequence[LayerError]) -> Iterator[Attempt]:
@@ -55,6 +62,7 @@ def until_it_holds(
     failed: list[ParityRow],
     errors: Sequence[LayerError],
     write: Callable[[str], list[ParityRow]],
+    drop: Callable[[str], None],
 ) -> list[ParityRow]:
     """Try one attempt after another until the files pass the gate; return the rows of those that stay.
 
@@ -62,12 +70,20 @@ def until_it_holds(
         text: the variant whose files failed.
         failed: their rows.
         errors: of its layers.
-        write: writes a variant's files in the place of the earlier ones, and measures them.
+        write: writes a variant's files, in the place of earlier ones of their names, and measures them.
+        drop: removes the files of a name that is not to stay.
     """
+    tried = {row.name for row in failed}
     reason = f"with all in int8 its accuracy was {failed[0].accuracy:.2%}"
     for attempt in attempts(text, errors):
         print(f"{failed[0].name} fails the gate; trying: {attempt.change}", flush=True)
         rows = write(attempt.text)
+        tried |= {row.name for row in rows}
         if not parity.gate(rows):
-            return [dataclasses.replace(row, note=f"{attempt.change}; {reason}") for row in rows]
-    return [dataclasses.replace(row, note=HOPELESS) for row in write(text)]
+            note = f"{attempt.change}; {reason}"
+            break
+    else:
+        rows, note = write(text), HOPELESS
+    for name in tried - {row.name for row in rows}:
+        drop(name)
+    return [dataclasses.replace(row, note=note) for row in rows]

@@ -10,7 +10,7 @@ import numpy as np
 
 from imgrec.artefact import Artefact, Calibrated
 from imgrec.compression.layer_errors import layer_errors
-from imgrec.compression.variants import VARIANTS
+from imgrec.compression.variants import find
 from imgrec.data.loading import load_arrays
 from imgrec.data.sources.dataset import Split
 from imgrec.export import departure, parity
@@ -63,7 +63,7 @@ class Gate:
 
 
 def _arithmetic(artefact: Artefact) -> str:
-    return VARIANTS[artefact.variant].arithmetic
+    return find(artefact.variant).arithmetic
 
 
 def _network(model: keras.Model | Calibrated) -> keras.Model:

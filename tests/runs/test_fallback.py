@@ -50,8 +50,10 @@ def test_the_first_that_holds_the_gate_stays(
         written.append(text)
         return [row(0 if len(written) == holds else 400)]
 
-    (kept,) = until_it_holds("ptq", [row(400)], ERRORS, write)
-    assert len(written) == tried and kept.accuracy == 1.0
+    dropped: list[str] = []
+
+    (kept,) = until_it_holds("ptq", [row(400)], ERRORS, write, dropped.append)
+    assert len(written) == tried and not dropped and kept.accuracy == 1.0
     assert "with all in int8 its accuracy was 80.00%" in kept.note
     assert capsys.readouterr().out.count("ptq_int8 fails the gate; trying: ") == tried
 
@@ -61,8 +63,9 @@ def test_where_nothing_helps_the_file_is_as_it_was_and_what_helps_is_said() -> N
 
     def write(text: str) -> list[ParityRow]:
         written.append(text)
-        return [row(400)]
+        return [dataclasses.replace(row(400), name="ptq_w8a16" if "16" in text else "ptq_int8")]
 
-    (kept,) = until_it_holds("ptq", [row(400)], ERRORS, write)
-    assert written[-1] == "ptq" and len(written) == 4
+    dropped: list[str] = []
+    (kept,) = until_it_holds("ptq", [row(400)], ERRORS, write, dropped.append)
+    assert written[-1] == "ptq" and len(written) == 4 and dropped == ["ptq_w8a16"]
     assert kept == dataclasses.replace(row(400), note=HOPELESS)
