@@ -68,7 +68,7 @@ def to_static(calibrated: Calibrated, path: str | Path, card: Card | None = None
         ExportError: as `litert.to_float32`.
     """
     try:
-        from litert_quantizer import quantizer, recipe
+        from litert_quantizer import qtyping, quantizer, recipe
     except ImportError as error:
         raise InputError(f"--quantize ptq_litert: pip install 'imgrec[quantizer]' ({error})") from None
     content, taken = _with_signature(float_content(calibrated.model, card))
@@ -76,6 +76,10 @@ def to_static(calibrated: Calibrated, path: str | Path, card: Card | None = None
     images = (np.repeat(one[None], channels // one.shape[-1], axis=-1) for one in calibrated.images)
     with _without_chatter():
         quantiser = quantizer.Quantizer(bytearray(content), recipe.static_wi8_ai8())
+        # The outputs stay float32: the task's last step comes behind them.
+        quantiser.update_quantization_recipe(
+            ".*", qtyping.TFLOperationName.OUTPUT, algorithm_key=quantizer.AlgorithmName.NO_QUANTIZE
+        )
         ranges = quantiser.calibrate({_SIGNATURE: [{taken: image} for image in images]}, num_threads=1)
         made = quantiser.quantize(ranges, enable_progress_report=False).quantized_model
     return write(finish(bytes(made or b""), card), Path(path), int8=False)
