@@ -37,6 +37,7 @@ class LayerError:
 
     name: of the layer, as in the float model.
     computes: whether it is a convolution, a dense layer or a matrix product, which may stay float32.
+    sources: those of them that made what it reads.
     own_db: signal to its own quantisation noise (SQNR), in dB: 20 is an error of a tenth.
     db: the same with all errors of the layers before it.
     max_abs: largest distance from the float model's activations.
@@ -45,6 +46,7 @@ class LayerError:
 
     name: str
     computes: bool
+    sources: tuple[str, ...]
     own_db: float
     db: float
     max_abs: float
@@ -60,11 +62,14 @@ def layer_errors(quantized: keras.Model, images: np.ndarray) -> list[LayerError]
     """
     graph = expand(quantized)
     sums: dict[str, _Sums] = {}
+    sources = _sources(graph)
     taken = images[:: max(1, len(images) // IMAGES)][:IMAGES]
     for start in range(0, len(taken), BATCH):
         batch = keras.ops.convert_to_tensor(np.asarray(taken[start : start + BATCH], "float32"))
         for step, values in _walk(graph, batch):
-            sums.setdefault(step.name, _Sums(_computes(step))).add(*values)
+            if step.name not in sums:
+                sums[step.name] = _Sums(_computes(step), sources[step.name])
+            sums[step.name].add(*values)
     return [part.error(name) for name, part in sums.items()]
 
 
@@ -76,8 +81,8 @@ def worst(errors: list[LayerError], count: int) -> list[LayerError]:
 class _Sums:
     """Powers and distances of one layer, batch by batch."""
 
-    def __init__(self, computes: bool) -> None:
-        self.computes = computes
+    def __init__(self, computes: bool, sources: tuple[str, ...]) -> None:
+        self.computes, self.sources = computes, sources
         self.signal = self.own = self.piled = self.distance = self.largest = 0.0
         self.count = 0
 
@@ -92,7 +97,9 @@ class _Sums:
 
     def error(self, name: str) -> LayerError:
         own, piled = (_decibel(self.signal, noise) for noise in (self.own, self.piled))
-        return LayerError(name, self.computes, own, piled, self.largest, self.distance / self.count)
+        return LayerError(
+            name, self.computes, self.sources, own, piled, self.largest, self.distance / self.count
+        )
 
 
 def _decibel(signal: float, noise: float) -> float:
@@ -131,6 +138,18 @@ def _walk(graph: Graph, batch: Any) -> Iterator[tuple[Step, tuple[np.ndarray, np
             readers[id(value)] -= 1
             if not readers[id(value)]:  # an image of 224 px has 100 MB of activations
                 exact.pop(id(value), None), rounded.pop(id(value), None)
+
+
+def _sources(graph: Graph) -> dict[str, tuple[str, ...]]:
+    """Return for each step the computing ones whose values reach it through others that do not compute."""
+    made: dict[int, tuple[str, ...]] = {}
+    found = {}
+    for step in graph.steps:
+        before = dict.fromkeys(name for value in step.inputs for name in made.get(id(value), ()))
+        found[step.name] = tuple(before)
+        own = (step.name,) if _computes(step) else found[step.name]
+        made.update(dict.fromkeys(map(id, step.outputs), own))
+    return found
 
 
 def _readers(graph: Graph) -> dict[int, int]:

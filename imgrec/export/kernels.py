@@ -63,10 +63,12 @@ def set_kernels(content: bytes, layers: Sequence[Any]) -> bytes:
         return content
     model = schema.ModelT.InitFromPackedBuf(content)
     found: set[int] = set()
+    values = {id(la): _values(la) for la in own}
     for call in list(_calls(model)):
         if call.kernel.type != schema.TensorType.INT8:
             continue
-        layer = next((la for la in own if type(la) is call.kind and _holds(model, call, la)), None)
+        alike = (la for la in own if type(la) is call.kind)
+        layer = next((la for la in alike if _holds(model, call, la, values[id(la)])), None)
         if layer is not None:
             found.add(id(layer))
             _replace(model, call, layer)
@@ -173,14 +175,19 @@ def _by_channel(layer: RoundsKernel, values: np.ndarray) -> np.ndarray:
     return values.reshape(-1, *[1] * len(layer.AXES))
 
 
-def _holds(model: schema.ModelT, call: _Call, layer: RoundsKernel) -> bool:
+def _values(layer: RoundsKernel) -> np.ndarray:
+    """A layer's rounded kernel as TFLite lays it out, float32."""
+    levels, steps = layer.levels()
+    return _laid_out(layer, levels * steps)
+
+
+def _holds(model: schema.ModelT, call: _Call, layer: RoundsKernel, values: np.ndarray) -> bool:
     """Whether the operator's kernel is the layer's, but for the converter's rounding, and its bias too."""
-    levels, steps = (_laid_out(layer, part) for part in layer.levels())
     data = _data(model, call.kernel, np.int8)
-    if data is None or data.shape != levels.shape:
+    if data is None or data.shape != values.shape:
         return False
     scale = _by_channel(layer, np.asarray(call.kernel.quantization.scale, np.float32))
-    near = np.abs(data * scale - levels * steps) <= 0.51 * scale + 1e-7
+    near = np.abs(data * scale - values) <= 0.51 * scale + 1e-7
     return bool(near.all()) and _bias_fits(model, call, to_numpy(layer.bias))
 
 

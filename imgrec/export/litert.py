@@ -21,6 +21,9 @@ from imgrec.export.luma import luma, luma_int8
 from imgrec.files import write_file
 from imgrec.layers.fake_quant import ActivationRange, mode
 
+_SHADES = 1
+"""Number of the convolution that turns colours into shades, behind the cast of the pixels."""
+
 
 class ExportError(RuntimeError):
     """The converter failed, or its file is not what was asked for; no file was left behind."""
@@ -101,6 +104,7 @@ def to_int8(quantized: keras.Model, path: str | Path, card: Card | None = None) 
         content = set_kernels(content, quantized.layers)
         content = widen_biases(content) if wide else content
         meant = float_calls(content, quantized.layers)
+        meant |= {_SHADES} if wide and greys else frozenset()
     except KernelError as error:
         raise ExportError(f"{quantized.name}: {error}") from error
     return write(finish(content, card), Path(path), int8=True, meant=meant)
@@ -164,6 +168,21 @@ def write(content: bytes, path: Path, *, int8: bool, meant: Collection[int] = ()
             raise ExportError(f"{path.name}: not TFLite built-ins: {', '.join(foreign)}")
         if int8 and (left := float_operators(operators, meant)):
             raise ExportError(f"{path.name}: not int8: {'; '.join(left)}")
+        if any(tensor.dtype == "int16" for operator in operators for tensor in operator.outputs):
+            _check_sixteen_bits(unfinished, path.name)
 
     write_file(path, write)
     return path
+
+
+def _check_sixteen_bits(unfinished: Path, name: str) -> None:
+    """Make sure that the runtime has every operator of the file, which it lacks some of in int16."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        Interpreter(str(unfinished)).allocate_tensors()
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ExportError(
+            f"{name}: TFLite has not all of it in 16 bits: {reason}; use activations=8"
+        ) from error

@@ -37,7 +37,7 @@ class ParityRow:
     other pixels than the model was measured on, `names_differ` says whether it has other names for the
     classes; `inventory` is there of a TFLite file, `layers` has the errors that rounding makes in each layer,
     `departs` says where a file that fails the gate leaves the model it was written from, and `note` what was
-    done to make it pass.
+    done to make it pass; `format` is that of the file.
     """
 
     name: str
@@ -58,6 +58,7 @@ class ParityRow:
     layers: list[dict[str, Any]] = field(default_factory=list)
     departs: str = ""
     note: str = ""
+    format: str = ""
 
 
 def measure(
@@ -108,6 +109,7 @@ def measure(
         lost=paired.from_answers(float_right, right),
         images=len(images),
         promise=artefact.promise,
+        format=artefact.format,
         accuracy_interval_95=wilson_interval(int(right.sum()), len(right)),
         pixels_differ=_count_differing(pixels, images),
         names_differ=names != task.classes,

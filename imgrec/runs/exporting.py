@@ -104,11 +104,12 @@ def export(
         written_files = written(model, variant, into or folder / "exports", card, formats)
         return [gate.row(artefact, model, reference) for artefact in written_files]
 
+    float_ms: dict[str, float] = {}
     for name in chain(session.config.quantize.quantize):
         model = made(session, name, model, folder)
         found = files(name, model)
         if milder and fallback.applies(name) and parity.gate(found):
-            found = fallback.until_it_holds(
+            found, name = fallback.until_it_holds(
                 name,
                 found,
                 layer_errors(model, gate.images),
@@ -116,7 +117,9 @@ def export(
                 drop=lambda stem: _drop(into or folder / "exports", stem),
             )
         rows += found
-        costs += _cost(session.model, name, rows)
+        for row in found:
+            before = float_ms.setdefault(row.format, row.ms_per_image)
+            costs += _cost(session.model, name, row, before)
     return Exported(
         len(gate.images), rows, parity.gate(rows), parity.table(rows), parity.doubts(rows), costs=costs
     )
@@ -128,11 +131,14 @@ def _drop(folder: Path, stem: str) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _cost(model: keras.Model, name: str, rows: list[parity.ParityRow]) -> list[str]:
-    """Say what parts that stay float32 in the file of the last row cost; nothing where there are none."""
+def _cost(model: keras.Model, name: str, row: parity.ParityRow, float_ms: float) -> list[str]:
+    """Say what parts that stay float32 in a file cost; nothing where there are none.
+
+    `float_ms` is what an image takes in the file of that format that is float32 altogether.
+    """
     variant = find(name)
-    cost = variant.cost(model) if variant.cost and rows else None
-    return [f"{rows[-1].name}: {cost.line(rows[0].ms_per_image, rows[-1].ms_per_image)}"] if cost else []
+    cost = variant.cost(model) if variant.cost else None
+    return [f"{row.name}: {cost.line(float_ms, row.ms_per_image)}"] if cost else []
 
 
 def card_of(session: Session) -> Card:

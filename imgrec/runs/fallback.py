@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from imgrec.compression.layer_errors import LayerError, worst
 from imgrec.export import parity
+from imgrec.export.litert import ExportError
 from imgrec.export.parity import ParityRow
 from imgrec.spec import Spec
 
@@ -47,8 +48,12 @@ def attempts(text: str, errors: Sequence[LayerError]) -> Iterator[Attempt]:
     computing = worst([error for error in errors if error.computes], len(errors))
     given = spec.options.get("float", ())
     before = (given,) if isinstance(given, str) else tuple(given)  # type: ignore[arg-type] # checked by then
-    for share in SHARES:
-        names = tuple(error.name for error in computing[: max(1, round(share * len(computing)))])
+    counts = dict.fromkeys(max(1, round(share * len(computing))) for share in SHARES)
+    for count in counts if computing else ():
+        worst_ones = computing[:count]
+        # What a layer reads is int8 as long as the layer that made it is.
+        found = (name for error in worst_ones for name in (error.name, *error.sources))
+        names = tuple(dict.fromkeys(name for name in found if name not in before))
         options = {**spec.options, "float": (*before, *names)}
         shown = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
         yield Attempt(str(Spec(spec.name, (), options)), f"left in float32: {shown}")
@@ -63,8 +68,11 @@ def until_it_holds(
     errors: Sequence[LayerError],
     write: Callable[[str], list[ParityRow]],
     drop: Callable[[str], None],
-) -> list[ParityRow]:
-    """Try one attempt after another until the files pass the gate; return the rows of those that stay.
+) -> tuple[list[ParityRow], str]:
+    """Try one attempt after another until the files pass the gate.
+
+    Returns:
+        The rows of the files that stay, and the variant with its options that they are of.
 
     Args:
         text: the variant whose files failed.
@@ -77,13 +85,17 @@ def until_it_holds(
     reason = f"with all in int8 its accuracy was {failed[0].accuracy:.2%}"
     for attempt in attempts(text, errors):
         print(f"{failed[0].name} fails the gate; trying: {attempt.change}", flush=True)
-        rows = write(attempt.text)
+        try:
+            rows = write(attempt.text)
+        except ExportError as error:  # such as 16 bits where the runtime has no kernel for them
+            print(f"that cannot be written: {error}", flush=True)
+            continue
         tried |= {row.name for row in rows}
         if not parity.gate(rows):
-            note = f"{attempt.change}; {reason}"
+            kept, note = attempt.text, f"{attempt.change}; {reason}"
             break
     else:
-        rows, note = write(text), HOPELESS
+        rows, kept, note = write(text), text, HOPELESS
     for name in tried - {row.name for row in rows}:
         drop(name)
-    return [dataclasses.replace(row, note=note) for row in rows]
+    return [dataclasses.replace(row, note=note) for row in rows], kept

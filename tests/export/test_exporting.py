@@ -152,7 +152,9 @@ def test_a_post_training_file_that_fails_the_gate_is_made_in_a_milder_way(
     result = exported(session, tmp_path)
     rows = {row.name: row for row in result.rows}
     assert not result.failures and rows["ptq_int8"].accuracy == 1.0 and rows["ptq_int8"].agreement == 1.0
-    assert rows["ptq_int8"].note == ("left in float32: logits; with all in int8 its accuracy was 50.00%")
+    assert rows["ptq_int8"].note == (
+        "left in float32: logits, features; with all in int8 its accuracy was 50.00%"
+    )
     assert "ptq_int8 fails the gate; trying: left in float32: logits" in capsys.readouterr().out
     assert {file.name for file in (tmp_path / "exports").iterdir()} == {"float32.tflite", "ptq_int8.tflite"}
     assert any("ptq_int8: left in float32: logits" in line for line in result.lines())

@@ -57,6 +57,18 @@ def test_the_files_are_those_of_the_training(run: Path, capsys: pytest.CaptureFi
     assert files == {"float32.tflite"}
 
 
+def test_options_of_a_variant_reach_the_file_and_their_cost_is_told(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    export.main(["--run", str(run), "--quantize", "ptq(float=[stem, logits], observer=percentile)"])
+    out = run.with_name("stripes.exports") / "ptq-float=-stem-logits-observer=percentile"
+    assert {path.name for path in out.glob("*.tflite")} == {"float32.tflite", "ptq_int8.tflite"}
+    told = json.loads((out / "metrics.json").read_text())["exports"]
+    assert told["costs"][0].startswith("ptq_int8: float32 parts: stem_conv, logits: ")
+    assert told["costs"][0] in capsys.readouterr().out.splitlines()
+    assert told["files"][1]["agreement"] >= 0.9
+
+
 def test_other_data_is_matched_by_name(run: Path, tmp_path: Path) -> None:
     data = stripes(tmp_path / "turned.npz", 90, CLASSES[::-1], seed=1)
     words = ["--run", str(run), "--quantize", "none", "--data", data, "--out", str(tmp_path / "out")]
@@ -70,6 +82,8 @@ def test_what_cannot_be_made_is_refused(run: Path, tmp_path: Path) -> None:
     for words, message in (
         (["--to", "onxx"], "unknown format of --to 'onxx'"),
         (["--out", str(run / "exports")], "lies in the run"),
+        (["--quantize", "qat(bits=4)"], "unknown option of variant qat 'bits'"),
+        (["--quantize", "ptq(float=stam)"], "did you mean stem"),
     ):
         with pytest.raises(InputError, match=message):
             export.main(["--run", str(run), *words])

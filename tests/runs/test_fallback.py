@@ -11,8 +11,11 @@ from imgrec.metrics import paired
 from imgrec.runs.fallback import HOPELESS, attempts, until_it_holds
 
 # The worst first: conv9 … conv0; a sum of the largest error, which computes nothing, is none of them.
-ERRORS = [LayerError(f"conv{n}", True, 40.0 - n, 30.0, 1.0, 0.1) for n in range(10)]
-ERRORS += [LayerError("add", False, 1.0, 1.0, 9.0, 1.0)]
+ERRORS = [
+    LayerError(f"conv{n}", True, (f"conv{n - 1}",) if n == 7 else (), 40.0 - n, 30.0, 1.0, 0.1)
+    for n in range(10)
+]
+ERRORS += [LayerError("add", False, ("conv1",), 1.0, 1.0, 9.0, 1.0)]
 
 
 def row(lost: int) -> ParityRow:
@@ -27,7 +30,7 @@ def row(lost: int) -> ParityRow:
 def test_what_is_tried_is_the_smallest_change_first() -> None:
     assert [attempt.text for attempt in attempts("ptq", ERRORS)] == [
         "ptq(float=[conv9])",
-        "ptq(float=[conv9, conv8, conv7])",
+        "ptq(float=[conv9, conv8, conv7, conv6])",
         "ptq(activations=16)",
     ]
 
@@ -36,7 +39,7 @@ def test_options_that_a_user_gave_stay() -> None:
     given = "ptq(observer=percentile, float=stem, activations=16)"
     assert [attempt.text for attempt in attempts(given, ERRORS)] == [
         "ptq(observer=percentile, float=[stem, conv9], activations=16)",
-        "ptq(observer=percentile, float=[stem, conv9, conv8, conv7], activations=16)",
+        "ptq(observer=percentile, float=[stem, conv9, conv8, conv7, conv6], activations=16)",
     ]
 
 
@@ -52,8 +55,8 @@ def test_the_first_that_holds_the_gate_stays(
 
     dropped: list[str] = []
 
-    (kept,) = until_it_holds("ptq", [row(400)], ERRORS, write, dropped.append)
-    assert len(written) == tried and not dropped and kept.accuracy == 1.0
+    (kept,), text = until_it_holds("ptq", [row(400)], ERRORS, write, dropped.append)
+    assert len(written) == tried and not dropped and text == written[-1] and kept.accuracy == 1.0
     assert "with all in int8 its accuracy was 80.00%" in kept.note
     assert capsys.readouterr().out.count("ptq_int8 fails the gate; trying: ") == tried
 
@@ -66,6 +69,6 @@ def test_where_nothing_helps_the_file_is_as_it_was_and_what_helps_is_said() -> N
         return [dataclasses.replace(row(400), name="ptq_w8a16" if "16" in text else "ptq_int8")]
 
     dropped: list[str] = []
-    (kept,) = until_it_holds("ptq", [row(400)], ERRORS, write, dropped.append)
-    assert written[-1] == "ptq" and len(written) == 4 and dropped == ["ptq_w8a16"]
+    (kept,), text = until_it_holds("ptq", [row(400)], ERRORS, write, dropped.append)
+    assert written[-1] == text == "ptq" and len(written) == 4 and dropped == ["ptq_w8a16"]
     assert kept == dataclasses.replace(row(400), note=HOPELESS)
