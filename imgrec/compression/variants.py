@@ -4,6 +4,7 @@ An option is a parameter, by keyword alone, of what the table converts with: `qa
 `qat.prepare(model, images, lsq=True)`.
 """
 
+import importlib.util
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from typing import Any
 
 import keras
 
-from imgrec.artefact import Arithmetic, Promise
+from imgrec.artefact import Arithmetic, Calibrated, Promise
 from imgrec.compression import qat
 from imgrec.compression.floating import Cost
 from imgrec.errors import InputError
@@ -31,7 +32,7 @@ class Variant:
     after: the variant whose model it is made from, which is exported before it; empty: the trained model.
         It takes the same options; where it does not know all of them, its own predecessor is taken.
     check: of the model before it is trained, with the options; raises InputError where it has no such form.
-    convert: model and calibration images, uint8 `[N, H, W, C]`, and the options → a model of its own.
+    convert: model and calibration images, uint8 `[N, H, W, C]`, and the options → what the format writes.
     continues: goes on with the very model of the variant before, where that was made with the same options.
     fine_tuning: name of the training that follows; empty: none.
     stem_with: options → stem, where they change what the file holds.
@@ -44,7 +45,7 @@ class Variant:
     promise: Promise
     after: str = ""
     check: Callable[..., None] | None = None
-    convert: Callable[..., keras.Model] | None = None
+    convert: Callable[..., keras.Model | Calibrated] | None = None
     continues: bool = False
     fine_tuning: str = ""
     stem_with: Callable[..., str] | None = None
@@ -57,8 +58,22 @@ class Variant:
         return frozenset(name for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY)
 
 
+def has_quantizer(model: keras.Model) -> None:
+    """Make sure that LiteRT's quantiser is there, before anything is trained. Raises InputError."""
+    if importlib.util.find_spec("litert_quantizer") is None:
+        raise InputError("--quantize ptq_litert: pip install 'imgrec[quantizer]', or take --quantize ptq")
+
+
 VARIANTS: dict[str, Variant] = {
     "none": Variant("float32", "float32", "float32", Promise.SAME_ANSWERS),
+    "float16": Variant("float16 weights", "float16", "float16", Promise.SAME_ANSWERS, after="none"),
+    "dynamic": Variant(
+        "int8 weights, activations rounded as it runs",
+        "dynamic_int8",
+        "dynamic",
+        Promise.SAME_ACCURACY,
+        after="none",
+    ),
     "ptq": Variant(
         "post-training int8",
         "ptq_int8",
@@ -69,6 +84,15 @@ VARIANTS: dict[str, Variant] = {
         convert=qat.calibrated,
         stem_with=partial(qat.stem, "ptq"),
         cost=qat.cost_of_float,
+    ),
+    "ptq_litert": Variant(
+        "post-training int8 by litert-quantizer",
+        "ptq_litert_int8",
+        "calibrated",
+        Promise.SAME_ACCURACY,
+        after="none",
+        check=has_quantizer,
+        convert=Calibrated,
     ),
     "qat": Variant(
         "quantisation-aware int8",

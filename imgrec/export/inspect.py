@@ -13,13 +13,17 @@ ROUNDED = ("int4", "int8", "int16")
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """A tensor; `scales` and `zero_points` have one value, one a channel, or none if it is not int8."""
+    """A tensor; `scales` and `zero_points` have one value, one a channel, or none if it is not int8.
+
+    index: its number in the file.
+    """
 
     name: str
     dtype: str
     shape: tuple[int, ...]
     scales: tuple[float, ...]
     zero_points: tuple[int, ...]
+    index: int = -1
 
     @property
     def range(self) -> tuple[float, float] | None:
@@ -77,6 +81,7 @@ def _tensor(detail: dict, four_bits: bool) -> TensorInfo:
         shape=tuple(int(side) for side in detail["shape"]),
         scales=tuple(float(scale) for scale in quantization["scales"]),
         zero_points=tuple(int(zero) for zero in quantization["zero_points"]),
+        index=int(detail["index"]),
     )
 
 

@@ -21,6 +21,9 @@ from imgrec.export.luma import luma, luma_int8
 from imgrec.files import write_file
 from imgrec.layers.fake_quant import ActivationRange, mode
 
+_SHADES = 1
+"""Number of the convolution that turns colours into shades, behind the cast of the pixels."""
+
 
 class ExportError(RuntimeError):
     """The converter failed, or its file is not what was asked for; no file was left behind."""
@@ -37,6 +40,20 @@ def to_float32(model: keras.Model, path: str | Path, card: Card | None = None) -
     Raises:
         ExportError: the model needs operations that TFLite does not have.
     """
+    return write(finish(float_content(model, card), card), Path(path), int8=False)
+
+
+def float_content(model: keras.Model, card: Card | None, tune: Callable[[Any], None] | None = None) -> bytes:
+    """Convert a trained model whose values are float32, before `finish`.
+
+    Args:
+        model: as `to_float32` takes it.
+        card: that the file will bear; with one, a grey model takes RGB.
+        tune: sets what else the converter is to do.
+
+    Raises:
+        ExportError: as `to_float32`.
+    """
     import tensorflow as tf
 
     single = in_float32(model)
@@ -46,7 +63,7 @@ def to_float32(model: keras.Model, path: str | Path, card: Card | None = None) -
         return single(luma(pixels) if greys else pixels, training=False)
 
     greys = card is not None and model.inputs[0].shape[-1] == 1
-    return _write(finish(_convert(logits, model, greys, int8=False), card), Path(path), int8=False)
+    return _convert(logits, model, greys, int8=False, tune=tune)
 
 
 def to_int8(quantized: keras.Model, path: str | Path, card: Card | None = None) -> Path:
@@ -87,9 +104,10 @@ def to_int8(quantized: keras.Model, path: str | Path, card: Card | None = None) 
         content = set_kernels(content, quantized.layers)
         content = widen_biases(content) if wide else content
         meant = float_calls(content, quantized.layers)
+        meant |= {_SHADES} if wide and greys else frozenset()
     except KernelError as error:
         raise ExportError(f"{quantized.name}: {error}") from error
-    return _write(finish(content, card), Path(path), int8=True, meant=meant)
+    return write(finish(content, card), Path(path), int8=True, meant=meant)
 
 
 def check_ranges(quantized: keras.Model) -> None:
@@ -101,12 +119,18 @@ def check_ranges(quantized: keras.Model) -> None:
 
 
 def _convert(
-    logits: Callable[[Any], Any], model: keras.Model, greys: bool, *, int8: bool, pixels: bool = False
+    logits: Callable[[Any], Any],
+    model: keras.Model,
+    greys: bool,
+    *,
+    int8: bool,
+    pixels: bool = False,
+    tune: Callable[[Any], None] | None = None,
 ) -> bytes:
     """Convert; `greys` says that three channels come in for the model's one.
 
     `pixels` says that the graph's first step rounds float pixels to eight bits, in whose place the file takes
-    uint8; otherwise the graph takes uint8 itself.
+    uint8; otherwise the graph takes uint8 itself. `tune` sets what else the converter is to do.
     """
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
@@ -123,6 +147,8 @@ def _convert(
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if pixels:
             converter.inference_input_type = tf.uint8
+    if tune:
+        tune(converter)
     with warnings.catch_warnings():
         # The input's statistics are its fake-quantisation; the converter looks elsewhere and warns.
         warnings.filterwarnings("ignore", message="Statistics for quantized inputs were expected")
@@ -132,7 +158,7 @@ def _convert(
             raise ExportError(f"{model.name}: {str(error).splitlines()[0]}") from error
 
 
-def _write(content: bytes, path: Path, *, int8: bool, meant: Collection[int] = ()) -> Path:
+def write(content: bytes, path: Path, *, int8: bool, meant: Collection[int] = ()) -> Path:
     """Check the file under another name, then give it its own; `meant` are the operators in float32."""
 
     def write(unfinished: Path) -> None:

@@ -1,6 +1,7 @@
 """Export every file that was asked for, and measure each against the model it was made from."""
 
 import dataclasses
+import shutil
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ import keras
 import numpy as np
 
 from imgrec.artefact import Artefact, Promise
+from imgrec.compression.layer_errors import layer_errors
 from imgrec.compression.variants import chain, find
 from imgrec.data.loading import load_arrays
 from imgrec.export import parity
@@ -18,8 +20,9 @@ from imgrec.export.formats import FORMATS, chosen
 from imgrec.learning import methods
 from imgrec.learning.session import Session
 from imgrec.metrics.baseline import Standing
-from imgrec.runs import resume
+from imgrec.runs import fallback, resume
 from imgrec.runs.ahead import after_tuning
+from imgrec.runs.gating import Gate
 from imgrec.runtime import scope
 from imgrec.spec import Spec
 from imgrec.training.fit import Recording, fit_phases
@@ -58,7 +61,8 @@ class Exported:
         """Return the table, and what is said of the files, a line each."""
         told = [*self.costs, *(f"parity gate: {failure}" for failure in self.failures)]
         told += [f"not held against the file: {each}" for each in self.excused]
-        return [*self.table.splitlines(), "", *told, *([self.doubts] if self.doubts else [])]
+        told += [self.doubts] if self.doubts else []
+        return [*self.table.splitlines(), "", *parity.insides(self.rows), "", *told]
 
 
 def judged(exported: Exported, standing: Standing) -> Exported:
@@ -73,6 +77,8 @@ def export(
     folder: Path,
     outputs: np.ndarray,
     into: Path | None = None,
+    *,
+    milder: bool = True,
 ) -> Exported:
     """Write the files that the settings ask for, and put the same real test images through model and files.
 
@@ -81,26 +87,48 @@ def export(
         folder: of the run; a fine-tuning's history and checkpoints go there.
         outputs: the trained model's for the whole test split, float32 `[N, outputs]`.
         into: folder of the files, by default the run's exports/.
+        milder: whether a post-training file that fails the gate is made again in milder ways, see
+            `runs.fallback`; a model that answers by chance has nothing to save.
     """
     formats = chosen(session.config.quantize.export_to, "--export-to")
     measured = spread(len(session.source.test), PARITY_IMAGES)
-    test = session.source.test.take(measured)
-    images, outputs = load_arrays(test, session.preprocess), outputs[measured]
+    gate = Gate.of(session, session.source.test.take(measured), outputs[measured])
     rows, model, card = [], session.model, card_of(session)
     costs: list[str] = []
+
+    def files(variant: str, model: keras.Model) -> list[parity.ParityRow]:
+        """Write the variant's files of a model, and measure them."""
+        reference = gate.outputs
+        if model is not session.model and find(variant).promise is Promise.SAME_ANSWERS:
+            reference = model.predict(gate.images.astype("float32"), batch_size=session.batch_size, verbose=0)
+        written_files = written(model, variant, into or folder / "exports", card, formats)
+        return [gate.row(artefact, model, reference) for artefact in written_files]
+
     float_ms: dict[str, float] = {}
     for name in chain(session.config.quantize.quantize):
         model = made(session, name, model, folder)
-        reference = outputs
-        if model is not session.model and find(name).promise is Promise.SAME_ANSWERS:
-            reference = model.predict(images.astype("float32"), batch_size=session.batch_size, verbose=0)
-        for artefact in written(model, name, into or folder / "exports", card, formats):
-            rows.append(parity.measure(artefact, images, test.labels, reference, outputs, session.task))
-            before = float_ms.setdefault(artefact.format, rows[-1].ms_per_image)
-            costs += _cost(session.model, name, rows[-1], before)
+        found = files(name, model)
+        if milder and fallback.applies(name) and parity.gate(found):
+            found, name = fallback.until_it_holds(
+                name,
+                found,
+                layer_errors(model, gate.images),
+                write=lambda text: files(text, made(session, text, session.model, folder)),
+                drop=lambda stem: _drop(into or folder / "exports", stem),
+            )
+        rows += found
+        for row in found:
+            before = float_ms.setdefault(row.format, row.ms_per_image)
+            costs += _cost(session.model, name, row, before)
     return Exported(
-        len(images), rows, parity.gate(rows), parity.table(rows), parity.doubts(rows), costs=costs
+        len(gate.images), rows, parity.gate(rows), parity.table(rows), parity.doubts(rows), costs=costs
     )
+
+
+def _drop(folder: Path, stem: str) -> None:
+    """Remove the files of a name, of all formats; some are folders."""
+    for path in folder.glob(f"{stem}.*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _cost(model: keras.Model, name: str, row: parity.ParityRow, float_ms: float) -> list[str]:

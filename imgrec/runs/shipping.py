@@ -25,8 +25,9 @@ class ExportSettings:
     to: str = "tflite"
     """Formats of the files, joined by commas: tflite, onnx, saved_model, triton, openvino."""
     quantize: str = "auto"
-    """none: float32 only; ptq: also post-training int8; qat: both, after quantisation-aware fine-tuning of
-    the run's --qat-epochs; each with its options, as train takes them; auto: as the run was trained with."""
+    """none: float32 only; float16, dynamic, ptq, ptq_litert: also that one, made after training; qat: also
+    ptq and int8 after quantisation-aware fine-tuning of the run's --qat-epochs; with options as train takes
+    them; auto: as the run was trained with."""
     out: Path | None = None
     """Folder of the files, by default RUN.exports/NAME; those of an earlier export are replaced."""
     data: str = ""
@@ -121,7 +122,10 @@ def _write(
     files.write_text(folder / "preprocess.json", session.preprocess.to_json())
     tasks.write(folder, session.task)
     measured = measure(subject_of(session), source.test, source.train)
-    exported = judged(export(session, folder, measured.outputs, folder), measured.standing)
+    exported = judged(
+        export(session, folder, measured.outputs, folder, milder=not measured.standing.by_chance),
+        measured.standing,
+    )
     files.write_json(folder / "metrics.json", {"exports": exported.record()})
     bundle.finish(folder, out)
     return exported

@@ -14,6 +14,9 @@ from imgrec.models import build_model
 def test_a_variant_brings_those_it_is_made_from() -> None:
     assert {name: chain(name) for name in VARIANTS} == {
         "none": ("none",),
+        "float16": ("none", "float16"),
+        "dynamic": ("none", "dynamic"),
+        "ptq_litert": ("none", "ptq_litert"),
         "ptq": ("none", "ptq"),
         "qat": ("none", "ptq", "qat"),
     }
