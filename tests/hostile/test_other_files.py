@@ -95,6 +95,7 @@ LAUGHS = "a0: &a0 [x, x]\n" + "".join(
         "model: !!python/name:os.system",
         LAUGHS,
         f"{LAUGHS}model: *a11\n",
+        "model: [&a0 [x, x], &a1 [*a0, *a0], [*a1, *a1]]",
         "a: " * 3 + "b",
         "[" * 3000,
     ],
