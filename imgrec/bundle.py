@@ -157,7 +157,7 @@ def _is_run(folder: Path) -> bool:
     """Whether the folder's run.json was written by us."""
     try:
         return json.loads((folder / "run.json").read_text(encoding="utf-8")).get("format") == FORMAT
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return False
 
 

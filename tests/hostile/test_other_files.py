@@ -97,7 +97,7 @@ LAUGHS = "a0: &a0 [x, x]\n" + "".join(
         f"{LAUGHS}model: *a11\n",
         "model: [&a0 [x, x], &a1 [*a0, *a0], [*a1, *a1]]",
         "a: " * 3 + "b",
-        "[" * 3000,
+        "[" * 1000,
     ],
 )
 def test_recipes_execute_nothing(text: str, tmp_path: Path, secret: Path) -> None:
