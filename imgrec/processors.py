@@ -24,7 +24,7 @@ def on_processors() -> bool:
 
 
 def has_vnni() -> bool:
-    """Whether the processor multiplies uint8 by int8 without overflow in between; False where it does not say.
+    """Whether the processor multiplies uint8 by int8 without overflow on the way; False where unknown.
 
     Asked of Linux; elsewhere nobody is asked.
     """
