@@ -11,6 +11,8 @@ Arithmetic = Literal["float32", "int8"]
 
 SCORES = "probabilities"
 """Name of a file's output where it is `Task.scores`; files of old have logits, under other names."""
+LOGITS = "logits"
+"""Name of the output of a file, but of TFLite, where the task has no last step."""
 
 
 class Promise(StrEnum):
@@ -36,3 +38,8 @@ class Artefact:
     format: str
     variant: str
     promise: Promise
+
+    @property
+    def name(self) -> str:
+        """What tables and messages call it: of a TFLite file, the first of all, without its ending."""
+        return self.path.stem if self.path.suffix == ".tflite" else self.path.name

@@ -33,7 +33,7 @@ def import_frameworks() -> None:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     optional = [name for name in OPTIONAL if name != keras_backend()]
-    with without_banners(), _unseen(optional):
+    with without_banners(), unseen(optional):
         import keras  # noqa: F401 - imports its backend, TensorFlow
         import tensorflow as tf
 
@@ -41,7 +41,7 @@ def import_frameworks() -> None:
 
 
 @contextlib.contextmanager
-def _unseen(names: Sequence[str]) -> Iterator[None]:
+def unseen(names: Sequence[str]) -> Iterator[None]:
     """Let packages seem not to be installed; afterwards they are there as before."""
     hidden = [name for name in names if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type] # None: Python's way to refuse one

@@ -17,6 +17,11 @@ from imgrec import bundle
 from imgrec.artefact import SCORES
 from imgrec.data.preprocess import FILE as PREPROCESS
 from imgrec.data.preprocess import Preprocess
+from imgrec.engines.engine import Engine
+from imgrec.engines.onnx_file import OnnxFile
+from imgrec.engines.openvino_folder import GRAPH, OpenVinoModel
+from imgrec.engines.saved_model import SavedModel
+from imgrec.engines.versions import newest, texts_in
 from imgrec.errors import InputError
 from imgrec.frameworks import without_banners
 from imgrec.tasks.task import Task
@@ -158,7 +163,43 @@ def of_model(model: "keras.Model") -> Runtime:
     return Runtime(model.name, tuple(model.input_shape[1:]), tuple(model.output_shape[1:]), answer, BATCH)
 
 
-RUNTIMES: dict[str, Callable[[Path, int | None], Runtime]] = {RUN: open_run, ".tflite": open_tflite}
+def open_onnx(path: Path, num_threads: int | None = None) -> Runtime:
+    """Open an ONNX file in ONNX Runtime. Raises as `OnnxFile`."""
+    return _of_engine(path, OnnxFile(path, num_threads))
+
+
+def open_saved_model(path: Path, num_threads: int | None = None) -> Runtime:
+    """Open a SavedModel, on as many threads as TensorFlow takes. Raises as `SavedModel`."""
+    return _of_engine(path, SavedModel(path))
+
+
+def open_triton(path: Path, num_threads: int | None = None) -> Runtime:
+    """Open the ONNX file in a Triton model repository of one model. Raises as `OnnxFile`."""
+    models = [each.parent for each in path.glob("*/config.pbtxt")]
+    if len(models) != 1:
+        raise InputError(f"{path}: {len(models)} models with a config.pbtxt, expected one")
+    return _of_engine(path, OnnxFile(newest(models[0]) / "model.onnx", num_threads))
+
+
+def open_openvino(path: Path, num_threads: int | None = None) -> Runtime:
+    """Open a folder of OpenVINO's files. Raises as `OpenVinoModel`."""
+    folder = newest(path)
+    return _of_engine(path, OpenVinoModel(folder / GRAPH, num_threads), texts_in(folder))
+
+
+def _of_engine(path: Path, engine: Engine, texts: Mapping[str, str] | None = None) -> Runtime:
+    told = engine.texts if texts is None else texts
+    return Runtime(str(path), engine.image, engine.outputs, engine, engine.batch, engine.scored, told)
+
+
+RUNTIMES: dict[str, Callable[[Path, int | None], Runtime]] = {
+    RUN: open_run,
+    ".tflite": open_tflite,
+    ".onnx": open_onnx,
+    ".savedmodel": open_saved_model,
+    ".triton": open_triton,
+    ".openvino": open_openvino,
+}
 """What opens a path, by its ending; a format of one's own is one entry more."""
 
 
@@ -178,7 +219,7 @@ def kind_of(path: Path) -> str:
         InputError: no such file, another kind of file, or a folder of exported files that is no run.
     """
     if path.suffix != RUN and path.suffix in RUNTIMES:
-        if not path.is_file():
+        if not path.exists():
             found = _files(path.parent)
             raise InputError(f"{path}: no such file" + (f"; there are: {', '.join(found)}" if found else ""))
         return path.suffix

@@ -8,13 +8,13 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ROOMS = {
     "imgrec.errors": 0, "imgrec.files": 0, "imgrec.processors": 0, "imgrec.frameworks": 0,
-    "imgrec.streams": 0, "imgrec.caches": 1, "imgrec.places": 1,
+    "imgrec.streams": 0, "imgrec.extras": 1, "imgrec.caches": 1, "imgrec.places": 1,
     "imgrec.registry": 1, "imgrec.spec": 1, "imgrec.jax_devices": 1, "imgrec.workers": 2, "imgrec.config": 3,
     "imgrec.runtime": 3,
     "imgrec.layers": 10, "imgrec.losses": 10, "imgrec.data": 10,
     "imgrec.models": 20, "imgrec.metrics": 20,
     "imgrec.tasks": 30,
-    "imgrec.artefact": 40, "imgrec.bundle": 40, "imgrec.runtimes": 41,
+    "imgrec.artefact": 40, "imgrec.bundle": 40, "imgrec.engines": 41, "imgrec.runtimes": 42,
     "imgrec.training": 50, "imgrec.evaluation": 50, "imgrec.compression": 50, "imgrec.export": 50,
     "imgrec.learning": 60,
     "imgrec.serving": 70,

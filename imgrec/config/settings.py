@@ -197,7 +197,10 @@ class LossConfig:
 
     method: str = "auto"
     """How it learns: auto is what other settings ask for (--freeze: transfer, --mask-loss, --embedding-loss,
-    --augmix-consistency), and else supervised."""
+    --augmix-consistency, --teacher: distill), and else supervised."""
+    teacher: str = setting("", resume=True, tune=False)
+    """A finished run whose answers are learned from beside the labels, or several, joined by commas, whose
+    mean is; of the same task and classes. How: --method "distill(temperature=4, alpha=0.9, hint=stage2)"."""
     loss: str = "auto"
     """cross_entropy, focal, binary_cross_entropy or binary_focal, with options such as "focal(gamma=2)"; all
     with --label-smoothing. auto: cross_entropy, or binary_cross_entropy for multi-label images, which learn
@@ -253,6 +256,9 @@ class QuantizeConfig:
     """Peak rate of that fine-tuning (SGD with momentum)."""
     calibration_images: int = setting(256, above=0)
     """Training images that post-training quantisation and the start of QAT measure ranges on."""
+    export_to: str = setting("tflite", resume=True, tune=False)
+    """Formats of the files, joined by commas: tflite, onnx, saved_model, triton, openvino. All are judged;
+    `pipelines.export --to` makes others later."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from imgrec.evaluation.confusion import confusion
@@ -9,6 +10,7 @@ from imgrec.evaluation.evaluated import Evaluated, Section
 from imgrec.evaluation.figures import curve, data_uri
 from imgrec.metrics.single_label import CALIBRATION_BINS
 from imgrec.metrics.wording import number, percent
+from imgrec.runtimes import RUNTIMES
 from imgrec.tasks.task import Tile
 
 _OPEN_ROWS = 25  # longer tables show this many rows, the others on request
@@ -178,7 +180,8 @@ def _files(given: Evaluated) -> list[dict[str, Any]]:
     rows = []
     for row in given.exports:
         failed, excused = (
-            any(str(row["name"]) in each for each in told) for told in (given.failures, given.excused)
+            any(each.startswith(f"{row['name']}:") for each in told)
+            for told in (given.failures, given.excused)
         )
         passed = None if excused else not failed
         rows.append({**dict.fromkeys(_COLUMNS), "passed": passed, **row})
@@ -189,7 +192,10 @@ def use(given: Evaluated) -> Section:
     """The commands that use this run: with its Keras model, and with its best shipped file."""
     folder = str(given.config.get("out", "RUN"))
     passing = [str(row["name"]) for row in _files(given) if row["passed"]]
-    file = f"{folder}/exports/{passing[-1].removesuffix('.tflite')}.tflite" if passing else ""
+    files = [name if Path(name).suffix in RUNTIMES else f"{name}.tflite" for name in passing]
+    # The last is the most compressed; of several formats, the one that every installation opens.
+    last = max(range(len(files)), key=lambda place: (files[place].endswith(".tflite"), place), default=0)
+    file = f"{folder}/exports/{files[last]}" if files else ""
     command = "python -m pipelines.predict photo.jpg --run"
     data = {
         "run": f"{command} {shlex.quote(folder)}",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import keras
 
 from imgrec import tasks
-from imgrec.artefact import SCORES
+from imgrec.artefact import LOGITS, SCORES
 from imgrec.data.preprocess import FILE as PREPROCESS
 from imgrec.data.preprocess import Preprocess
 from imgrec.tasks.task import Task
@@ -32,6 +32,11 @@ class Card:
         """Name and text of what a file's reader needs beside it, the same that lies in `exports/`."""
         return {**tasks.texts(self.task), PREPROCESS: self.preprocess.to_json()}
 
+    @property
+    def output(self) -> str:
+        """Name of the output of what `answering` gives."""
+        return SCORES if self.task.activation else LOGITS
+
 
 def answering(model: keras.Model, card: Card) -> keras.Model:
     """Return the model with the task's last step behind its logits, output named `SCORES`; layers are shared.
@@ -42,3 +47,16 @@ def answering(model: keras.Model, card: Card) -> keras.Model:
         return model
     last = keras.layers.Activation(card.task.activation, dtype="float32", name=SCORES)
     return keras.Model(model.inputs, last(model.outputs[0]), name=model.name)
+
+
+def in_float32(model: keras.Model) -> keras.Model:
+    """The model itself, or a copy that computes in float32 where it was built under mixed precision."""
+    if all(layer.compute_dtype == "float32" for layer in model.layers):
+        return model
+
+    def clone(layer: keras.Layer) -> keras.Layer:
+        return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
+
+    single = keras.models.clone_model(model, clone_function=clone)
+    single.set_weights(model.get_weights())
+    return single

@@ -13,7 +13,7 @@ from typing import Any
 
 import keras
 
-from imgrec.export.card import Card
+from imgrec.export.card import Card, in_float32
 from imgrec.export.graph_edit import IMAGE, finish
 from imgrec.export.inspect import describe, float_operators, foreign_operators
 from imgrec.export.luma import luma, luma_int8
@@ -38,7 +38,7 @@ def to_float32(model: keras.Model, path: str | Path, card: Card | None = None) -
     """
     import tensorflow as tf
 
-    single = _in_float32(model)
+    single = in_float32(model)
 
     def logits(image: Any) -> Any:
         pixels = tf.cast(image, tf.float32)
@@ -63,10 +63,7 @@ def to_int8(quantized: keras.Model, path: str | Path, card: Card | None = None) 
         ExportError: `quantized` has no learned ranges, or a convolution or dense layer of the file
             is not int8.
     """
-    ranges = [layer for layer in quantized.layers if isinstance(layer, ActivationRange)]
-    learned = [layer for layer in ranges if layer.low is None or layer.high is None]
-    if learned and not any(layer.is_set for layer in learned):
-        raise ExportError(f"{quantized.name}: no range was ever measured; calibrate or train it first")
+    check_ranges(quantized)
 
     def logits(image: Any) -> Any:
         with mode("export"):
@@ -76,17 +73,12 @@ def to_int8(quantized: keras.Model, path: str | Path, card: Card | None = None) 
     return _write(finish(_convert(logits, quantized, greys, int8=True), card), Path(path), int8=True)
 
 
-def _in_float32(model: keras.Model) -> keras.Model:
-    """The model itself, or a copy that computes in float32 where it was built under mixed precision."""
-    if all(layer.compute_dtype == "float32" for layer in model.layers):
-        return model
-
-    def clone(layer: keras.Layer) -> keras.Layer:
-        return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
-
-    single = keras.models.clone_model(model, clone_function=clone)
-    single.set_weights(model.get_weights())
-    return single
+def check_ranges(quantized: keras.Model) -> None:
+    """Raise ExportError where no range of a quantisation-aware model was ever measured."""
+    ranges = [layer for layer in quantized.layers if isinstance(layer, ActivationRange)]
+    learned = [layer for layer in ranges if layer.low is None or layer.high is None]
+    if learned and not any(layer.is_set for layer in learned):
+        raise ExportError(f"{quantized.name}: no range was ever measured; calibrate or train it first")
 
 
 def _convert(logits: Callable[[Any], Any], model: keras.Model, greys: bool, *, int8: bool) -> bytes:

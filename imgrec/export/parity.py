@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from imgrec.artefact import Artefact, Promise
+from imgrec.files import size_of
 from imgrec.metrics import paired
 from imgrec.metrics.intervals import exact_interval
 from imgrec.metrics.paired import Paired
@@ -50,7 +51,7 @@ def measure(
     """Put every image through the file, one at a time, and compare with its model's answers.
 
     Args:
-        artefact: the file; its name without the ending names the row.
+        artefact: the file; its `name` is the row's.
         images: uint8 `[N, H, W, C]`, preprocessed, N ≥ 1.
         labels: of the N images, as `Split.labels` has them.
         reference: float32 `[N, outputs]` of the Keras model that the file was made from.
@@ -69,12 +70,12 @@ def measure(
     right, float_right = task.right(scores, labels), task.right(task.scores(float_outputs), labels)
     same = task.same(scores, expected)
     return ParityRow(
-        name=artefact.path.stem,
+        name=artefact.name,
         accuracy=float(right.mean()),
         agreement=float(same.mean()),
         agreement_interval_95=exact_interval(int(same.sum()), len(same)),
         max_abs_difference=float(np.abs(scores - expected).max()),
-        kilobytes=artefact.path.stat().st_size / 1000,
+        kilobytes=size_of(artefact.path) / 1000,
         ms_per_image=1000 * float(np.median(seconds)),
         float_accuracy=float(float_right.mean()),
         lost=paired.from_answers(float_right, right),

@@ -25,6 +25,7 @@ class Decoupled(Method):
         "--imbalance balanced",
         "mask loss": "does not go with --mask-loss: use --imbalance logit",
         "consistency": "does not go with --augmix-consistency: use --imbalance logit",
+        "teacher": "its classifier learns from labels alone, and forgets the teacher: use --imbalance logit",
         "one epoch": "expected 2 epochs or more, got {other}",
     }
 

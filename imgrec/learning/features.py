@@ -80,6 +80,7 @@ def cached_features(
     preprocess: Preprocess,
     fingerprint: str,
     mirrored: frozenset[str] = frozenset(),
+    what: str = "features",
 ) -> dict[str, Features]:
     """Return the features of every split, read from the cache folder or computed and written there.
 
@@ -91,6 +92,7 @@ def cached_features(
         preprocess: how they become pixels.
         fingerprint: `Source.fingerprint` of the set that the splits are of.
         mirrored: names of the splits that also need a mirrored view.
+        what: the word for what it says.
     """
     digest = _digest(backbone, preprocess, fingerprint)
     found = {}
@@ -99,13 +101,14 @@ def cached_features(
         for view in ("plain", "mirrored")[: 2 if name in mirrored else 1]:
             path = cache_folder("features") / f"{digest}-{name}-{view}.npy"
             shape = (len(split), backbone.output_shape[-1])
+            said = f"{what} of {{}} {name} images ({view})"
             held = _read(path, shape)
             if held is None:
-                held = _compute(backbone, split, preprocess, name, view)
+                held = _compute(backbone, split, preprocess, said, view == "mirrored")
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_file(path, partial(np.save, arr=held))
             else:
-                print(f"features of {len(split):,} {name} images ({view}): read from {path}", flush=True)
+                print(f"{said.format(f'{len(split):,}')}: read from {path}", flush=True)
             views.append(held)
         found[name] = Features(np.stack(views), split.labels)
     return found
@@ -152,18 +155,20 @@ def _read(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
     return held if held.shape == shape and held.dtype == np.float32 else None
 
 
-def _compute(backbone: keras.Model, split: Split, preprocess: Preprocess, name: str, view: str) -> np.ndarray:
-    """Run the backbone over a split and say how far it is."""
+def _compute(
+    backbone: keras.Model, split: Split, preprocess: Preprocess, said: str, mirrored: bool
+) -> np.ndarray:
+    """Run the backbone over a split and say how far it is; `said` has a place for the number of images."""
     begun, done, parts = time.perf_counter(), 0, []
     live = sys.stdout.isatty()
     line = ""
     for images, _ in evaluation_dataset(split, preprocess, tf.identity, batch_size=EXTRACTION_BATCH):
-        pixels = images[:, :, ::-1] if view == "mirrored" else images
+        pixels = images[:, :, ::-1] if mirrored else images
         parts.append(np.asarray(backbone.predict_on_batch(pixels), "float32"))
         done += len(parts[-1])
         seconds = time.perf_counter() - begun
         rate = f"{done / seconds:,.0f} img/s, {seconds:.0f} s"
-        line = f"features of {done:,}/{len(split):,} {name} images ({view}): {rate}"
+        line = f"{said.format(f'{done:,}/{len(split):,}')}: {rate}"
         if live:
             print(f"\r\x1b[2K{line}", end="", flush=True)
     print(("\r\x1b[2K" if live else "") + line, flush=True)

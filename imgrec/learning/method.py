@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import keras
 
@@ -10,6 +10,7 @@ from imgrec import runtime
 from imgrec.config import Config
 from imgrec.learning.session import Session
 from imgrec.learning.traits import TRAITS
+from imgrec.tasks.task import Task
 from imgrec.training.phase import Phase
 
 
@@ -40,9 +41,33 @@ class Method(ABC):
         """
         return None
 
+    def teachers(self, config: Config, task: Task) -> list[dict[str, Any]]:
+        """Return the finished runs that are learned from, as run.json records them.
+
+        Each has `path`, `fingerprint` (a run that goes on insists on the same), and `data`, the fingerprint
+        of what it learned from.
+
+        Raises:
+            InputError: one that cannot be learned from.
+        """
+        return []
+
     @abstractmethod
     def phases(self, session: Session, epochs: int) -> list[Phase]:
         """Return what is trained on what, for the first `epochs` epochs of a training."""
+
+    def seconds_beside(self, config: Config) -> float:
+        """Return how many seconds an image takes in an epoch beside what the model itself does with it."""
+        return 0.0
+
+    def fine_tuning(self, session: Session, epochs: int) -> Phase:
+        """Return the phase in which a variant of the trained model, the session's, learns a little longer.
+
+        Its images are those of the `epochs` epochs after the training's last.
+        """
+        after = session.config.optim.epochs
+        stream = session.stream(epochs, first_epoch=after, sampling=session.balance.last_sampling)
+        return Phase(stream, session.validation(), epochs)
 
 
 class Supervised(Method):

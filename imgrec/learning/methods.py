@@ -5,6 +5,7 @@ from imgrec.errors import InputError
 from imgrec.learning.auxiliary_loss import Embedding
 from imgrec.learning.consistency import Consistency
 from imgrec.learning.decoupled import Decoupled
+from imgrec.learning.distillation import Distill
 from imgrec.learning.mask_loss import MaskLoss
 from imgrec.learning.method import Method, Supervised
 from imgrec.learning.transfer import Transfer
@@ -17,6 +18,7 @@ METHODS: dict[str, type[Method]] = {
     "mask_loss": MaskLoss,
     "embedding": Embedding,
     "consistency": Consistency,
+    "distill": Distill,
 }
 """Every method by its name; one of one's own is one file and one entry more.
 

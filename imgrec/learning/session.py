@@ -34,6 +34,7 @@ class Session:
     cache: the decoded images that are kept in memory.
     team: those who train; more than one under `--strategy multiworker`.
     notes: what the user should hear about, one line each.
+    teachers: finished runs that are learned from, as run.json has them.
     """
 
     config: Config
@@ -53,6 +54,7 @@ class Session:
     cache: Cache
     team: Team = field(default_factory=Team)
     notes: tuple[str, ...] = ()
+    teachers: tuple[dict[str, Any], ...] = ()
 
     def feed(self, needs: frozenset[str] = frozenset(), sampling: str = "") -> Feed:
         """Return how training images become batches; `sampling` by default that of the whole training."""

@@ -74,6 +74,7 @@ TRAITS: dict[str, Callable[[Config], str]] = {
     "mask loss": lambda c: _when("mask-loss", c.optim.mask_loss, 0.0),
     "embedding loss": lambda c: _when("embedding-loss", c.loss.embedding_loss, "none"),
     "consistency": lambda c: _when("augmix-consistency", c.loss.augmix_consistency, 0.0),
+    "teacher": lambda c: _when("teacher", c.loss.teacher, ""),
     "imbalance": lambda c: _when("imbalance", c.loss.imbalance, "none"),
     "binary loss": lambda c: _flag("loss", c.loss.loss) if is_binary(c.loss.loss) else "",
     "softmax loss": lambda c: (

@@ -56,11 +56,11 @@ def wants_cache(config: Config) -> bool:
     """Whether the head shall train on cached features, `config.augment.crop` being as the user gave it."""
     if config.transfer.freeze != "backbone" or config.transfer.cache_features == "false":
         return False
-    return config.transfer.cache_features == "true" or not _not_cached(config.augment)
+    return config.transfer.cache_features == "true" or not changing(config.augment)
 
 
-def _not_cached(augment: AugmentConfig) -> list[str]:
-    """The settings that change images in ways no cached feature shows."""
+def changing(augment: AugmentConfig) -> list[str]:
+    """Return the settings that change images in ways that nothing cached of an image shows, as flags."""
     crop = [f"--crop {augment.crop}"] if augment.crop in ("pad", "random_resized") else []
     crop += [f"--augment {augment.augment!r}"] if augment.augment else []
     others = {"mixup": augment.mixup, "cutmix": augment.cutmix, "erasing": augment.erasing}
@@ -69,7 +69,7 @@ def _not_cached(augment: AugmentConfig) -> list[str]:
 
 def notes(config: Config) -> tuple[str, ...]:
     """What caching rules out, or is ruled out by, one line each; `config` is as the user gave it."""
-    lost = ", ".join(_not_cached(config.augment))
+    lost = ", ".join(changing(config.augment))
     if config.transfer.freeze != "backbone" or not lost or config.transfer.cache_features == "false":
         return ()
     if wants_cache(config):

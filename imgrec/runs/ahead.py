@@ -1,7 +1,7 @@
 """What a run does after its training, told in epochs of it, so that the time left counts it."""
 
 from imgrec.compression.variants import VARIANTS, chain
-from imgrec.export.formats import FORMATS
+from imgrec.export.formats import FORMATS, chosen
 from imgrec.learning.session import Session
 from imgrec.runs.deciding import QAT_STEP, STEP
 from imgrec.training.progress import Ahead
@@ -20,14 +20,14 @@ def after_training(session: Session, most: int) -> Ahead:
     measured = len(session.source.test) * (2 if session.preprocess.adapts else 1)
     passes = measured + sum(_passes(session, name, most) for name in _variants(session))
     passes += session.config.quantize.qat_epochs * _epoch(session, QAT_STEP) * _tunings(session)
-    return Ahead(passes / _epoch(session, STEP), _seconds(_variants(session)))
+    return Ahead(passes / _epoch(session, STEP), _seconds(session, _variants(session)))
 
 
 def after_tuning(session: Session, variant: str, most: int) -> Ahead:
     """Return what comes after the fine-tuning of `variant`, the last there is, in epochs of that."""
     left = _variants(session)[_variants(session).index(variant) :]
     passes = sum(_passes(session, name, most) for name in left)
-    return Ahead(passes / _epoch(session, QAT_STEP), _seconds(left))
+    return Ahead(passes / _epoch(session, QAT_STEP), _seconds(session, left))
 
 
 def _variants(session: Session) -> tuple[str, ...]:
@@ -43,17 +43,19 @@ def _epoch(session: Session, step: float) -> float:
     return step * session.steps_per_epoch * session.batch_size + len(session.source.val)
 
 
-def _files(name: str) -> int:
-    return sum(VARIANTS[name].arithmetic in form.writers for form in FORMATS.values())
+def _files(session: Session, name: str) -> int:
+    formats = chosen(session.config.quantize.export_to, "--export-to")
+    return sum(VARIANTS[name].arithmetic in FORMATS[form].writers for form in formats)
 
 
 def _passes(session: Session, name: str, most: int) -> float:
     """Making a variant and measuring its files, in forward passes."""
     calibrated = bool(VARIANTS[name].convert) * session.config.quantize.calibration_images
     return ALONE * (
-        min(len(session.source.train), calibrated) + _files(name) * min(len(session.source.test), most)
+        min(len(session.source.train), calibrated)
+        + _files(session, name) * min(len(session.source.test), most)
     )
 
 
-def _seconds(names: tuple[str, ...]) -> float:
-    return REPORT_SECONDS + FILE_SECONDS * sum(map(_files, names))
+def _seconds(session: Session, names: tuple[str, ...]) -> float:
+    return REPORT_SECONDS + FILE_SECONDS * sum(_files(session, name) for name in names)

@@ -5,6 +5,8 @@ from typing import Any
 PURPOSES = {
     "pretrained": "--weights imagenet and .safetensors files",
     "audit": "wrong labels in pipelines.audit",
+    "onnx": ".onnx files",
+    "openvino": "OpenVINO's folders",
     "tune": "pipelines.tune",
     "jax": "Keras on JAX",
 }

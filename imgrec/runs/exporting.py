@@ -14,13 +14,14 @@ from imgrec.compression.variants import VARIANTS, chain
 from imgrec.data.loading import load_arrays
 from imgrec.export import parity
 from imgrec.export.card import Card
-from imgrec.export.formats import FORMATS
+from imgrec.export.formats import FORMATS, chosen
+from imgrec.learning import methods
 from imgrec.learning.session import Session
 from imgrec.metrics.baseline import Standing
 from imgrec.runs import resume
 from imgrec.runs.ahead import after_tuning
 from imgrec.runtime import scope
-from imgrec.training.fit import Recording, fit
+from imgrec.training.fit import Recording, fit_phases
 
 PARITY_IMAGES = 2000
 """At most this many test images go through every file, one at a time as on a phone."""
@@ -68,7 +69,6 @@ def export(
     folder: Path,
     outputs: np.ndarray,
     into: Path | None = None,
-    formats: Collection[str] = FORMATS,
 ) -> Exported:
     """Write the files that the settings ask for, and put the same real test images through model and files.
 
@@ -77,11 +77,11 @@ def export(
         folder: of the run; a fine-tuning's history and checkpoints go there.
         outputs: the trained model's for the whole test split, float32 `[N, outputs]`.
         into: folder of the files, by default the run's exports/.
-        formats: names in `FORMATS`.
     """
-    chosen = spread(len(session.source.test), PARITY_IMAGES)
-    test = session.source.test.take(chosen)
-    images, outputs = load_arrays(test, session.preprocess), outputs[chosen]
+    formats = chosen(session.config.quantize.export_to, "--export-to")
+    measured = spread(len(session.source.test), PARITY_IMAGES)
+    test = session.source.test.take(measured)
+    images, outputs = load_arrays(test, session.preprocess), outputs[measured]
     rows, model, card = [], session.model, card_of(session)
     for name in chain(session.config.quantize.quantize):
         model = made(session, name, model, folder)
@@ -131,10 +131,10 @@ def fine_tune(session: Session, variant: str, model: keras.Model, folder: Path) 
     """Train the variant's model a little longer, in place, on the epochs after the last."""
     settings, optim = session.config.quantize, session.config.optim
     print(f"{VARIANTS[variant].fine_tuning} fine-tuning, {settings.qat_epochs} epochs", flush=True)
-    fit(
+    method = methods.choose(session.config)
+    fit_phases(
         model,
-        session.stream(settings.qat_epochs, first_epoch=optim.epochs, sampling=session.balance.last_sampling),
-        session.validation(),
+        [method.fine_tuning(dataclasses.replace(session, model=model), settings.qat_epochs)],
         optim=dataclasses.replace(
             optim,
             epochs=settings.qat_epochs,

@@ -30,6 +30,7 @@ def write_inputs(session: Session, folder: Path) -> None:
         "machine": session.machine,
         "versions": runtime.versions(),
         "data": {"name": source.name, "fingerprint": source.fingerprint, "images": counts},
+        "teachers": list(session.teachers),
     }
     files.write_json(folder / "run.json", record)
     findings = [finding.record() for finding in source.findings]

@@ -77,7 +77,9 @@ def take_up(session: "Session", before: Unfinished) -> Path:
     from imgrec import runtime
 
     settings = difference(_decisive(_flat(before.run["asked"])), _decisive(session.asked.flat()))
-    changed = "; ".join(filter(None, [settings, _data_changed(session, before)]))
+    changed = "; ".join(
+        filter(None, [settings, _data_changed(session, before), _teachers_changed(session, before)])
+    )
     if changed:
         raise InputError(
             f"{before.folder}: an unfinished run that differs: {changed}. Ask for the same, name "
@@ -120,6 +122,16 @@ def _decisive(flat: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that must stay, as JSON gives them back."""
     free = names_that_may(Config(), "resume")
     return json.loads(json.dumps({name: value for name, value in flat.items() if name not in free}))
+
+
+def _teachers_changed(session: "Session", before: Unfinished) -> str:
+    old, new = before.run.get("teachers", []), session.teachers
+    if [each["fingerprint"] for each in old] == [each["fingerprint"] for each in new]:
+        return ""
+    said = (
+        ", ".join(f"{e['path']} ({e['fingerprint'][:12]})" for e in each) or "none" for each in (old, new)
+    )
+    return "the teachers changed (" + " → ".join(said) + ")"
 
 
 def _data_changed(session: "Session", before: Unfinished) -> str:

@@ -9,7 +9,7 @@ import keras
 
 from imgrec import bundle, runtime
 from imgrec.compression.variants import VARIANTS, chain
-from imgrec.config import AugmentConfig, Config, LossConfig
+from imgrec.config import AugmentConfig, Config, LossConfig, QuantizeConfig
 from imgrec.config.facts import check_bounds
 from imgrec.data import adapt
 from imgrec.data.augment import compose
@@ -20,7 +20,8 @@ from imgrec.data.sources.dataset import Source
 from imgrec.data.sources.load import load_source
 from imgrec.data.sources.long_tail import long_tailed
 from imgrec.errors import InputError
-from imgrec.learning import conflicts, imbalance, methods, transfer
+from imgrec.export import formats
+from imgrec.learning import conflicts, imbalance, methods, teachers, transfer
 from imgrec.learning.imbalance import Balance
 from imgrec.learning.method import Method
 from imgrec.learning.session import Session
@@ -56,6 +57,7 @@ def prepare(config: Config, command: str, before: Unfinished | None = None) -> S
     method = methods.choose(config)
     conflicts.check(config, method)
     conflicts.check_task(config, task)
+    taught_by = tuple(method.teachers(config, task))
     goal, balance = decide(config, source, task)
     shown = order_of(source.train.labels, balance.sampling, config.run.seed).size
     plan = make_plan(deciding.numbers(config, shown), source, task)
@@ -63,11 +65,12 @@ def prepare(config: Config, command: str, before: Unfinished | None = None) -> S
     optimizers.check(plan.config.optim)
     chosen = runtime.set_precision(before.precision if before else config.run.precision)
     model, about_weights = _build(asked, plan, strategy, method)
-    config, shortened = _in_time(given, plan, model, strategy, source)
+    config, shortened = _in_time(given, plan, model, strategy, source, method)
     why = deciding.why(asked, config, source)
     if config.optim.batch_size == "fastest":
         config = config.replace(batch_size=_measured(model, config, shown, strategy))
     batch_size = runtime.even_batch(int(config.optim.batch_size), shown, strategy)
+    told = [*source.notes, *teachers.notes(taught_by, source), why, *about_weights, balance.note, shortened]
     session = Session(
         config=config,
         asked=asked,
@@ -85,7 +88,8 @@ def prepare(config: Config, command: str, before: Unfinished | None = None) -> S
         command=before.run["command"] if before else command,
         cache=Cache(config.data.cache),
         team=Team(strategy),
-        notes=tuple(filter(None, [*source.notes, why, *about_weights, balance.note, shortened])),
+        notes=tuple(filter(None, told)),
+        teachers=taught_by,
     )
     _introduce(session)
     return session
@@ -102,7 +106,7 @@ def _checked(config: Config) -> tuple[Any, str]:
 
 
 def _in_time(
-    given: Config, plan: Plan, model: keras.Model, strategy: Any, source: Source
+    given: Config, plan: Plan, model: keras.Model, strategy: Any, source: Source, method: Method
 ) -> tuple[Config, str]:
     """Return the settings with the epochs that --minutes leave time for, and a note where those are fewer."""
     config = plan.config
@@ -116,6 +120,7 @@ def _in_time(
     print("timing a training step", flush=True)
     batch = config.optim.batch_size
     step = trials.seconds_step(model, config.optim, batch if isinstance(batch, int) else 16, strategy)
+    step += method.seconds_beside(config)
     return deciding.within(given, config, forward, step, source)
 
 
@@ -130,6 +135,7 @@ def check(config: Config) -> None:
     check_bounds(config)
     adapt.parse(config.data.adapt)
     Interval.parse(config.run.checkpoint_every)
+    formats.chosen(config.quantize.export_to, "--export-to")
     if config.augment.augment:
         compose.parse(config.augment.augment)
     if config.run.monitor_every and runtime.backend() != "tensorflow":
@@ -221,6 +227,12 @@ def _build(asked: Config, plan: Plan, strategy: Any, method: Method) -> tuple[ke
     return model, (said, *transfer.notes(plan.config.replace(crop=asked.augment.crop)))
 
 
+def _exports(settings: QuantizeConfig) -> str:
+    names = formats.chosen(settings.export_to, "--export-to")
+    titles = (VARIANTS[name].title for name in chain(settings.quantize))
+    return f"{', '.join(formats.FORMATS[name].title or name for name in names)}: {' + '.join(titles)}"
+
+
 def overview(session: Session) -> str:
     """What is about to happen, on one screen: data, model and settings."""
     config, source = session.config, session.source
@@ -241,7 +253,7 @@ def overview(session: Session) -> str:
         "augmentation": _augmentation(config.augment),
         "precision": session.machine["precision"],
         "devices": session.machine["devices"],
-        "export": f"TFLite: {' + '.join(VARIANTS[name].title for name in chain(config.quantize.quantize))}",
+        "export": _exports(config.quantize),
         "auto": deciding.shown(session.asked, config),
         "seed": str(config.run.seed),
         "result": f"{config.run.out} (while running: {bundle.staging_of(Path(config.run.out))})",
@@ -274,6 +286,7 @@ def _learning(session: Session) -> str:
         parts.append(f"{settings.embedding_weight:g} × {settings.embedding_loss}")
     if settings.augmix_consistency:
         parts.append(f"{settings.augmix_consistency:g} × AugMix consistency")
+    parts += [f"taught by {each['path']} ({each['model']['name']})" for each in session.teachers]
     if balance.recipe != "none":
         values = "".join(f" {name}={value:g}" for name, value in balance.options.items())
         parts.append(f"imbalance: {balance.recipe}{values}")

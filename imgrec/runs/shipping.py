@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Literal
 from imgrec.config.settings import Quantize
 from imgrec.errors import InputError
 from imgrec.frameworks import import_frameworks
-from imgrec.registry import lookup
 
 if TYPE_CHECKING:
     from imgrec.data.sources.dataset import Source
@@ -24,7 +23,7 @@ class ExportSettings:
     run: Path
     """Folder of a finished run."""
     to: str = "tflite"
-    """Formats of the files, joined by commas; an unknown one lists the known."""
+    """Formats of the files, joined by commas: tflite, onnx, saved_model, triton, openvino."""
     quantize: Quantize | Literal["auto"] = "auto"
     """none: float32 only; ptq: also post-training int8; qat: both, after quantisation-aware fine-tuning of
     the run's --qat-epochs; auto: as the run was trained with."""
@@ -65,25 +64,24 @@ def ship(settings: ExportSettings, command: str = "") -> int:
     return 1 if exported.failures else 0
 
 
-def _ready(settings: ExportSettings, quantize: str) -> "tuple[Finished, list[str]]":
+def _ready(settings: ExportSettings, quantize: str) -> "tuple[Finished, tuple[str, ...]]":
     """Load the run, told to make `quantize`, and make sure that all of it can be made."""
     from imgrec import runtime
     from imgrec.compression.variants import VARIANTS, chain
-    from imgrec.export.formats import FORMATS
+    from imgrec.export.formats import chosen
     from imgrec.runs.finished import open_run
 
     if runtime.backend() != "tensorflow":
         raise InputError(
             f"TensorFlow exports, and the backend is {runtime.backend()}: KERAS_BACKEND=tensorflow"
         )
-    formats = [name.strip() for name in settings.to.split(",")]
-    for name in formats:
-        lookup(FORMATS, name, "format of --to")
+    formats = chosen(settings.to, "--to")
     finished = open_run(settings.run)
     for name in chain(quantize):
         if check_variant := VARIANTS[name].check:
             check_variant(finished.bundle.model)
-    return replace(finished, config=finished.config.replace(quantize=quantize)), formats
+    config = finished.config.replace(quantize=quantize, export_to=",".join(formats))
+    return replace(finished, config=config), formats
 
 
 def _elsewhere(finished: "Finished", data: str) -> "Source":
@@ -101,7 +99,9 @@ def _elsewhere(finished: "Finished", data: str) -> "Source":
     return replace(source, classes=task.classes, held_out=None, train=train, val=val, test=test)
 
 
-def _write(finished: "Finished", source: "Source", out: Path, formats: list[str], command: str) -> "Exported":
+def _write(
+    finished: "Finished", source: "Source", out: Path, formats: tuple[str, ...], command: str
+) -> "Exported":
     """Write the folder `out`, whole: files, what prepares images for them, figures, origin."""
     from imgrec import bundle, files, tasks
     from imgrec.runs.exporting import export, judged
@@ -118,7 +118,7 @@ def _write(finished: "Finished", source: "Source", out: Path, formats: list[str]
     files.write_text(folder / "preprocess.json", session.preprocess.to_json())
     tasks.write(folder, session.task)
     measured = measure(subject_of(session), source.test, source.train)
-    exported = judged(export(session, folder, measured.outputs, folder, formats), measured.standing)
+    exported = judged(export(session, folder, measured.outputs, folder), measured.standing)
     files.write_json(folder / "metrics.json", {"exports": exported.record()})
     bundle.finish(folder, out)
     return exported

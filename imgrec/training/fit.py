@@ -138,7 +138,7 @@ def _run_from(setup: Setup, start: Snapshot | None, rollbacks: Rollbacks) -> Non
     """Run the phases, or those that `start` is not beyond."""
     phases = setup.phases
     if start and start.at.phase == len(phases):
-        put(setup.model, setup.stateful, start)
+        put(setup.model, setup.stateful, start, setup.helpers)
         return
     begin = origin = 0
     optimizer: keras.optimizers.Optimizer | None = None

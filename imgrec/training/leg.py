@@ -81,7 +81,9 @@ class Leg:
         """Compile what is fitted; make those who watch its steps and save them."""
         setup, position = self.setup, self.position
         metrics = setup.compile(self.part, self.optimizer)
-        state = TrainState(setup.model, self.part, self.optimizer, metrics, setup.stateful, self.rollbacks)
+        state = TrainState(
+            setup.model, self.part, self.optimizer, metrics, setup.stateful, self.rollbacks, setup.helpers
+        )
 
         def last_step() -> tuple[int, int, tuple[str, ...]]:
             taken = (position.epoch - self.begin) * setup.steps + position.step

@@ -87,6 +87,14 @@ class Solved(Phase):
     the model others. None: they stay."""
 
 
+def helpers(model: keras.Model, phases: Sequence[Phase]) -> list[keras.Variable]:
+    """Return what learns in some phase beside the model: saved while it trains, and not shipped."""
+    own = {id(variable) for variable in model.variables}
+    parts = [phase.part for phase in phases if phase.part is not None]
+    found = {id(v): v for part in parts for v in part.trainable_variables if id(v) not in own}
+    return list(found.values())
+
+
 def begins_anew(phases: Sequence[Phase], number: int) -> bool:
     """Whether a phase begins a schedule with a fresh optimiser."""
     before, phase = phases[max(number - 1, 0)], phases[number]

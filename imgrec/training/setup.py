@@ -1,6 +1,7 @@
 """What every phase of a training goes by, and its optimiser."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from imgrec.training.checkpointing.train_state import Rollbacks, StatefulCallbac
 from imgrec.training.input_wait import InputWait
 from imgrec.training.optim.averaging import reserve
 from imgrec.training.optim.optimizers import build_optimizer
-from imgrec.training.phase import Goal, Phase, Solved
+from imgrec.training.phase import Goal, Phase, Solved, helpers
 from imgrec.training.recording import Recording
 
 
@@ -35,6 +36,11 @@ class Setup:
     interruption: Interruption = dataclasses.field(default_factory=Interruption)
     waiting: InputWait = dataclasses.field(default_factory=InputWait)
 
+    @functools.cached_property
+    def helpers(self) -> list[keras.Variable]:
+        """What learns beside the model's variables."""
+        return helpers(self.model, self.phases)
+
     def rate(self, rollbacks: Rollbacks) -> float:
         """Return the peak of the learning rate."""
         return float(self.optim.learning_rate) * rollbacks.rate
@@ -45,12 +51,12 @@ class Setup:
 
     def initial(self) -> list[np.ndarray]:
         """Copy what the model begins with, where it may begin anew."""
-        wanted = self.model.variables if self.recording.retry else []
+        wanted = [*self.model.variables, *self.helpers] if self.recording.retry else []
         return [np.array(keras.ops.convert_to_numpy(variable)) for variable in wanted]
 
     def begin_anew(self, values: Sequence[np.ndarray]) -> None:
         """Forget a training; `values` are what `initial` gave."""
-        for variable, value in zip(self.model.variables, values, strict=True):
+        for variable, value in zip([*self.model.variables, *self.helpers], values, strict=True):
             variable.assign(value)
         self.stateful.forget()
         if self.recording.history_path:
@@ -67,11 +73,11 @@ class Setup:
                 settings, learning_rate=0.0, schedule="constant", warmup_epochs=0.0
             )
         with runtime.scope(self.strategy):
-            optimizer = build_optimizer(self.model, settings, self.steps)
+            optimizer = build_optimizer(self.model, settings, self.steps, self.helpers)
             if keras.config.dtype_policy().name == "mixed_float16":
                 optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
             # Over all variables: those that are frozen now find their slots when they are not any more.
-            optimizer.build(self.model.trainable_variables)
+            optimizer.build([*self.model.trainable_variables, *self.helpers])
             reserve(optimizer, self.model, self.optim)
         return optimizer
 

@@ -18,7 +18,7 @@ from imgrec.errors import InputError
 from imgrec.training.freezing import frozen
 from imgrec.training.optim.optimizers import build_optimizer
 from imgrec.training.optim.regularize import regularized, sharpness_aware
-from imgrec.training.phase import Phase
+from imgrec.training.phase import Phase, helpers
 
 SMALLEST, LARGEST = 16, 1024
 ENOUGH = 0.95
@@ -269,7 +269,7 @@ def sweep(
             optimizer.learning_rate = rising
             if keras.config.dtype_policy().name == "mixed_float16":
                 optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-            optimizer.build(model.trainable_variables)
+            optimizer.build([*model.trainable_variables, *helpers(model, [phase])])
             part.compile(optimizer, loss, jit_compile=runtime.wants_jit())
         part.fit(
             phase.batches(0).take(steps),

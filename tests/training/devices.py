@@ -1,6 +1,6 @@
 """A trainer on several devices or hosts: a program for `test_devices.py`, which runs it as processes.
 
-    python -m tests.training.devices FOLDER NAME DEVICES STRATEGY [PAUSE]
+    python -m tests.training.devices FOLDER NAME DEVICES STRATEGY [PAUSE [SETTING=VALUE …]]
 
 trains on FOLDER/data.npz to FOLDER/NAME, over DEVICES logical CPUs, by `runs.training.train`, on the backend
 that KERAS_BACKEND names. Each process
@@ -54,7 +54,8 @@ def write_data(path: Path) -> None:
 
 
 def main() -> int:
-    folder, name, devices, strategy, *pause = sys.argv[1:]
+    folder, name, devices, strategy, *rest = sys.argv[1:]
+    pause, more = rest[:1], dict(setting.split("=", 1) for setting in rest[1:])
     if int(devices) > 1 and keras.backend.backend() == "jax":
         import jax
 
@@ -76,21 +77,25 @@ def main() -> int:
         return fitted
 
     fit.fit_phases = noted  # before `runs.fitting` takes it
-    settings = Config().replace(
-        data=f"npz:{folder}/data.npz",
-        out=f"{folder}/{name}",
-        model="lenet5",
-        epochs=EPOCHS,
-        batch_size=BATCH,
-        crop="none",
-        flip=False,
-        mixup=0.2,
-        quantize="none",
-        audit=False,
-        precision="float32",
-        tensorboard=False,
-        checkpoint_every="2",
-        strategy=strategy,
+    settings = (
+        Config()
+        .replace(
+            data=f"npz:{folder}/data.npz",
+            out=f"{folder}/{name}",
+            model="lenet5",
+            epochs=EPOCHS,
+            batch_size=BATCH,
+            crop="none",
+            flip=False,
+            mixup=0.2,
+            quantize="none",
+            audit=False,
+            precision="float32",
+            tensorboard=False,
+            checkpoint_every="2",
+            strategy=strategy,
+        )
+        .replace(**more)
     )
     from imgrec.runs.training import train
 

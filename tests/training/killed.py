@@ -209,7 +209,7 @@ def steps_noted(folder: Path, name: str) -> int:
 def main() -> None:
     folder, (epochs, kills, rollbacks, seed) = Path(sys.argv[1]), map(int, sys.argv[2:6])
     SETTINGS["epochs"] = epochs
-    SETTINGS.update(setting.split("=") for setting in sys.argv[6:])
+    SETTINGS.update(setting.split("=", 1) for setting in sys.argv[6:])
     draw = np.random.default_rng(0)
     images = draw.integers(0, 256, (IMAGES, SIDE, SIDE), np.uint8)
     images[:, 0, 0], images[:, 0, 1] = np.arange(IMAGES) // 256, np.arange(IMAGES) % 256

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,15 @@ def one(folder: Path) -> Arrays:
 
 
 def start(
-    folder: Path, name: str, devices: int, strategy: str, pause: float = 0, **more: str
+    folder: Path,
+    name: str,
+    devices: int,
+    strategy: str,
+    pause: float = 0,
+    settings: Sequence[str] = (),
+    **more: str,
 ) -> subprocess.Popen:
-    words = [str(folder), name, str(devices), strategy, str(pause)]
+    words = [str(folder), name, str(devices), strategy, str(pause), *settings]
     return subprocess.Popen(
         [sys.executable, "-m", "tests.training.devices", *words],
         cwd=ROOT,
@@ -92,6 +99,18 @@ def test_two_devices_of_a_machine_train_as_one(folder: Path, one: Arrays) -> Non
     finish(start(folder, "mirrored", 2, "mirrored"))
     two = outcome(folder, "mirrored")
     assert len(one["losses"]) == EPOCHS * STEPS
+    np.testing.assert_allclose(two["losses"], one["losses"], rtol=0, atol=1e-5)
+    assert_close(two, one, 1e-5)
+
+
+@pytest.mark.slow
+def test_two_devices_learn_from_a_teacher_as_one(folder: Path) -> None:
+    """A loss of one's own that Keras does not scale by the devices would count twice."""
+    finish(start(folder, "teacher", 1, "none"))
+    taught = [f"teacher={folder / 'teacher'}", "method=distill(hint=features)"]
+    finish(start(folder, "taught", 1, "none", settings=taught))
+    finish(start(folder, "taught_mirrored", 2, "mirrored", settings=taught))
+    one, two = outcome(folder, "taught"), outcome(folder, "taught_mirrored")
     np.testing.assert_allclose(two["losses"], one["losses"], rtol=0, atol=1e-5)
     assert_close(two, one, 1e-5)
 

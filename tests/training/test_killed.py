@@ -81,6 +81,26 @@ def test_ten_kills_and_two_terminations_change_nothing(tmp_path: Path) -> None:
     assert max(outcome["waits"][:2]) < 10
 
 
+@pytest.mark.parametrize(
+    "method", ["distill(hint=features)", pytest.param("distill", marks=pytest.mark.slow)]
+)
+def test_kills_while_a_teacher_is_followed_change_nothing(tmp_path: Path, method: str) -> None:
+    """The regressor of a hint learns beside the model; without hints the answers are kept on disk."""
+    from killed import tiny
+    from taught_by import write_teacher
+
+    from imgrec.data.preprocess import Preprocess
+    from imgrec.tasks.multiclass import Multiclass
+
+    recorded = {"name": "lenet5", "input_shape": [8, 8, 1], "num_classes": 3, "options": {}}
+    task, seen = Multiclass(("0", "1", "2")), Preprocess(size=(8, 8), colour="grey")
+    write_teacher(tmp_path / "run", recorded, task, seen, tiny("lenet5", (8, 8, 1), 3))
+    outcome = run(tmp_path, 3, 4, 1, f"teacher={tmp_path / 'run'}", f"method={method}")
+    assert outcome["codes"] == {"whole": [0], "kill": [-9] * 4 + [0], "term": [143, 0]}
+    assert_as_if_never_stopped(tmp_path, "kill", 3)
+    assert_as_if_never_stopped(tmp_path, "term", 3)
+
+
 @pytest.mark.slow
 def test_sixty_kills_and_five_terminations_change_nothing(tmp_path: Path) -> None:
     epochs = 16

@@ -91,13 +91,15 @@ class TrainState:
     """What the epoch's figures are counted in."""
     stateful: StatefulCallbacks
     rollbacks: Rollbacks
+    helpers: Sequence[keras.Variable] = ()
+    """What learns beside the model's variables."""
 
     def take(self, at: Step, logs: Mapping[str, float]) -> Snapshot:
         """Copy everything; `logs` are the last step's."""
         if runtime.backend() == "jax":  # which keeps what it trains outside the variables during an epoch
             self.part.jax_state_sync()
         arrays = {
-            "model": _values(self.model.variables),
+            "model": _values([*self.model.variables, *self.helpers]),
             "optimizer": _values(self.optimizer.variables),
             "metrics": _values(self.metrics),
             "best": self.stateful.best.weights,
@@ -118,7 +120,7 @@ class TrainState:
         Raises:
             InputError: the snapshot is of another model or optimiser.
         """
-        put(self.model, self.stateful, snapshot)
+        put(self.model, self.stateful, snapshot, self.helpers)
         if not fresh_optimizer:
             _assign(self.optimizer.variables, snapshot.arrays["optimizer"], "optimiser")
 
@@ -127,14 +129,21 @@ class TrainState:
         _assign(self.metrics, snapshot.arrays["metrics"], "metrics")
 
 
-def put(model: keras.Model, stateful: StatefulCallbacks, snapshot: Snapshot) -> None:
+def put(
+    model: keras.Model,
+    stateful: StatefulCallbacks,
+    snapshot: Snapshot,
+    helpers: Sequence[keras.Variable] = (),
+) -> None:
     """Put back the model, with the states of its dropout's generators, and what the callbacks remember.
+
+    `helpers` are the variables that learned beside the model's.
 
     Raises:
         InputError: the snapshot is of another model.
     """
     # `variables` has the seeds of dropout and stochastic depth, which `weights` leaves out.
-    _assign(model.variables, snapshot.arrays["model"], "model")
+    _assign([*model.variables, *helpers], snapshot.arrays["model"], "model")
     stateful.put({name: snapshot.state[name] for name in stateful.state()}, snapshot.arrays["best"])
 
 

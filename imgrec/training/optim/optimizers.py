@@ -1,7 +1,7 @@
 """From settings to a Keras optimiser with its schedule, and with a rate for each depth."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -26,7 +26,10 @@ RULES: dict[str, Any] = {
 
 
 def build_optimizer(
-    model: keras.Model, optim: OptimConfig, steps_per_epoch: int
+    model: keras.Model,
+    optim: OptimConfig,
+    steps_per_epoch: int,
+    helpers: Sequence[keras.Variable] = (),
 ) -> keras.optimizers.Optimizer:
     """Build the optimiser that `optim` names, for `optim.epochs` × `steps_per_epoch` steps.
 
@@ -39,13 +42,16 @@ def build_optimizer(
     With `optim.accumulate` = N a step is a batch: the schedule counts batches, the optimiser's `iterations`
     counts updates, each after N of them with the mean of their gradients.
 
+    `helpers` are variables beside the model's that learn too, at the whole rate; it is to be built with
+    the model's first, then with these.
+
     Raises:
         InputError: an unknown schedule or option.
     """
     schedule = build_schedule(optim, steps_per_epoch)
     options: dict[str, Any] = {"weight_decay": optim.weight_decay or None, **_own_options(optim)}
     if optim.layer_decay != 1:
-        options["factors"] = depth_factors(model, optim.layer_decay)
+        options["factors"] = (*depth_factors(model, optim.layer_decay), *(1.0 for _ in helpers))
     if optim.clip_norm:
         options["global_clipnorm"] = optim.clip_norm
     if optim.accumulate > 1:
@@ -55,7 +61,7 @@ def build_optimizer(
     optimizer: keras.optimizers.Optimizer = lookup(RULES, optim.optimizer, "optimizer")(schedule, **options)
     if isinstance(schedule, Plateau):
         schedule.keep_state(optimizer)
-    spared = [v for v in model.trainable_variables if not is_regular(v)]
+    spared = [v for v in (*model.trainable_variables, *helpers) if not is_regular(v)]
     if optim.weight_decay and spared:
         optimizer.exclude_from_weight_decay(var_list=spared)
     return optimizer
