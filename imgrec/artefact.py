@@ -3,10 +3,24 @@
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-Arithmetic = Literal["float32", "int8"]
-"""What an exported model computes in."""
+import numpy as np
+
+if TYPE_CHECKING:
+    import keras
+
+Arithmetic = Literal["float32", "float16", "dynamic", "int8", "calibrated"]
+"""What an exported model computes in. float16: its weights, the rest as float32; dynamic: int8 weights, and
+activations rounded while the file runs; calibrated: a `Calibrated` becomes int8 by the format's own tools."""
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A float model, and the images on which the ranges of its file are measured, uint8 `[N, H, W, C]`."""
+
+    model: "keras.Model"
+    images: np.ndarray
 
 
 SCORES = "probabilities"

@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
-import numpy as np
 
 from imgrec.compression.chains import Chain, concat_chains
 from imgrec.compression.fold import count_readers
 from imgrec.compression.operations import Op, Value
+from imgrec.compression.pixels import pixel_range
+from imgrec.compression.scheme import Scheme
 from imgrec.layers import quantized as quantized_layers
-from imgrec.layers.fake_quant import LEVELS, ActivationRange, nudge
+from imgrec.layers.fake_quant import ActivationRange
+from imgrec.layers.learned_step import LearnedStep
+from imgrec.layers.rounded_kernel import FLOAT, RoundsKernel
 
 FUSED_WITH_RELU = (
     *("conv", "depthwise", "dense", "affine", "add", "multiply"),
@@ -25,13 +28,13 @@ FUSED_WITH_RELU = (
 )
 # TFLite fixes the output ranges of these: scale 1/256 from 0, and 1/128 from -1.
 FIXED_CURVES = {"sigmoid": (0.0, 255 / 256), "softmax": (0.0, 255 / 256), "tanh": (-1.0, 127 / 128)}
+WHOLE_16 = 32767 / 32768  # and of their 16-bit forms: scale 1/32768 about zero
 PIXELS = (0.0, 255.0)
-CLEAR = 1e-3  # steps; float32 and integer multipliers differ by a hundredth of this
 
 
-def build(found: list[Op], source: Value, output: Value, name: str) -> keras.Model:
-    """Return the model that computes `output` from `source` with int8 rounding, weights set."""
-    builder = _Builder(found, output)
+def build(found: list[Op], source: Value, output: Value, name: str, scheme: Scheme) -> keras.Model:
+    """Return the model that computes `output` from `source` rounded as `scheme` says, weights set."""
+    builder = _Builder(found, output, scheme)
     image = keras.Input(source.shape[1:], batch_size=source.shape[0], dtype="float32", name=source.name)
     builder.start(source, image)
     for op in found:
@@ -40,27 +43,6 @@ def build(found: list[Op], source: Value, output: Value, name: str) -> keras.Mod
     for layer, values in builder.weights:
         layer.set_weights(values)
     return model
-
-
-def pixel_range(scale: np.ndarray, offset: np.ndarray) -> tuple[float, float]:
-    """The range of `scale · pixel + offset` over whole pixels 0…255 and all channels.
-
-    Widened by up to 1 % where needed to keep every pixel's value clear of the middle between two int8
-    points: float and integer arithmetic might round it to different sides, in every image.
-
-    Args:
-        scale: `[C]`, positive.
-        offset: `[C]`.
-    """
-    values = np.arange(256)[:, None] * scale.astype("float64") + offset
-    candidates = []
-    for widening in np.linspace(1, 1.01, 41):
-        low, high = nudge(np.float32(values.min() * widening), np.float32(values.max() * widening), np)
-        position = (values - low) / ((high - low) / LEVELS)
-        candidates.append((np.abs(position % 1 - 0.5).min(), float(low), float(high)))
-        if candidates[-1][0] > CLEAR:
-            break
-    return max(candidates)[1:]
 
 
 @dataclass
@@ -74,7 +56,8 @@ class _Slot:
 
 
 class _Builder:
-    def __init__(self, found: list[Op], output: Value) -> None:
+    def __init__(self, found: list[Op], output: Value, scheme: Scheme) -> None:
+        self.scheme = scheme
         self.readers = count_readers(found, output)
         self.chains = concat_chains(found)
         self.slots: dict[int, _Slot] = {}
@@ -96,8 +79,20 @@ class _Builder:
         return slot.tensor
 
     def _round(self, slot: _Slot, low: float | None = None, high: float | None = None) -> None:
-        slot.range = ActivationRange(low, high, name=f"{slot.name}_range")
+        slot.range = self._range(low, high, name=f"{slot.name}_range")
         slot.tensor = slot.range(slot.tensor)
+
+    def _range(self, low: float | None = None, high: float | None = None, **more: Any) -> ActivationRange:
+        learns = "activations" in self.scheme.learned and high is None
+        kind = LearnedStep if learns else ActivationRange
+        return kind(low, high, observer=self.scheme.observer, bits=self.scheme.activations, **more)
+
+    def _is_float(self, op: Op) -> bool:
+        return op.name in self.scheme.left_float
+
+    def _read(self, op: Op) -> list[Any]:
+        """The tensors that `op` reads: rounded, unless it stays float32, which takes them as they are."""
+        return [self.tensor(v) if self._is_float(op) else self.rounded(v) for v in op.inputs]
 
     def add(self, op: Op) -> None:
         """Append `op`, and the range of its output where it has one of its own."""
@@ -107,28 +102,36 @@ class _Builder:
     def _finish(self, op: Op, tensor: Any, low: float | None = None, high: float | None = None) -> None:
         slot = self.slots[id(op.outputs[0])] = _Slot(tensor, None, op.name)
         reader = self._only_reader(op.outputs[0])
-        fused = reader == "relu" and op.kind in FUSED_WITH_RELU
+        fused = reader == "relu" and op.kind in FUSED_WITH_RELU and self._alike(op)
         # A concatenation's inputs are rounded once, in its output's range: TFLite has one scale for all,
         # and where inputs bring ranges of their own the converter may take one of those.
-        if not fused and not (reader == "concat" and high is None):
+        # Between two float32 parts nothing is rounded; a reader that is int8 asks for its input to be.
+        if not fused and not (reader == "concat" and high is None) and not self._is_float(op):
             self._round(slot, low, high)
+
+    def _alike(self, op: Op) -> bool:
+        """Whether all that read what `op` makes are float32 where it is, and int8 where it is."""
+        readers = self.readers.get(id(op.outputs[0]), [])
+        return all(reader is not None and self._is_float(reader) == self._is_float(op) for reader in readers)
 
     def _only_reader(self, value: Value) -> str:
         """The kind of the one operation that reads `value`; empty where there are more, or the output."""
         readers = self.readers.get(id(value), [])
         return readers[0].kind if len(readers) == 1 and readers[0] is not None else ""
 
-    def _weighted(self, op: Op, kind: type[keras.Layer]) -> None:
+    def _weighted(self, op: Op, kind: type[RoundsKernel]) -> None:
         assert op.step is not None
-        layer = self.shared.get(id(op.step.operation))
+        layer: Any = self.shared.get(id(op.step.operation))
         if layer is None:
             config = {**op.options["config"], "name": op.name, "dtype": "float32", "activation": None}
             config |= {"use_bias": True, "kernel_initializer": "zeros", "depthwise_initializer": "zeros"}
             unknown = "kernel_initializer" if op.kind == "depthwise" else "depthwise_initializer"
             config.pop(unknown)
+            config["bits"] = FLOAT if self._is_float(op) else self.scheme.weights
+            config["learned"] = "weights" in self.scheme.learned
             layer = self.shared[id(op.step.operation)] = kind.from_config(config)
-            self.weights.append((layer, [op.options["kernel"], op.options["bias"]]))
-        self._finish(op, layer(self.rounded(op.inputs[0])))
+            self.weights.append((layer, layer.starting_weights(op.options["kernel"], op.options["bias"])))
+        self._finish(op, layer(*self._read(op)))
 
     def _add_conv(self, op: Op) -> None:
         self._weighted(op, quantized_layers.QuantizedConv2D)
@@ -145,7 +148,7 @@ class _Builder:
         layer = quantized_layers.ChannelAffine(name=op.name, trainable=not pixels)
         self.weights.append((layer, [scale, offset]))
         ends = pixel_range(scale, offset) if pixels else (None, None)
-        self._finish(op, layer(self.rounded(op.inputs[0])), *ends)
+        self._finish(op, layer(*self._read(op)), *ends)
 
     def _add_relu(self, op: Op) -> None:
         layer = keras.layers.ReLU(max_value=op.options["ceiling"], name=op.name, dtype="float32")
@@ -163,22 +166,31 @@ class _Builder:
             layer = keras.layers.LeakyReLU(op.options["slope"], name=op.name, dtype="float32")
         else:
             layer = keras.layers.Activation(function, name=op.name, dtype="float32")
-        self._finish(op, layer(self.rounded(op.inputs[0])), *FIXED_CURVES.get(function, (None, None)))
+        ends = FIXED_CURVES.get(function, (None, None))
+        if self.scheme.activations == 16 and ends[1] is not None:
+            ends = (-WHOLE_16, WHOLE_16)
+        self._finish(op, layer(*self._read(op)), *ends)
+
+    def _add_matmul(self, op: Op) -> None:
+        if not self._is_float(op):
+            return self._add_arithmetic(op)
+        layer = quantized_layers.FloatMatmul(name=op.name)
+        return self._finish(op, layer(*self._read(op)))
 
     def _add_add(self, op: Op) -> None:
         merge = keras.layers.Add(name=op.name, dtype="float32")
-        self._finish(op, merge([self.rounded(v) for v in op.inputs]))
+        self._finish(op, merge(self._read(op)))
 
     def _add_multiply(self, op: Op) -> None:
         merge = keras.layers.Multiply(name=op.name, dtype="float32")
-        self._finish(op, merge([self.rounded(v) for v in op.inputs]))
+        self._finish(op, merge(self._read(op)))
 
     def _with_weight(self, op: Op, kind: type[keras.Layer]) -> None:
         weight = op.options["weight"]
         layer = kind(shape=weight.shape, name=op.name, trainable=op.options["trainable"])
         self.weights.append((layer, [weight]))
         like = self.slots[id(op.inputs[0])].like
-        self._finish(op, layer(self.rounded(op.inputs[0]) if like is None else like))
+        self._finish(op, layer(self._read(op)[0] if like is None else like))
 
     def _add_add_weight(self, op: Op) -> None:
         token = self.slots[id(op.inputs[0])].like is not None
@@ -189,11 +201,11 @@ class _Builder:
 
     def _add_add_constant(self, op: Op) -> None:
         layer = quantized_layers.AddConstant(op.options["value"], name=op.name)
-        self._finish(op, layer(self.rounded(op.inputs[0])))
+        self._finish(op, layer(*self._read(op)))
 
     def _add_multiply_constant(self, op: Op) -> None:
         layer = quantized_layers.MultiplyConstant(op.options["value"], name=op.name)
-        self._finish(op, layer(self.rounded(op.inputs[0])), *op.options.get("range", (None, None)))
+        self._finish(op, layer(*self._read(op)), *op.options.get("range", (None, None)))
 
     def _add_layer_norm(self, op: Op) -> None:
         config = {**op.options["config"], "name": op.name, "dtype": "float32"}
@@ -211,13 +223,13 @@ class _Builder:
 
     def _add_arithmetic(self, op: Op) -> None:
         """`mean`, `matmul`: the operation itself on int8 inputs, and a range of its own."""
-        for value in op.inputs:
-            self.rounded(value)
+        self._read(op)
         self._finish(op, self._again(op))
 
     def _add_concat(self, op: Op) -> None:
         before = self.slots[id(op.inputs[0])].range
-        if chain := self.chains.get(id(op)):
+        chain = self.chains.get(id(op))
+        if chain is not None and not self._is_float(op):
             self._add_to_chain(op, chain)
         elif before is not None and all(self.slots[id(v)].range is before for v in op.inputs):
             self._add_same(op)
@@ -226,7 +238,7 @@ class _Builder:
 
     def _add_to_chain(self, op: Op, chain: Chain) -> None:
         if chain.range is None:
-            chain.range = ActivationRange(members=chain.members, name=f"{op.name}_range")
+            chain.range = self._range(members=chain.members, name=f"{op.name}_range")
         joined = {}
         for value in op.inputs:
             if self.slots[id(value)].range is not chain.range:
@@ -241,18 +253,20 @@ class _Builder:
 
     def _add_same(self, op: Op) -> None:
         if self.slots[id(op.inputs[0])].like is None:
-            self.rounded(op.inputs[0])  # before it moves: int8 is a quarter of the bytes
+            self._read(op)  # rounded before it moves: int8 is a quarter of the bytes
         before = self.slots[id(op.inputs[0])].range
         outputs = keras.tree.flatten(self._again(op))
         for value, tensor in zip(op.outputs, outputs, strict=True):
             self.slots[id(value)] = _Slot(tensor, before, op.name)
 
     def _add_average_pool(self, op: Op) -> None:
-        self.rounded(op.inputs[0])
-        before = self.slots[id(op.inputs[0])].range
-        assert before is not None
-        # TFLite's average pooling keeps its input's scale, so its output is rounded in that range.
-        tensor = before(self._again(op), averaged=True)
+        self._read(op)
+        before, tensor = self.slots[id(op.inputs[0])].range, self._again(op)
+        if self._is_float(op):
+            before = None
+        elif before is not None:
+            # TFLite's average pooling keeps its input's scale, so its output is rounded in that range.
+            tensor = before(tensor, averaged=True)
         self.slots[id(op.outputs[0])] = _Slot(tensor, before, op.name)
 
     def _again(self, op: Op, replaced: dict[int, Any] | None = None) -> Any:

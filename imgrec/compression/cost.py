@@ -43,8 +43,8 @@ def parts(model: keras.Model, endpoints: tuple[str, ...]) -> list[Part]:
     layers = [layer.name for layer in single.layers]
     known = frozenset(layers)
     for step in expand(single).steps:
-        home = _home(step.name, known) or layers[0]
-        costs[home] = costs.get(home, 0) + _macs(step)
+        home = home_of(step.name, known) or layers[0]
+        costs[home] = costs.get(home, 0) + macs_of(step)
     result, start = [], 0
     for endpoint in endpoints:
         stop = len(layers) if endpoint == endpoints[-1] else layers.index(endpoint) + 1
@@ -56,14 +56,15 @@ def parts(model: keras.Model, endpoints: tuple[str, ...]) -> list[Part]:
     return result
 
 
-def _home(step: str, layers: frozenset[str]) -> str:
+def home_of(step: str, layers: frozenset[str]) -> str:
     """The layer that a step comes from: one unfolded from a composite begins with the composite's name."""
     while step and step not in layers:
         step = step.rpartition("_")[0]
     return step
 
 
-def _macs(step: Step) -> int:
+def macs_of(step: Step) -> int:
+    """The multiply-accumulates of a step for its whole batch, whose shapes are known."""
     operation: Any = step.operation
     if isinstance(operation, keras.layers.Dense):
         return math.prod(step.inputs[0].shape) * operation.units

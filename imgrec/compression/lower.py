@@ -67,8 +67,6 @@ def _weighted(kind: str) -> Callable[[Step], list[Op]]:
         layer: Any = step.operation
         if getattr(layer, "data_format", "channels_last") != "channels_last":
             raise Uncovered("channels come first; the file wants them last")
-        if getattr(layer, "groups", 1) != 1:
-            raise Uncovered(f"grouped convolution ({layer.groups} groups) has no int8 form in TFLite")
         kernel = _array(layer.kernel)
         units = kernel.shape[2] * kernel.shape[3] if kind == "depthwise" else kernel.shape[-1]
         bias = _array(layer.bias) if layer.bias is not None else np.zeros(units, "float32")

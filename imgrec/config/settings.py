@@ -14,7 +14,6 @@ else:
 
 Resize = Literal["crop", "letterbox", "stretch"]
 Crop = Literal["auto", "none", "pad", "random_resized"]
-Quantize = Literal["auto", "none", "ptq", "qat"]
 Policy = Literal["strict", "quarantine", "skip"]
 Choice = Literal["auto", "true", "false"]
 Cache = Literal["auto", "memory", "none"]
@@ -247,9 +246,12 @@ class TransferConfig:
 class QuantizeConfig:
     """What is exported beside the float32 file."""
 
-    quantize: Quantize = setting("auto", tune=False)
-    """none: float32 only; ptq: also post-training int8; qat: both, after quantisation-aware fine-tuning.
-    auto: qat, or ptq with pretrained weights, whose fine-tuning would take longer than all else."""
+    quantize: str = setting("auto", tune=False)
+    """none: float32 only; float16: also with float16 weights; dynamic: also with int8 weights, activations
+    rounded as it runs; ptq: also post-training int8; ptq_litert: the same by LiteRT's quantiser; qat: ptq,
+    and int8 after quantisation-aware fine-tuning. ptq and qat have options, such as "qat(observer=percentile,
+    float=[stem, logits], weights=4)", see docs/quantisation.md. auto: qat, or ptq with pretrained weights,
+    whose fine-tuning would take longer than all else."""
     qat_epochs: int = setting(2, above=0)
     """Epochs of quantisation-aware fine-tuning."""
     qat_learning_rate: float = setting(0.001, above=0)

@@ -167,12 +167,18 @@ def exports(given: Evaluated) -> Section | None:
     if not given.exports:
         return None
     held = {"failures": list(given.failures), "excused": list(given.excused), "doubts": given.doubts}
-    data = {"rows": _files(given), **held, "images": given.parity_images}
+    rows = _files(given)
+    data = {"rows": rows, "worst": _worst_layers(rows), **held, "images": given.parity_images}
     json = {"exports": {"images": given.parity_images, "files": list(given.exports), **held}}
     return Section("Exported files", "exports.html.j2", data, json, link="Exports")
 
 
-_COLUMNS = ("accuracy", "agreement", "max_abs_difference", "kilobytes", "ms_per_image", "passed")
+_COLUMNS = (
+    *("accuracy", "accuracy_interval_95", "agreement", "max_abs_difference", "kilobytes", "ms_per_image"),
+    *("passed", "inventory", "layers", "departs", "note"),
+)
+_WORST = 5
+"""So many layers of each file are named, those that rounding harms most."""
 
 
 def _files(given: Evaluated) -> list[dict[str, Any]]:
@@ -186,6 +192,18 @@ def _files(given: Evaluated) -> list[dict[str, Any]]:
         passed = None if excused else not failed
         rows.append({**dict.fromkeys(_COLUMNS), "passed": passed, **row})
     return rows
+
+
+def _worst_layers(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[Mapping[str, Any]]]]:
+    """Return each file that rounds with its worst layers: by their own error, or what has piled up."""
+    told = []
+    for row in rows:
+        layers = row["layers"] or ()
+        key = "own_db" if all(layer["own_db"] is not None for layer in layers) else "db"
+        ranked = sorted(layers, key=lambda layer: layer[key])[:_WORST]
+        if ranked:
+            told.append((row["name"], ranked))
+    return told
 
 
 def use(given: Evaluated) -> Section:

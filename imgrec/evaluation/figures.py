@@ -2,15 +2,18 @@
 
 import base64
 import io
+import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from html import escape
+from typing import Any, NamedTuple
 
 import cv2
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
 # Drawn in these colours, then replaced by the page's CSS variables, so that a figure follows the
@@ -39,20 +42,7 @@ def curve(
         lines: label → values, training first, validation second.
         across: what the horizontal positions are, where they are no epochs.
     """
-    style: dict[Any, Any] = {
-        "svg.fonttype": "none",  # text stays text: selectable, and in the page's font
-        "svg.hashsalt": name,  # ids differ between figures of one page and not between runs
-        "font.size": 11,
-        "text.color": _TEXT,
-        "axes.labelcolor": _TEXT,
-        "axes.edgecolor": _GRID,
-        "xtick.color": _TEXT,
-        "ytick.color": _TEXT,
-        "grid.color": _GRID,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-    }
-    with matplotlib.rc_context(style):
+    with matplotlib.rc_context(_style(name)):
         figure = Figure(figsize=(5.4, 3.3), layout="constrained")
         axes = figure.add_subplot()
         axes.grid(axis="y", linewidth=0.8)
@@ -71,6 +61,104 @@ def curve(
         stream = io.StringIO()
         figure.savefig(stream, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator")))
     return _inline(stream.getvalue(), f"{name} over {len(epochs)} {across}s: {', '.join(lines)}")
+
+
+class Point(NamedTuple):
+    """What stands in `front`: a name, its place, and the size that its disc has the area of, if any."""
+
+    name: str
+    across: float
+    up: float
+    size: float | None
+
+
+def front(name: str, points: Sequence[Point], *, highest: bool) -> str:
+    """Return an SVG of points over milliseconds, the best of them joined by a line.
+
+    Args:
+        name: what is drawn upwards, such as "accuracy, %"; titles the vertical axis.
+        points: in any order, milliseconds across; N ≥ 1.
+        highest: whether high values are the good ones; milliseconds are good where they are few.
+    """
+    largest = max((point.size or 0.0 for point in points), default=0.0) or 1.0
+    with matplotlib.rc_context(_style(name)):
+        figure = Figure(figsize=(6.4, 3.8), layout="constrained")
+        axes = figure.add_subplot()
+        axes.grid(linewidth=0.8)
+        axes.set_axisbelow(True)
+        best = _undominated(points, highest)
+        axes.plot([p.across for p in best], [p.up for p in best], "-", color=_VAL, linewidth=1.5)
+        for point in points:
+            area = 30 + 370 * (point.size or 0.0) / largest
+            axes.scatter(point.across, point.up, s=area, color=_VAL if point in best else _TRAIN, alpha=0.75)
+            up, right, align = _side(point, points)
+            shift = 5 + area**0.5 / 2
+            offset = (right * shift, up * shift)
+            axes.annotate(
+                point.name, (point.across, point.up), offset, textcoords="offset points",
+                ha="left" if right else "center", va=align, fontsize=10,
+            )  # fmt: skip
+        axes.margins(0.25)
+        _across(axes, [point.across for point in points])
+        axes.set_xlabel("ms an image")
+        axes.set_ylabel(name)
+        stream = io.StringIO()
+        figure.savefig(stream, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator")))
+    names = ", ".join(f"{p.name} {p.across:.3g} ms {p.up:.4g}" for p in points)
+    return _inline(stream.getvalue(), f"{name} over ms an image: {escape(names)}")
+
+
+def _side(point: Point, points: Sequence[Point]) -> tuple[int, int, str]:
+    """Return on which side of its disc a name stands: up, right, and its vertical alignment.
+
+    Of points above each other the highest has it above, the lowest below, those between beside.
+    """
+    farthest = max(other.across for other in points) / min(other.across for other in points)
+    near = [
+        p for p in points if abs(math.log(p.across / point.across)) <= 0.25 * max(math.log(farthest), 1e-9)
+    ]
+    ranked = sorted(near, key=lambda other: (-other.up, other.across))
+    if ranked[0] is point:
+        return 1, 0, "bottom"
+    return (-1, 0, "top") if ranked[-1] is point else (0, 1, "center")
+
+
+def _across(axes: Axes, values: Sequence[float]) -> None:
+    """Let the horizontal axis be logarithmic where values differ enough, and its numbers plain."""
+    if max(values) < 4 * min(values):
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        return
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _undominated(points: Sequence[Point], highest: bool) -> list[Point]:
+    """Return the points that no other beats in both, the quickest first."""
+    sign = 1 if highest else -1
+    best: list[Point] = []
+    for point in sorted(points, key=lambda point: (point.across, -sign * point.up)):
+        if not best or sign * point.up > sign * best[-1].up:
+            best.append(point)
+    return best
+
+
+def _style(name: str) -> dict[Any, Any]:
+    """Matplotlib's settings for a figure called `name`."""
+    return {
+        "svg.fonttype": "none",  # text stays text: selectable, and in the page's font
+        "svg.hashsalt": name,  # ids differ between figures of one page and not between runs
+        "font.size": 11,
+        "text.color": _TEXT,
+        "axes.labelcolor": _TEXT,
+        "axes.edgecolor": _GRID,
+        "xtick.color": _TEXT,
+        "ytick.color": _TEXT,
+        "grid.color": _GRID,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+    }
 
 
 def _inline(document: str, label: str) -> str:

@@ -43,6 +43,40 @@ class _Aligned(schema.BufferT):
         return int(schema.BufferEnd(builder))
 
 
+class _Ranges(schema.QuantizationParametersT):
+    """How a tensor is quantised, equal vectors written once.
+
+    Every kernel and every bias of a layer has a zero-point for each channel, of eight bytes, all of them
+    zero: a tenth of an int8 MobileNetV2. Readers follow offsets, and two may point to one place.
+    """
+
+    def __init__(self, ranges: schema.QuantizationParametersT, held: dict[tuple[str, bytes], int]) -> None:
+        super().__init__(**vars(ranges))
+        self._held = held
+
+    def Pack(self, builder: flatbuffers.Builder) -> int:
+        """Write the vectors that are not there yet, and the table that points to them."""
+        if self.details is not None:  # scales by block, which nothing of ours makes
+            return int(super().Pack(builder))
+        given = {"Min": self.min, "Max": self.max, "Scale": self.scale, "ZeroPoint": self.zeroPoint}
+        vectors = {
+            name: self._vector(builder, np.asarray(values, np.int64 if name == "ZeroPoint" else np.float32))
+            for name, values in given.items()
+            if values is not None and len(values)
+        }
+        schema.QuantizationParametersStart(builder)
+        for name, offset in vectors.items():
+            getattr(schema, f"QuantizationParametersAdd{name}")(builder, offset)
+        schema.QuantizationParametersAddQuantizedDimension(builder, self.quantizedDimension)
+        return int(schema.QuantizationParametersEnd(builder))
+
+    def _vector(self, builder: flatbuffers.Builder, values: np.ndarray) -> int:
+        key = values.dtype.str, values.tobytes()
+        if key not in self._held:
+            self._held[key] = builder.CreateNumpyVector(values)
+        return self._held[key]
+
+
 def finish(content: bytes, card: Card | None) -> bytes:
     """Return a converted file as it ships: scores out, and what `card` says inside.
 
@@ -67,8 +101,12 @@ def finish(content: bytes, card: Card | None) -> bytes:
 
 
 def pack(model: schema.ModelT) -> bytes:
-    """Return the bytes of a model, its buffers aligned."""
+    """Return the bytes of a model, its buffers aligned and its equal ranges shared."""
     model.buffers = [_Aligned(buffer) for buffer in model.buffers]
+    held: dict[tuple[str, bytes], int] = {}
+    for tensor in (tensor for graph in model.subgraphs for tensor in graph.tensors):
+        if tensor.quantization is not None:
+            tensor.quantization = _Ranges(tensor.quantization, held)
     builder = flatbuffers.Builder(1 << 16)
     builder.Finish(model.Pack(builder), file_identifier=_IDENTIFIER)
     return bytes(builder.Output())

@@ -1,24 +1,29 @@
 """What is inside a TFLite file: its operators, their tensors and how those are quantised."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "BATCH_MATMUL")
+ROUNDED = ("int4", "int8", "int16")
 
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """A tensor; `scales` and `zero_points` have one value, one a channel, or none if it is not int8."""
+    """A tensor; `scales` and `zero_points` have one value, one a channel, or none if it is not int8.
+
+    index: its number in the file.
+    """
 
     name: str
     dtype: str
     shape: tuple[int, ...]
     scales: tuple[float, ...]
     zero_points: tuple[int, ...]
+    index: int = -1
 
     @property
     def range(self) -> tuple[float, float] | None:
@@ -44,7 +49,11 @@ def describe(path: str | Path) -> list[Operator]:
 
     plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES  # a delegate would hide what it takes over
     interpreter = Interpreter(str(path), experimental_op_resolver_type=plain)
-    tensors = {detail["index"]: _tensor(detail) for detail in interpreter.get_tensor_details()}
+    fours = _of_four_bits(Path(path).read_bytes())
+    tensors = {
+        detail["index"]: _tensor(detail, detail["index"] in fours)
+        for detail in interpreter.get_tensor_details()
+    }
 
     def named(indices: Iterable[int]) -> tuple[TensorInfo, ...]:
         return tuple(tensors[i] for i in indices if i in tensors)
@@ -55,15 +64,31 @@ def describe(path: str | Path) -> list[Operator]:
     ]
 
 
-def _tensor(detail: dict) -> TensorInfo:
+def _of_four_bits(content: bytes) -> frozenset[int]:
+    """Numbers of the tensors that are int4, which the interpreter calls int8."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    graph = schema.Model.GetRootAs(content, 0).Subgraphs(0)
+    types = (graph.Tensors(number).Type() for number in range(graph.TensorsLength()))
+    return frozenset(number for number, kind in enumerate(types) if kind == schema.TensorType.INT4)
+
+
+def _tensor(detail: dict, four_bits: bool) -> TensorInfo:
     quantization = detail["quantization_parameters"]
     return TensorInfo(
         name=detail["name"],
-        dtype=np.dtype(detail["dtype"]).name if detail["dtype"] is not None else "resource",
+        dtype=_type_name(detail["dtype"], four_bits),
         shape=tuple(int(side) for side in detail["shape"]),
         scales=tuple(float(scale) for scale in quantization["scales"]),
         zero_points=tuple(int(zero) for zero in quantization["zero_points"]),
+        index=int(detail["index"]),
     )
+
+
+def _type_name(dtype: type | None, four_bits: bool) -> str:
+    if dtype is None:
+        return "resource"
+    return "int4" if four_bits else np.dtype(dtype).name
 
 
 def foreign_operators(operators: Iterable[Operator]) -> list[str]:
@@ -74,14 +99,19 @@ def foreign_operators(operators: Iterable[Operator]) -> list[str]:
     )
 
 
-def float_operators(operators: Iterable[Operator]) -> list[str]:
-    """One line for each convolution, dense layer or matrix product that is not int8 throughout."""
+def float_operators(operators: Iterable[Operator], meant: Collection[int] = ()) -> list[str]:
+    """One line for each convolution, dense layer or matrix product that is not of whole numbers throughout.
+
+    Args:
+        operators: of a file, in its order.
+        meant: numbers of those that are to be float32.
+    """
     lines = []
     for number, operator in enumerate(operators):
-        if operator.name not in WEIGHTED:
+        if operator.name not in WEIGHTED or number in meant:
             continue
         data = [*operator.inputs[:2], *operator.outputs]
-        others = sorted({tensor.dtype for tensor in data if tensor.dtype != "int8"})
+        others = sorted({tensor.dtype for tensor in data if tensor.dtype not in ROUNDED})
         if others:
             lines.append(f"{operator.name} {number} ({operator.outputs[0].name}): {', '.join(others)}")
     return lines

@@ -7,7 +7,7 @@ operations only, and appears under its name only when it is whole and was checke
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,13 @@ import keras
 from imgrec.export.card import Card, in_float32
 from imgrec.export.graph_edit import IMAGE, finish
 from imgrec.export.inspect import describe, float_operators, foreign_operators
+from imgrec.export.kernels import KernelError, float_calls, set_kernels, widen_biases
 from imgrec.export.luma import luma, luma_int8
 from imgrec.files import write_file
 from imgrec.layers.fake_quant import ActivationRange, mode
+
+_SHADES = 1
+"""Number of the convolution that turns colours into shades, behind the cast of the pixels."""
 
 
 class ExportError(RuntimeError):
@@ -36,6 +40,20 @@ def to_float32(model: keras.Model, path: str | Path, card: Card | None = None) -
     Raises:
         ExportError: the model needs operations that TFLite does not have.
     """
+    return write(finish(float_content(model, card), card), Path(path), int8=False)
+
+
+def float_content(model: keras.Model, card: Card | None, tune: Callable[[Any], None] | None = None) -> bytes:
+    """Convert a trained model whose values are float32, before `finish`.
+
+    Args:
+        model: as `to_float32` takes it.
+        card: that the file will bear; with one, a grey model takes RGB.
+        tune: sets what else the converter is to do.
+
+    Raises:
+        ExportError: as `to_float32`.
+    """
     import tensorflow as tf
 
     single = in_float32(model)
@@ -45,14 +63,15 @@ def to_float32(model: keras.Model, path: str | Path, card: Card | None = None) -
         return single(luma(pixels) if greys else pixels, training=False)
 
     greys = card is not None and model.inputs[0].shape[-1] == 1
-    return _write(finish(_convert(logits, model, greys, int8=False), card), Path(path), int8=False)
+    return _convert(logits, model, greys, int8=False, tune=tune)
 
 
 def to_int8(quantized: keras.Model, path: str | Path, card: Card | None = None) -> Path:
     """Write a quantisation-aware model, fine-tuned or calibrated only, as an int8 TFLite file.
 
-    The scales and zero-points in the file are the model's learned ranges. Every convolution, dense
-    layer and matrix product is int8; layer normalisation stays float32 between two conversions.
+    The scales and zero-points in the file are the model's learned ranges and steps. Every convolution, dense
+    layer and matrix product is int8, but for those that the model leaves float32; layer normalisation stays
+    float32 between two conversions. Kernels may be of 4 bits, activations of 16.
 
     Args:
         quantized: from `imgrec.compression.qat.prepare`, calibrated or trained.
@@ -61,16 +80,34 @@ def to_int8(quantized: keras.Model, path: str | Path, card: Card | None = None) 
 
     Raises:
         ExportError: `quantized` has no learned ranges, or a convolution or dense layer of the file
-            is not int8.
+            is not as the model has it.
     """
+    import tensorflow as tf
+
     check_ranges(quantized)
+    ranges = [layer for layer in quantized.layers if isinstance(layer, ActivationRange)]
 
     def logits(image: Any) -> Any:
         with mode("export"):
             return quantized(luma_int8(image) if greys else image, training=False)
 
+    def logits_16(image: Any) -> Any:
+        pixels = tf.cast(image, tf.float32)
+        with mode("export"):
+            return quantized(luma(pixels) if greys else pixels, training=False)
+
     greys = card is not None and quantized.inputs[0].shape[-1] == 1
-    return _write(finish(_convert(logits, quantized, greys, int8=True), card), Path(path), int8=True)
+    wide = any(layer.bits == 16 for layer in ranges)
+    graph = logits_16 if wide else logits
+    content = _convert(graph, quantized, greys, int8=True, pixels=not wide)
+    try:
+        content = set_kernels(content, quantized.layers)
+        content = widen_biases(content) if wide else content
+        meant = float_calls(content, quantized.layers)
+        meant |= {_SHADES} if wide and greys else frozenset()
+    except KernelError as error:
+        raise ExportError(f"{quantized.name}: {error}") from error
+    return write(finish(content, card), Path(path), int8=True, meant=meant)
 
 
 def check_ranges(quantized: keras.Model) -> None:
@@ -81,23 +118,37 @@ def check_ranges(quantized: keras.Model) -> None:
         raise ExportError(f"{quantized.name}: no range was ever measured; calibrate or train it first")
 
 
-def _convert(logits: Callable[[Any], Any], model: keras.Model, greys: bool, *, int8: bool) -> bytes:
-    """Convert; `greys` says that three channels come in for the model's one."""
+def _convert(
+    logits: Callable[[Any], Any],
+    model: keras.Model,
+    greys: bool,
+    *,
+    int8: bool,
+    pixels: bool = False,
+    tune: Callable[[Any], None] | None = None,
+) -> bytes:
+    """Convert; `greys` says that three channels come in for the model's one.
+
+    `pixels` says that the graph's first step rounds float pixels to eight bits, in whose place the file takes
+    uint8; otherwise the graph takes uint8 itself. `tune` sets what else the converter is to do.
+    """
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    # The int8 graph reads float pixels through the input's range; the converter then takes uint8 there.
     height, width, channels = model.inputs[0].shape[1:]
     shape = (1, height, width, 3 if greys else channels)
-    pixels = tf.TensorSpec(shape, tf.float32 if int8 else tf.uint8, name=IMAGE)
-    function = tf.function(logits, input_signature=[pixels]).get_concrete_function()
+    spec = tf.TensorSpec(shape, tf.float32 if pixels else tf.uint8, name=IMAGE)
+    function = tf.function(logits, input_signature=[spec]).get_concrete_function()
     # Variables left to the converter may come back as READ_VARIABLE operations without values.
     constant = convert_variables_to_constants_v2(function)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([constant], tf.Module())
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     if int8:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.inference_input_type = tf.uint8
+        if pixels:
+            converter.inference_input_type = tf.uint8
+    if tune:
+        tune(converter)
     with warnings.catch_warnings():
         # The input's statistics are its fake-quantisation; the converter looks elsewhere and warns.
         warnings.filterwarnings("ignore", message="Statistics for quantized inputs were expected")
@@ -107,16 +158,31 @@ def _convert(logits: Callable[[Any], Any], model: keras.Model, greys: bool, *, i
             raise ExportError(f"{model.name}: {str(error).splitlines()[0]}") from error
 
 
-def _write(content: bytes, path: Path, *, int8: bool) -> Path:
-    """Check the file under another name, then give it its own."""
+def write(content: bytes, path: Path, *, int8: bool, meant: Collection[int] = ()) -> Path:
+    """Check the file under another name, then give it its own; `meant` are the operators in float32."""
 
     def write(unfinished: Path) -> None:
         unfinished.write_bytes(content)
         operators = describe(unfinished)
         if foreign := foreign_operators(operators):
             raise ExportError(f"{path.name}: not TFLite built-ins: {', '.join(foreign)}")
-        if int8 and (left := float_operators(operators)):
+        if int8 and (left := float_operators(operators, meant)):
             raise ExportError(f"{path.name}: not int8: {'; '.join(left)}")
+        if any(tensor.dtype == "int16" for operator in operators for tensor in operator.outputs):
+            _check_sixteen_bits(unfinished, path.name)
 
     write_file(path, write)
     return path
+
+
+def _check_sixteen_bits(unfinished: Path, name: str) -> None:
+    """Make sure that the runtime has every operator of the file, which it lacks some of in int16."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        Interpreter(str(unfinished)).allocate_tensors()
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ExportError(
+            f"{name}: TFLite has not all of it in 16 bits: {reason}; use activations=8"
+        ) from error

@@ -24,7 +24,7 @@ from imgrec.export.luma import luma
 from imgrec.export.qdq import quantize
 from imgrec.extras import require
 from imgrec.files import write_file
-from imgrec.layers.fake_quant import mode
+from imgrec.layers.fake_quant import ActivationRange, mode
 
 OPSET = 18
 """Of ONNX (December 2022), the newest that tf2onnx writes; ONNX Runtime ≥ 1.14, TensorRT ≥ 8.6 read it."""
@@ -61,6 +61,10 @@ def to_int8(quantized: keras.Model, path: str | Path, card: Card) -> Path:
         ExportError: `quantized` has no learned ranges, or as `to_float32`.
     """
     check_ranges(quantized)
+    if any(isinstance(layer, ActivationRange) and layer.bits == 16 for layer in quantized.layers):
+        raise ExportError(
+            f"{quantized.name}: activations of 16 bits have no form in ONNX; export it to tflite"
+        )
     answers = answering(quantized, card)
 
     def scores(pixels: Any) -> Any:

@@ -1,16 +1,24 @@
-"""Whether a shipped file answers as the model it was made from: measured on real images, then judged."""
+"""Whether a shipped file answers as the model it was made from: measured on real images, then judged.
+
+Measured from end to end: encoded bytes in, prepared by what the file says of itself, names of classes out.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
+from imgrec import tasks
 from imgrec.artefact import Artefact, Promise
+from imgrec.data.preprocess import Preprocess
+from imgrec.export.encoded import Encoded
+from imgrec.export.inventory import Inventory, take
 from imgrec.files import size_of
 from imgrec.metrics import paired
-from imgrec.metrics.intervals import exact_interval
+from imgrec.metrics.intervals import exact_interval, wilson_interval
 from imgrec.metrics.paired import Paired
-from imgrec.runtimes import open_runtime
+from imgrec.runtimes import Runtime, open_runtime
 from imgrec.tasks.task import Outputs, Task
 
 MIN_AGREEMENT = 0.98
@@ -21,10 +29,15 @@ MAX_ACCURACY_LOSS = 0.01
 class ParityRow:
     """One file's figures on the same real images as its model's.
 
-    `accuracy` and `float_accuracy` (the float model's) are the shares of images that are `task.right`,
-    `agreement` the share on which file and reference are `task.same`, with its exact 95 % interval,
-    `lost` what the same images say of float model (first) and file (second), `max_abs_difference` the
-    largest distance between the scores of file and reference, `ms_per_image` the median on one thread.
+    `accuracy` (with Wilson's 95 % interval) and `float_accuracy` (the float model's) are the shares of images
+    that are `task.right`, `agreement` the share on which file and reference are `task.same`, with its exact
+    95 % interval, `lost` what the same images say of float model (first) and file (second),
+    `max_abs_difference` the largest distance between the scores of file and reference, `ms_per_image` the
+    median on one thread. `pixels_differ` counts images whose bytes the file's own description prepares to
+    other pixels than the model was measured on, `names_differ` says whether it has other names for the
+    classes; `inventory` is there of a TFLite file, `layers` has the errors that rounding makes in each layer,
+    `departs` says where a file that fails the gate leaves the model it was written from, and `note` what was
+    done to make it pass; `format` is that of the file.
     """
 
     name: str
@@ -38,6 +51,14 @@ class ParityRow:
     lost: Paired
     images: int
     promise: Promise
+    accuracy_interval_95: list[float] = field(default_factory=list)
+    pixels_differ: int = 0
+    names_differ: bool = False
+    inventory: Inventory | None = None
+    layers: list[dict[str, Any]] = field(default_factory=list)
+    departs: str = ""
+    note: str = ""
+    format: str = ""
 
 
 def measure(
@@ -47,6 +68,7 @@ def measure(
     reference: Outputs,
     float_outputs: Outputs,
     task: Task,
+    encoded: Encoded | None = None,
 ) -> ParityRow:
     """Put every image through the file, one at a time, and compare with its model's answers.
 
@@ -57,6 +79,7 @@ def measure(
         reference: float32 `[N, outputs]` of the Keras model that the file was made from.
         float_outputs: of the trained float model; the same where the file was made from that.
         task: what outputs mean.
+        encoded: the same images as bytes, which the file is then given; None gives it the pixels.
 
     Raises:
         ValueError: no images, or counts that differ.
@@ -65,7 +88,12 @@ def measure(
     if counts != {len(images)} or not len(images):
         raise ValueError(f"expected as many images as labels and answers, at least one; got {sorted(counts)}")
     runtime = open_runtime(artefact.path, num_threads=1)
-    outputs, seconds = runtime.timed(images)
+    texts = _texts(artefact, runtime)
+    pixels = images
+    if encoded is not None and "preprocess.json" in texts:
+        pixels = encoded.pixels(Preprocess.from_json(texts["preprocess.json"]))
+    names = tasks.from_texts(texts, artefact.path).classes if tasks.LABELS in texts else task.classes
+    outputs, seconds = runtime.timed(pixels)
     scores, expected = runtime.scores_of(outputs, task), task.scores(reference)
     right, float_right = task.right(scores, labels), task.right(task.scores(float_outputs), labels)
     same = task.same(scores, expected)
@@ -81,7 +109,31 @@ def measure(
         lost=paired.from_answers(float_right, right),
         images=len(images),
         promise=artefact.promise,
+        format=artefact.format,
+        accuracy_interval_95=wilson_interval(int(right.sum()), len(right)),
+        pixels_differ=_count_differing(pixels, images),
+        names_differ=names != task.classes,
+        inventory=take(artefact.path) if artefact.path.suffix == ".tflite" else None,
     )
+
+
+def _texts(artefact: Artefact, runtime: Runtime) -> dict[str, str]:
+    """Return what is said of the file inside it, or beside it."""
+    folder = artefact.path.parent
+    beside = {
+        name: (folder / name).read_text(encoding="utf-8")
+        for name in ("preprocess.json", tasks.LABELS, tasks.FILE)
+        if (folder / name).is_file()
+    }
+    return {**beside, **runtime.texts}
+
+
+def _count_differing(pixels: np.ndarray, images: np.ndarray) -> int:
+    if pixels is images:
+        return 0
+    if pixels.shape != images.shape:
+        return len(images)
+    return int((pixels != images).reshape(len(images), -1).any(axis=1).sum())
 
 
 def gate(rows: Sequence[ParityRow]) -> list[str]:
@@ -93,6 +145,13 @@ def gate(rows: Sequence[ParityRow]) -> list[str]:
     """
     failures = []
     for row in rows:
+        if row.pixels_differ:
+            failures.append(
+                f"{row.name}: its own description prepares {row.pixels_differ:,} of {row.images:,} images to "
+                "other pixels than its model had"
+            )
+        if row.names_differ:
+            failures.append(f"{row.name}: has other names for the classes than its model")
         agrees = row.agreement_interval_95[1]
         if row.promise is Promise.SAME_ANSWERS and agrees < MIN_AGREEMENT:
             failures.append(
@@ -132,11 +191,12 @@ def _doubt(row: ParityRow) -> str:
 
 def table(rows: Sequence[ParityRow]) -> str:
     """Return the rows as a text table, one line a file."""
-    titles = ("file", "accuracy", "agreement", "max |Δ|", "KB", "ms/image")
+    titles = ("file", "accuracy", "95 %", "agreement", "max |Δ|", "KB", "ms/image")
     lines = [titles] + [
         (
             row.name,
             f"{row.accuracy:.2%}",
+            "–".join(f"{100 * end:.1f}" for end in row.accuracy_interval_95),
             f"{row.agreement:.2%}",
             f"{row.max_abs_difference:.3g}",
             f"{row.kilobytes:,.0f}",
@@ -152,3 +212,20 @@ def table(rows: Sequence[ParityRow]) -> str:
         )
         for line in lines
     )
+
+
+def insides(rows: Sequence[ParityRow]) -> list[str]:
+    """Return what is inside each TFLite file, and where one leaves its model, in lines that name the file."""
+    lines = []
+    for row in rows:
+        told = row.inventory.lines() if row.inventory else []
+        told += [f"worst layers: {worst}"] if (worst := worst_layers(row)) else []
+        lines += [f"{row.name}: {line}" for line in (*told, row.departs, row.note) if line]
+    return lines
+
+
+def worst_layers(row: ParityRow, count: int = 3) -> str:
+    """Return the layers that rounding harms most, with signal to noise in dB; empty where none is known."""
+    key = "own_db" if all(layer["own_db"] is not None for layer in row.layers) else "db"
+    ranked = sorted(row.layers, key=lambda layer: layer[key])[:count]
+    return ", ".join(f"{layer['name']} {layer[key]:.0f} dB" for layer in ranked)

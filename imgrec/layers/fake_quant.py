@@ -13,10 +13,10 @@ import numpy as np
 from keras import ops
 
 from imgrec.layers.composite import Configured
+from imgrec.layers.observers import read_observer
 
 LEVELS = 255  # steps of an asymmetric 8-bit range
 WEIGHT_LEVELS = 127  # steps on either side of zero: int8 weights never take -128
-_SMALLEST = 1e-12  # keeps an all-zero kernel from dividing by zero
 _NO_EXTENT = 1e-8  # a tensor that is always zero may have any range; kernels want no tiny scale
 _TIE = 1e-3  # of a step: less than averages over any usual window lie apart
 
@@ -44,27 +44,31 @@ def current_mode() -> Mode:
     return _mode[-1]
 
 
-def nudge(low: Any, high: Any, np_like: Any = ops) -> tuple[Any, Any]:
-    """Widen `[low, high]` to hold zero, then shift it so that zero falls on one of its 256 points.
+def nudge(low: Any, high: Any, np_like: Any = ops, bits: int = 8) -> tuple[Any, Any]:
+    """Widen `[low, high]` to hold zero, then shift it so that zero falls on one of its points.
 
     Args:
         low: float32 scalar.
         high: float32 scalar.
         np_like: `keras.ops`, or `numpy` for constants.
+        bits: 8, or 16 for ranges symmetric about zero, the only ones that TFLite has of that width.
 
     Returns:
-        The shifted pair, 255 steps apart, as TFLite's scale and zero-point give it.
+        The shifted pair, 255 or 65,534 steps apart, as TFLite's scale and zero-point give it.
     """
     low = np_like.minimum(low, 0.0)
     high = np_like.maximum(high, 0.0)
     high = np_like.where(high - low > _NO_EXTENT, high, low + 1.0)
+    if bits == 16:
+        end = np_like.maximum(-low, high)
+        return -end, end
     scale = (high - low) / LEVELS
     zero_point = np_like.clip(np_like.round(-low / scale), 0.0, LEVELS)
     return -zero_point * scale, (LEVELS - zero_point) * scale
 
 
-def round_to_range(x: Any, low: Any, high: Any) -> Any:
-    """Clip `x` to a nudged range and round it to the nearest of the 256 points.
+def round_to_range(x: Any, low: Any, high: Any, bits: int = 8) -> Any:
+    """Clip `x` to a nudged range and round it to the nearest of its points: 256 of them, or 65,535.
 
     The gradient is one inside the range and zero outside it. On TensorFlow this is the fused kernel
     (one pass forward and one back, and the operation that the TFLite converter reads ranges from);
@@ -74,55 +78,41 @@ def round_to_range(x: Any, low: Any, high: Any) -> Any:
         x: float32, any shape.
         low: nudged lower end, float32 scalar.
         high: nudged upper end, float32 scalar.
+        bits: 8 or 16.
     """
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        return tf.quantization.fake_quant_with_min_max_vars(x, low, high)
-    return composed_round_to_range(x, low, high)
+        # TFLite's int16 never takes -32768, so that zero stays in the middle.
+        return tf.quantization.fake_quant_with_min_max_vars(x, low, high, bits, narrow_range=bits == 16)
+    return composed_round_to_range(x, low, high, steps_of(bits))
 
 
-def _break_ties(x: Any, low: Any, high: Any) -> Any:
+def steps_of(bits: int) -> int:
+    """How many steps a range of activations has."""
+    return 2**bits - 2 if bits == 16 else LEVELS
+
+
+def break_ties(x: Any, low: Any, high: Any, bits: int = 8) -> Any:
     """Move averages of int8 values a little away from int8's zero.
 
     A fourth of 2×2 averages lies halfway between two points. TFLite rounds those away from int8's zero,
     which is point 128 of the range; `round_to_range` rounds up.
     """
+    if bits == 16:
+        return x
     scale = (high - low) / LEVELS
     below = ops.cast(x < low + 128 * scale, x.dtype)
     return x - below * (_TIE * scale)
 
 
-def composed_round_to_range(x: Any, low: Any, high: Any) -> Any:
+def composed_round_to_range(x: Any, low: Any, high: Any, steps: int = LEVELS) -> Any:
     """`round_to_range` from `keras.ops` alone."""
     low, high = ops.stop_gradient(low), ops.stop_gradient(high)
-    scale = (high - low) / LEVELS
+    scale = (high - low) / steps
     clipped = ops.clip(x, low, high)
     rounded = ops.floor((clipped - low) / scale + 0.5) * scale + low
     return clipped + ops.stop_gradient(rounded - clipped)
-
-
-def round_kernel(kernel: Any, axes: tuple[int, ...]) -> Any:
-    """Round a kernel to 255 levels, symmetric about zero, with one scale per output channel.
-
-    The scale is the largest magnitude over `axes` divided by 127; the gradient passes straight through.
-
-    Args:
-        kernel: variable or tensor, float32.
-        axes: all axes but the output channels'.
-    """
-    if current_mode() in ("observe", "bypass"):
-        return ops.convert_to_tensor(kernel)
-    if current_mode() == "export":
-        return constant(_rounded_kernel(to_numpy(kernel), axes, np))
-    kernel = ops.convert_to_tensor(kernel)
-    return kernel + ops.stop_gradient(_rounded_kernel(kernel, axes, ops) - kernel)
-
-
-def _rounded_kernel(kernel: Any, axes: tuple[int, ...], np_like: Any) -> Any:
-    largest = np_like.max(np_like.abs(kernel), axis=axes, keepdims=True)
-    scale = np_like.maximum(largest / WEIGHT_LEVELS, _SMALLEST)
-    return np_like.round(kernel / scale) * scale
 
 
 def round_tensor(weight: Any) -> Any:
@@ -155,17 +145,19 @@ def constant(values: np.ndarray) -> Any:
 
 @keras.saving.register_keras_serializable("imgrec")
 class ActivationRange(Configured):
-    """Learns the range of a tensor as a moving average, and rounds the tensor to int8 in it.
+    """Measures the range of a tensor, follows it while training, and rounds the tensor in it.
 
-    While training the range follows each batch's smallest and largest value; in evaluation it is
-    frozen, and the layer computes what the int8 file computes. An end given as `low` or `high` is
-    fixed: zero after ReLU, the output of a sigmoid, the pixels.
+    While training the range is a moving average of each batch's smallest and largest value, where the
+    observer follows; in evaluation it is frozen, and the layer computes what the file computes. An end
+    given as `low` or `high` is fixed: zero after ReLU, the output of a sigmoid, the pixels.
 
     Args:
         low: fixed lower end, or None to learn it.
         high: fixed upper end, or None to learn it.
-        momentum: of the moving average.
+        momentum: of the moving average; None: the observer's.
         members: how many tensors share the range, which then holds all of theirs.
+        observer: how calibration images give the range, by a name in `OBSERVERS`.
+        bits: of the rounded values, 8 or 16.
 
     Input and output: float32, any shape. Weights: `minimum` and `maximum`, float32, scalars or one value
     for each of several members, not trained by gradients.
@@ -175,12 +167,16 @@ class ActivationRange(Configured):
         self,
         low: float | None = None,
         high: float | None = None,
-        momentum: float = 0.99,
+        momentum: float | None = None,
         members: int = 1,
+        observer: str = "mean",
+        bits: int = 8,
         **kwargs: Any,
     ) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
         self.low, self.high, self.momentum, self.members = low, high, momentum, members
+        self.observer, self.bits, self._observer = observer, bits, read_observer(observer)
+        self._follows = self._observer.follows if momentum is None else momentum
         self._batches = [0] * members
 
     def build(self, input_shape: Any) -> None:
@@ -219,33 +215,36 @@ class ActivationRange(Configured):
                 self._observe(x, member or 0)
             return x
         if current_mode() == "export":
-            low, high = nudge(*self.ends(), np)
-            return round_to_range(x, float(low), float(high)) if member is None else x
-        if training and not averaged:
-            self._follow(x, member or 0)
-        low, high = nudge(ops.min(self.minimum), ops.max(self.maximum))
-        return round_to_range(_break_ties(x, low, high) if averaged else x, low, high)
-
-    def _batch_ends(self, x: Any) -> list[tuple[Any, Any]]:
-        """The ends that are learned, each with this batch's value of it."""
-        ends = []
-        if self.low is None:
-            ends.append((self.minimum, ops.minimum(ops.stop_gradient(ops.min(x)), 0.0)))
-        if self.high is None:
-            ends.append((self.maximum, ops.maximum(ops.stop_gradient(ops.max(x)), 0.0)))
-        return ends
+            low, high = nudge(*self.ends(), np, self.bits)
+            return round_to_range(x, float(low), float(high), self.bits) if member is None else x
+        if training and not averaged and self._follows is not None:
+            self._follow(x, member or 0, self._follows)
+        low, high = nudge(ops.min(self.minimum), ops.max(self.maximum), bits=self.bits)
+        return round_to_range(break_ties(x, low, high, self.bits) if averaged else x, low, high, self.bits)
 
     def _observe(self, x: Any, member: int) -> None:
         batches = self._batches[member]
-        for end, seen in self._batch_ends(x):
-            self._assign(end, (end * batches + seen) / (batches + 1), member)
+        low, high = self._observer.ends(np.asarray(ops.convert_to_numpy(x)))
+        for end, fixed, seen in (
+            (self.minimum, self.low, min(low, 0.0)),
+            (self.maximum, self.high, max(high, 0.0)),
+        ):
+            if fixed is None:
+                before = float(to_numpy(end).reshape(-1)[member])
+                self._assign(end, np.float32(self._observer.merge(before, seen, batches)), member)
         self._batches[member] += 1
 
-    def _follow(self, x: Any, member: int) -> None:
+    def _follow(self, x: Any, member: int, momentum: float) -> None:
         unset = ops.equal(self.maximum, self.minimum)  # never calibrated: start at the first batch
-        for end, seen in self._batch_ends(x):
-            moved = end * self.momentum + seen * (1.0 - self.momentum)
-            self._assign(end, ops.where(unset, seen, moved), member)
+        lowest, highest = ops.stop_gradient(ops.min(x)), ops.stop_gradient(ops.max(x))
+        seen = (
+            (self.minimum, self.low, ops.minimum(lowest, 0.0)),
+            (self.maximum, self.high, ops.maximum(highest, 0.0)),
+        )
+        for end, fixed, value in seen:
+            if fixed is None:
+                moved = end * momentum + value * (1.0 - momentum)
+                self._assign(end, ops.where(unset, value, moved), member)
 
     def _assign(self, end: Any, value: Any, member: int) -> None:
         own = np.arange(self.members) == member

@@ -1,4 +1,4 @@
-"""Layers whose weights are rounded to int8 in the forward pass, and the few that a file needs besides."""
+"""Layers whose weights are rounded in the forward pass, and the few that a file needs besides."""
 
 from typing import Any
 
@@ -6,7 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from imgrec.layers.fake_quant import constant, current_mode, round_kernel, round_tensor, to_numpy
+from imgrec.layers.fake_quant import constant, current_mode, round_tensor, to_numpy
+from imgrec.layers.rounded_kernel import RoundsKernel
 
 
 def _value(variable: Any) -> Any:
@@ -15,23 +16,27 @@ def _value(variable: Any) -> Any:
 
 
 @keras.saving.register_keras_serializable("imgrec")
-class QuantizedConv2D(keras.layers.Conv2D):
-    """`Conv2D` with bias, its kernel rounded to int8, one scale per filter. `[B,H,W,C]` → `[B,h,w,F]`."""
+class QuantizedConv2D(RoundsKernel, keras.layers.Conv2D):
+    """`Conv2D` with bias, its kernel rounded, one scale per filter. `[B,H,W,C]` → `[B,h,w,F]`."""
+
+    AXES = (0, 1, 2)
 
     def call(self, inputs: Any) -> Any:
         """Convolve with the rounded kernel and add the bias."""
-        return self.convolution_op(inputs, round_kernel(self._kernel, (0, 1, 2))) + _value(self.bias)
+        return self.convolution_op(self.shielded(inputs), self.rounded_kernel()) + _value(self.bias)
 
 
 @keras.saving.register_keras_serializable("imgrec")
-class QuantizedDepthwiseConv2D(keras.layers.DepthwiseConv2D):
-    """`DepthwiseConv2D` with bias, its kernel rounded to int8, one scale per channel."""
+class QuantizedDepthwiseConv2D(RoundsKernel, keras.layers.DepthwiseConv2D):
+    """`DepthwiseConv2D` with bias, its kernel rounded, one scale per channel."""
+
+    AXES = (0, 1)
 
     def call(self, inputs: Any) -> Any:
         """Convolve with the rounded kernel and add the bias."""
         outputs = ops.depthwise_conv(
-            inputs,
-            round_kernel(self.kernel, (0, 1)),
+            self.shielded(inputs),
+            self.rounded_kernel(),
             strides=self.strides,
             padding=self.padding,
             dilation_rate=self.dilation_rate,
@@ -41,19 +46,35 @@ class QuantizedDepthwiseConv2D(keras.layers.DepthwiseConv2D):
 
 
 @keras.saving.register_keras_serializable("imgrec")
-class QuantizedDense(keras.layers.Dense):
-    """`Dense` with bias, its kernel rounded to int8, one scale per unit. `[B, …, C]` → `[B, …, U]`.
+class QuantizedDense(RoundsKernel, keras.layers.Dense):
+    """`Dense` with bias, its kernel rounded, one scale per unit. `[B, …, C]` → `[B, …, U]`.
 
     Computed as a product of two matrices whatever the input's rank, because that is what TFLite's
     FULLY_CONNECTED is.
     """
 
+    AXES = (0,)
+
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Multiply by the rounded kernel and add the bias."""
         shape = inputs.shape
         rows = inputs if len(shape) == 2 else ops.reshape(inputs, (-1, shape[-1]))
-        rows = ops.matmul(rows, round_kernel(self._kernel, (0,))) + _value(self.bias)
+        rows = ops.matmul(self.shielded(rows), self.rounded_kernel()) + _value(self.bias)
         return rows if len(shape) == 2 else ops.reshape(rows, (-1, *shape[1:-1], self.units))
+
+
+@keras.saving.register_keras_serializable("imgrec")
+class FloatMatmul(keras.layers.Layer):
+    """The product of two tensors that stays float32 in the file: minus of minus the one times the other."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{**kwargs, "dtype": "float32"})
+
+    def call(self, first: Any, second: Any) -> Any:
+        """Multiply."""
+        if current_mode() != "export":
+            return ops.matmul(first, second)
+        return ops.negative(ops.matmul(ops.negative(first), second))
 
 
 @keras.saving.register_keras_serializable("imgrec")
@@ -120,9 +141,9 @@ class Token(_WithWeight):
 
     def call(self, x: Any) -> Any:
         """Broadcast the weight to the input's shape."""
-        if current_mode() == "export":
+        if current_mode() == "export" and x.shape[0] is not None:
             return constant(np.broadcast_to(to_numpy(self.weight), tuple(x.shape)))
-        return ops.zeros_like(x) + self.weight
+        return ops.zeros_like(x) + _value(self.weight)
 
 
 @keras.saving.register_keras_serializable("imgrec")

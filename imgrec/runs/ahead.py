@@ -1,6 +1,6 @@
 """What a run does after its training, told in epochs of it, so that the time left counts it."""
 
-from imgrec.compression.variants import VARIANTS, chain
+from imgrec.compression.variants import chain, find
 from imgrec.export.formats import FORMATS, chosen
 from imgrec.learning.session import Session
 from imgrec.runs.deciding import QAT_STEP, STEP
@@ -35,7 +35,7 @@ def _variants(session: Session) -> tuple[str, ...]:
 
 
 def _tunings(session: Session) -> int:
-    return sum(bool(VARIANTS[name].fine_tuning) for name in _variants(session))
+    return sum(bool(find(name).fine_tuning) for name in _variants(session))
 
 
 def _epoch(session: Session, step: float) -> float:
@@ -45,12 +45,12 @@ def _epoch(session: Session, step: float) -> float:
 
 def _files(session: Session, name: str) -> int:
     formats = chosen(session.config.quantize.export_to, "--export-to")
-    return sum(VARIANTS[name].arithmetic in FORMATS[form].writers for form in formats)
+    return sum(find(name).arithmetic in FORMATS[form].writers for form in formats)
 
 
 def _passes(session: Session, name: str, most: int) -> float:
     """Making a variant and measuring its files, in forward passes."""
-    calibrated = bool(VARIANTS[name].convert) * session.config.quantize.calibration_images
+    calibrated = bool(find(name).convert) * session.config.quantize.calibration_images
     return ALONE * (
         min(len(session.source.train), calibrated)
         + _files(session, name) * min(len(session.source.test), most)

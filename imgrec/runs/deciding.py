@@ -221,7 +221,7 @@ def within(asked: Config, config: Config, forward: float, step: float, source: S
     epoch = LOADING * step * len(source.train) + forward * len(source.val)
     if config.transfer.head == "solved":
         left -= 2 * forward * (len(source.train) + len(source.val))
-    if quantize.quantize == "qat":
+    if Spec.parse(quantize.quantize).name == "qat":
         left -= step * quantize.qat_epochs * QAT_STEP / STEP * len(source.train)
     steps = optim.epochs - (config.transfer.unfreeze_at if config.transfer.head == "solved" else 0)
     if asked.optim.epochs != "auto" or not steps or left >= epoch * steps:

@@ -8,6 +8,7 @@ PURPOSES = {
     "onnx": ".onnx files",
     "openvino": "OpenVINO's folders",
     "tune": "pipelines.tune",
+    "quantizer": "--quantize ptq_litert",
     "jax": "Keras on JAX",
 }
 """What the extras are for."""

@@ -1,6 +1,7 @@
 """Export every file that was asked for, and measure each against the model it was made from."""
 
 import dataclasses
+import shutil
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,8 @@ import keras
 import numpy as np
 
 from imgrec.artefact import Artefact, Promise
-from imgrec.compression.variants import VARIANTS, chain
+from imgrec.compression.layer_errors import layer_errors
+from imgrec.compression.variants import chain, find
 from imgrec.data.loading import load_arrays
 from imgrec.export import parity
 from imgrec.export.card import Card
@@ -18,9 +20,11 @@ from imgrec.export.formats import FORMATS, chosen
 from imgrec.learning import methods
 from imgrec.learning.session import Session
 from imgrec.metrics.baseline import Standing
-from imgrec.runs import resume
+from imgrec.runs import fallback, resume
 from imgrec.runs.ahead import after_tuning
+from imgrec.runs.gating import Gate
 from imgrec.runtime import scope
+from imgrec.spec import Spec
 from imgrec.training.fit import Recording, fit_phases
 
 PARITY_IMAGES = 2000
@@ -35,6 +39,7 @@ class Exported:
     table: the rows as text.
     doubts: what the images are too few to show, in one line, or empty.
     excused: what would be held against files if their model answered better than by chance.
+    costs: which parts of files stay float32, and what that costs.
     """
 
     images: int
@@ -43,18 +48,21 @@ class Exported:
     table: str
     doubts: str = ""
     excused: list[str] = field(default_factory=list)
+    costs: list[str] = field(default_factory=list)
 
     def record(self) -> dict[str, Any]:
         """Return what metrics.json has of it, ready for JSON."""
         files = [dataclasses.asdict(row) for row in self.rows]
         told = {"failures": self.failures, "excused": self.excused, "doubts": self.doubts}
+        told |= {"costs": self.costs} if self.costs else {}
         return {"images": self.images, "files": files, **told}
 
     def lines(self) -> list[str]:
         """Return the table, and what is said of the files, a line each."""
-        told = [f"parity gate: {failure}" for failure in self.failures]
+        told = [*self.costs, *(f"parity gate: {failure}" for failure in self.failures)]
         told += [f"not held against the file: {each}" for each in self.excused]
-        return [*self.table.splitlines(), "", *told, *([self.doubts] if self.doubts else [])]
+        told += [self.doubts] if self.doubts else []
+        return [*self.table.splitlines(), "", *parity.insides(self.rows), "", *told]
 
 
 def judged(exported: Exported, standing: Standing) -> Exported:
@@ -69,6 +77,8 @@ def export(
     folder: Path,
     outputs: np.ndarray,
     into: Path | None = None,
+    *,
+    milder: bool = True,
 ) -> Exported:
     """Write the files that the settings ask for, and put the same real test images through model and files.
 
@@ -77,20 +87,58 @@ def export(
         folder: of the run; a fine-tuning's history and checkpoints go there.
         outputs: the trained model's for the whole test split, float32 `[N, outputs]`.
         into: folder of the files, by default the run's exports/.
+        milder: whether a post-training file that fails the gate is made again in milder ways, see
+            `runs.fallback`; a model that answers by chance has nothing to save.
     """
     formats = chosen(session.config.quantize.export_to, "--export-to")
     measured = spread(len(session.source.test), PARITY_IMAGES)
-    test = session.source.test.take(measured)
-    images, outputs = load_arrays(test, session.preprocess), outputs[measured]
+    gate = Gate.of(session, session.source.test.take(measured), outputs[measured])
     rows, model, card = [], session.model, card_of(session)
+    costs: list[str] = []
+
+    def files(variant: str, model: keras.Model) -> list[parity.ParityRow]:
+        """Write the variant's files of a model, and measure them."""
+        reference = gate.outputs
+        if model is not session.model and find(variant).promise is Promise.SAME_ANSWERS:
+            reference = model.predict(gate.images.astype("float32"), batch_size=session.batch_size, verbose=0)
+        written_files = written(model, variant, into or folder / "exports", card, formats)
+        return [gate.row(artefact, model, reference) for artefact in written_files]
+
+    float_ms: dict[str, float] = {}
     for name in chain(session.config.quantize.quantize):
         model = made(session, name, model, folder)
-        reference = outputs
-        if model is not session.model and VARIANTS[name].promise is Promise.SAME_ANSWERS:
-            reference = model.predict(images.astype("float32"), batch_size=session.batch_size, verbose=0)
-        for artefact in written(model, name, into or folder / "exports", card, formats):
-            rows.append(parity.measure(artefact, images, test.labels, reference, outputs, session.task))
-    return Exported(len(images), rows, parity.gate(rows), parity.table(rows), parity.doubts(rows))
+        found = files(name, model)
+        if milder and fallback.applies(name) and parity.gate(found):
+            found, name = fallback.until_it_holds(
+                name,
+                found,
+                layer_errors(model, gate.images),
+                write=lambda text: files(text, made(session, text, session.model, folder)),
+                drop=lambda stem: _drop(into or folder / "exports", stem),
+            )
+        rows += found
+        for row in found:
+            before = float_ms.setdefault(row.format, row.ms_per_image)
+            costs += _cost(session.model, name, row, before)
+    return Exported(
+        len(gate.images), rows, parity.gate(rows), parity.table(rows), parity.doubts(rows), costs=costs
+    )
+
+
+def _drop(folder: Path, stem: str) -> None:
+    """Remove the files of a name, of all formats; some are folders."""
+    for path in folder.glob(f"{stem}.*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _cost(model: keras.Model, name: str, row: parity.ParityRow, float_ms: float) -> list[str]:
+    """Say what parts that stay float32 in a file cost; nothing where there are none.
+
+    `float_ms` is what an image takes in the file of that format that is float32 altogether.
+    """
+    variant = find(name)
+    cost = variant.cost(model) if variant.cost else None
+    return [f"{row.name}: {cost.line(float_ms, row.ms_per_image)}"] if cost else []
 
 
 def card_of(session: Session) -> Card:
@@ -102,7 +150,7 @@ def card_of(session: Session) -> Card:
 
 def made(session: Session, name: str, model: keras.Model, folder: Path) -> keras.Model:
     """Return the model that the variant `name` exports, made from that of the variant before it."""
-    variant = VARIANTS[name]
+    variant = find(name)
     if variant.convert:
         # What was drawn before depends on how often the training was interrupted.
         keras.utils.set_random_seed(session.config.run.seed)
@@ -117,7 +165,7 @@ def written(
     model: keras.Model, variant: str, folder: Path, card: Card, formats: Collection[str] = FORMATS
 ) -> Iterator[Artefact]:
     """Write the file of each of the `formats` that takes the variant."""
-    made_as = VARIANTS[variant]
+    made_as = find(variant)
     for name, form in FORMATS.items():
         if name in formats and made_as.arithmetic in form.writers:
             path = folder / f"{made_as.stem}{form.ending}"
@@ -130,7 +178,8 @@ def written(
 def fine_tune(session: Session, variant: str, model: keras.Model, folder: Path) -> None:
     """Train the variant's model a little longer, in place, on the epochs after the last."""
     settings, optim = session.config.quantize, session.config.optim
-    print(f"{VARIANTS[variant].fine_tuning} fine-tuning, {settings.qat_epochs} epochs", flush=True)
+    stage = Spec.named(variant).name
+    print(f"{find(variant).fine_tuning} fine-tuning, {settings.qat_epochs} epochs", flush=True)
     method = methods.choose(session.config)
     fit_phases(
         model,
@@ -155,8 +204,8 @@ def fine_tune(session: Session, variant: str, model: keras.Model, folder: Path) 
         goal=session.goal,
         strategy=session.strategy,
         recording=Recording(
-            folder / f"history_{variant}.csv",
-            policy=resume.checkpoint_policy(session, folder, variant),
+            folder / f"history_{stage}.csv",
+            policy=resume.checkpoint_policy(session, folder, stage),
             ahead=after_tuning(session, variant, PARITY_IMAGES),
         ),
     )

@@ -47,7 +47,9 @@ def finish(session: Session, folder: Path, out: Path, fitted: Fitted) -> int:
     print(f"\nbest epoch: {fitted.best_epoch}; measuring on {images:,} test images", flush=True)
     files.write_file(folder / "model.keras", lambda path: session.model.save(path))
     measured = evaluate(session, folder)
-    exported = judged(export(session, folder, measured.outputs), measured.standing)
+    exported = judged(
+        export(session, folder, measured.outputs, milder=not measured.standing.by_chance), measured.standing
+    )
     write_results(session, folder, fitted, measured, exported)
     where = bundle.finish(folder, out)
     return announce(session, where, fitted, measured, exported) or int(where != out)

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from imgrec import bundle, runtime
-from imgrec.compression.variants import VARIANTS, chain
+from imgrec.compression import variants
 from imgrec.config import AugmentConfig, Config, LossConfig, QuantizeConfig
 from imgrec.config.facts import check_bounds
 from imgrec.data import adapt
@@ -133,6 +133,8 @@ def check(config: Config) -> None:
         InputError: names the setting and what was expected.
     """
     check_bounds(config)
+    if config.quantize.quantize != "auto":
+        variants.chain(config.quantize.quantize)
     adapt.parse(config.data.adapt)
     Interval.parse(config.run.checkpoint_every)
     formats.chosen(config.quantize.export_to, "--export-to")
@@ -217,9 +219,7 @@ def _build(asked: Config, plan: Plan, strategy: Any, method: Method) -> tuple[ke
     with runtime.scope(strategy):
         model = bundle.build(plan.model)
     # Now rather than after the training: names what is not covered, or missing.
-    for name in chain(plan.config.quantize.quantize):
-        if check_variant := VARIANTS[name].check:
-            check_variant(model)
+    variants.check(plan.config.quantize.quantize, model)
     method.check(plan.config, model)
     if plan.config.transfer.weights == "none":
         return model, ()
@@ -229,7 +229,7 @@ def _build(asked: Config, plan: Plan, strategy: Any, method: Method) -> tuple[ke
 
 def _exports(settings: QuantizeConfig) -> str:
     names = formats.chosen(settings.export_to, "--export-to")
-    titles = (VARIANTS[name].title for name in chain(settings.quantize))
+    titles = (each.title for each in variants.steps(settings.quantize))
     return f"{', '.join(formats.FORMATS[name].title or name for name in names)}: {' + '.join(titles)}"
 
 

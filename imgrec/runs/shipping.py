@@ -1,10 +1,10 @@
 """Files of a finished run, made without training it again."""
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from imgrec.config.settings import Quantize
 from imgrec.errors import InputError
 from imgrec.frameworks import import_frameworks
 
@@ -24,9 +24,10 @@ class ExportSettings:
     """Folder of a finished run."""
     to: str = "tflite"
     """Formats of the files, joined by commas: tflite, onnx, saved_model, triton, openvino."""
-    quantize: Quantize | Literal["auto"] = "auto"
-    """none: float32 only; ptq: also post-training int8; qat: both, after quantisation-aware fine-tuning of
-    the run's --qat-epochs; auto: as the run was trained with."""
+    quantize: str = "auto"
+    """none: float32 only; float16, dynamic, ptq, ptq_litert: also that one, made after training; qat: also
+    ptq and int8 after quantisation-aware fine-tuning of the run's --qat-epochs; with options as train takes
+    them; auto: as the run was trained with."""
     out: Path | None = None
     """Folder of the files, by default RUN.exports/NAME; those of an earlier export are replaced."""
     data: str = ""
@@ -51,7 +52,7 @@ def ship(settings: ExportSettings, command: str = "") -> int:
     held = bundle.read(settings.run)  # before anything heavy is imported
     own = held.config["quantize"]["quantize"]
     quantize = own if settings.quantize == "auto" else settings.quantize
-    out = beside.place(settings.run, settings.out, KIND, quantize)
+    out = beside.place(settings.run, settings.out, KIND, _folder_name(quantize))
     import_frameworks()
     finished, formats = _ready(settings, quantize)
     source = _elsewhere(finished, settings.data) if settings.data else finished.own_source()
@@ -64,10 +65,15 @@ def ship(settings: ExportSettings, command: str = "") -> int:
     return 1 if exported.failures else 0
 
 
+def _folder_name(quantize: str) -> str:
+    """The variant with its options, as a folder may be called."""
+    return re.sub(r"[^\w.=*-]+", "-", quantize).strip("-")
+
+
 def _ready(settings: ExportSettings, quantize: str) -> "tuple[Finished, tuple[str, ...]]":
     """Load the run, told to make `quantize`, and make sure that all of it can be made."""
     from imgrec import runtime
-    from imgrec.compression.variants import VARIANTS, chain
+    from imgrec.compression.variants import check
     from imgrec.export.formats import chosen
     from imgrec.runs.finished import open_run
 
@@ -77,9 +83,7 @@ def _ready(settings: ExportSettings, quantize: str) -> "tuple[Finished, tuple[st
         )
     formats = chosen(settings.to, "--to")
     finished = open_run(settings.run)
-    for name in chain(quantize):
-        if check_variant := VARIANTS[name].check:
-            check_variant(finished.bundle.model)
+    check(quantize, finished.bundle.model)
     config = finished.config.replace(quantize=quantize, export_to=",".join(formats))
     return replace(finished, config=config), formats
 
@@ -118,7 +122,10 @@ def _write(
     files.write_text(folder / "preprocess.json", session.preprocess.to_json())
     tasks.write(folder, session.task)
     measured = measure(subject_of(session), source.test, source.train)
-    exported = judged(export(session, folder, measured.outputs, folder), measured.standing)
+    exported = judged(
+        export(session, folder, measured.outputs, folder, milder=not measured.standing.by_chance),
+        measured.standing,
+    )
     files.write_json(folder / "metrics.json", {"exports": exported.record()})
     bundle.finish(folder, out)
     return exported

@@ -11,9 +11,9 @@ from imgrec.layers.fake_quant import (
     composed_round_to_range,
     mode,
     nudge,
-    round_kernel,
     round_to_range,
 )
+from imgrec.layers.rounded_kernel import round_kernel
 
 RANGES = [(0.0, 255.0), (-1.3, 2.9), (0.0, 6.0), (0.4, 1.0), (-3.0, -1.0), (-0.7, 0.7)]
 

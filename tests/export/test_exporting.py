@@ -50,10 +50,13 @@ def exported(session: Session, folder: Path) -> Exported:
     return export(session, folder, session.model.predict(images.astype("float32"), verbose=0))
 
 
-def asking(session: Session, quantize: str) -> Session:
+def asking(session: Session, quantize: str, export_to: str = "tflite") -> Session:
     # A name that is not in the table is no value of the flag, so it is put in behind its back.
     return replace(
-        session, config=replace(session.config, quantize=replace(session.config.quantize, quantize=quantize))
+        session,
+        config=replace(
+            session.config, quantize=replace(session.config.quantize, quantize=quantize, export_to=export_to)
+        ),
     )
 
 
@@ -126,8 +129,55 @@ def test_a_format_of_one_s_own_is_written_run_and_measured(
 
     monkeypatch.setitem(formats.FORMATS, "keras", Format(".keras", {"float32": write}))
     monkeypatch.setitem(runtimes.RUNTIMES, ".keras", opened)
-    result = exported(asking(session, "ptq"), tmp_path)
+    result = exported(asking(session, "ptq", "tflite,keras"), tmp_path)
     files = sorted(file.name for file in (tmp_path / "exports").iterdir())
     assert files == ["float32.keras", "float32.tflite", "ptq_int8.tflite"], "the toy takes no int8"
-    assert [row.name for row in result.rows] == ["float32", "float32", "ptq_int8"]
+    assert [row.name for row in result.rows] == ["float32", "float32.keras", "ptq_int8"]
     assert result.rows[1].agreement == 1.0 and result.rows[1].max_abs_difference < 1e-5
+
+
+def outlier() -> keras.Model:
+    """Right on every square, by a value beside which another is 3,000 times as large: int8 sees but that."""
+    image = keras.Input((SIZE, SIZE, 1), name="image")
+    mean = keras.layers.GlobalAveragePooling2D(name="mean")(image)
+    model = keras.Model(
+        image, keras.layers.Dense(2, name="logits")(keras.layers.Dense(2, name="features")(mean))
+    )
+    weights = [[[1, 3000]], [0, 0], [[-1, 1], [0, 0]], [120, -120]]
+    model.set_weights([np.array(weight, "float32") for weight in weights])
+    return model
+
+
+def test_a_post_training_file_that_fails_the_gate_is_made_in_a_milder_way(
+    session: Session, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session = replace(asking(session, "ptq"), model=outlier())
+    result = exported(session, tmp_path)
+    rows = {row.name: row for row in result.rows}
+    assert not result.failures and rows["ptq_int8"].accuracy == 1.0 and rows["ptq_int8"].agreement == 1.0
+    assert rows["ptq_int8"].note == (
+        "left in float32: logits, features; with all in int8 its accuracy was 50.00%"
+    )
+    assert "ptq_int8 fails the gate; trying: left in float32: logits" in capsys.readouterr().out
+    assert {file.name for file in (tmp_path / "exports").iterdir()} == {"float32.tflite", "ptq_int8.tflite"}
+    assert any("ptq_int8: left in float32: logits" in line for line in result.lines())
+
+    images = session.source.test.images
+    assert images is not None
+    outputs = session.model.predict(images.astype("float32"), verbose=0)
+    plain = export(session, tmp_path / "plain", outputs, milder=False)
+    assert len(plain.failures) == 1 and "50.00 points below" in plain.failures[0]
+    worst = min(plain.rows[1].layers, key=lambda layer: layer["own_db"])
+    assert worst["name"] == "logits" and worst["own_db"] < 3
+
+
+@pytest.mark.parametrize("quantize", ["float16", "dynamic", "ptq_litert"])
+def test_files_made_smaller_after_training_ship_as_all_others(
+    quantize: str, session: Session, tmp_path: Path
+) -> None:
+    row = exported(asking(session, quantize), tmp_path).rows[1]
+    assert row.agreement == 1.0 and row.pixels_differ == 0 and not row.names_differ
+    assert row.inventory is not None and row.layers and row.accuracy_interval_95[0] < row.accuracy
+    file = runtimes.open_tflite(tmp_path / "exports" / f"{row.name}.tflite")
+    assert file.scored and file.image == (SIZE, SIZE, 3)
+    assert sorted(file.texts) == ["labels.txt", "preprocess.json", "task.json"]

@@ -3,12 +3,17 @@
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import keras
 import numpy as np
 import pytest
 
 from imgrec.artefact import Artefact, Promise
+from imgrec.data.preprocess import Preprocess
+from imgrec.data.sources.dataset import Split
 from imgrec.export import litert, parity
+from imgrec.export.card import Card
+from imgrec.export.encoded import Encoded
 from imgrec.metrics import paired
 from imgrec.metrics.intervals import exact_interval
 from imgrec.tasks.multiclass import Multiclass
@@ -143,3 +148,37 @@ def test_table_is_aligned() -> None:
     assert len({len(line) for line in lines}) == 1
     assert lines[1].split() == ["qat_int8", "89.50%", "99.00%", "0.1", "100", "0.50"]
     assert "12,346" in lines[2]
+
+
+def test_a_file_is_given_bytes_prepared_by_its_own_description(tmp_path: Path) -> None:
+    """One that says another colour, or has other names, is found out."""
+    image = keras.Input((4, 4, 3), name="image")
+    flat = keras.layers.Flatten(name="flat")(image)
+    model = keras.Model(image, keras.layers.Dense(3, name="logits")(flat))
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 4, 4, 3), dtype=np.uint8)
+    outputs = model.predict(pixels.astype("float32"), verbose=0)
+    labels = outputs.argmax(axis=1)
+    split = Split(tuple("abcdef"), labels.astype("int32"), images=pixels)
+
+    def row(said: Preprocess, task: Multiclass) -> parity.ParityRow:
+        path = litert.to_float32(model, tmp_path / "float32.tflite", Card("net", "", task, said))
+        artefact = Artefact(path, "tflite", "none", Promise.SAME_ANSWERS)
+        return parity.measure(artefact, pixels, labels, outputs, outputs, TASK, Encoded(split))
+
+    good = row(Preprocess((4, 4)), TASK)
+    assert (good.pixels_differ, good.names_differ, good.agreement) == (0, False, 1.0)
+    assert parity.gate([good]) == []
+    (failure,) = parity.gate([row(Preprocess((4, 4), adapt="lowlight(255)"), TASK)])
+    assert "prepares" in failure and "of 6 images to other pixels" in failure
+    (failure,) = parity.gate([row(Preprocess((4, 4)), Multiclass(("a", "c", "b")))])
+    assert failure == "float32: has other names for the classes than its model"
+
+
+def test_bytes_of_files_are_the_files(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    cv2.imwrite(str(tmp_path / "a.png"), pixels[..., ::-1])
+    file = Encoded(Split(("a",), np.zeros(1, "int32"), paths=(str(tmp_path / "a.png"),)))
+    memory = Encoded(Split(("a",), np.zeros(1, "int32"), images=pixels[None]))
+    assert file.bytes_of(0) == (tmp_path / "a.png").read_bytes()
+    said = Preprocess((5, 7))
+    assert np.array_equal(file.pixels(said)[0], pixels) and np.array_equal(memory.pixels(said)[0], pixels)

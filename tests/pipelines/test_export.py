@@ -57,6 +57,41 @@ def test_the_files_are_those_of_the_training(run: Path, capsys: pytest.CaptureFi
     assert files == {"float32.tflite"}
 
 
+def test_every_format_is_measured_and_in_the_manifest(run: Path, tmp_path: Path) -> None:
+    to = "onnx,saved_model,triton,openvino"
+    out = tmp_path / "out"
+    export.main(["--run", str(run), "--to", to, "--quantize", "ptq", "--out", str(out)])
+    told = json.loads((out / "metrics.json").read_text())["exports"]
+    endings = ("onnx", "savedmodel", "triton", "openvino")
+    names = [f"float32.{ending}" for ending in endings]
+    names += [f"ptq_int8.{ending}" for ending in endings if ending != "savedmodel"]
+    assert [row["name"] for row in told["files"]] == names and told["failures"] == []
+    for row in told["files"][:4]:
+        assert row["agreement"] == 1.0 and row["max_abs_difference"] < 1e-5, row
+        assert row["kilobytes"] > 10
+    listed = bundle.verify(out, frozenset())
+    assert {"float32.onnx", "float32.savedmodel/1/saved_model.pb", "ptq_int8.openvino/1/model.bin"} <= set(
+        listed
+    )
+    for name in ("float32.onnx", "ptq_int8.triton", "float32.savedmodel"):
+        assert Predictor.load(out / name).task.classes == tuple(CLASSES)
+    (out / "float32.savedmodel" / "1" / "saved_model.pb").write_bytes(b"")
+    with pytest.raises(InputError, match=r"float32\.savedmodel/1/saved_model\.pb is not the file"):
+        bundle.verify(out, frozenset())
+
+
+def test_options_of_a_variant_reach_the_file_and_their_cost_is_told(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    export.main(["--run", str(run), "--quantize", "ptq(float=[stem, logits], observer=percentile)"])
+    out = run.with_name("stripes.exports") / "ptq-float=-stem-logits-observer=percentile"
+    assert {path.name for path in out.glob("*.tflite")} == {"float32.tflite", "ptq_int8.tflite"}
+    told = json.loads((out / "metrics.json").read_text())["exports"]
+    assert told["costs"][0].startswith("ptq_int8: float32 parts: stem_conv, logits: ")
+    assert told["costs"][0] in capsys.readouterr().out.splitlines()
+    assert told["files"][1]["agreement"] >= 0.9
+
+
 def test_other_data_is_matched_by_name(run: Path, tmp_path: Path) -> None:
     data = stripes(tmp_path / "turned.npz", 90, CLASSES[::-1], seed=1)
     words = ["--run", str(run), "--quantize", "none", "--data", data, "--out", str(tmp_path / "out")]
@@ -70,6 +105,8 @@ def test_what_cannot_be_made_is_refused(run: Path, tmp_path: Path) -> None:
     for words, message in (
         (["--to", "onxx"], "unknown format of --to 'onxx'"),
         (["--out", str(run / "exports")], "lies in the run"),
+        (["--quantize", "qat(bits=4)"], "unknown option of variant qat 'bits'"),
+        (["--quantize", "ptq(float=stam)"], "did you mean stem"),
     ):
         with pytest.raises(InputError, match=message):
             export.main(["--run", str(run), *words])
