@@ -4,6 +4,7 @@ So that each has its own peak of memory and its own threads, and none warms up f
 """
 
 import contextlib
+import importlib.util
 import json
 import os
 import resource
@@ -36,7 +37,7 @@ def measure(task: Mapping[str, Any]) -> dict[str, float]:
     Raises:
         InputError: it cannot be opened.
     """
-    opener = OPENERS[task["kind"]]
+    opener = OPENERS.get(task["kind"], _file)
     PREPARE[task["kind"]](task["threads"])
     before = _begin_peak()
     call = opener(task)
@@ -114,27 +115,23 @@ def _tflite(task: Mapping[str, Any]) -> Call:
     return call
 
 
-def _onnx(task: Mapping[str, Any]) -> Call:
-    import onnxruntime
+def _file(task: Mapping[str, Any]) -> Call:
+    """Any other exported file, by what runs it elsewhere too."""
+    from imgrec.runtimes import open_runtime
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = task["threads"], 1
-    try:
-        session = onnxruntime.InferenceSession(task["path"], options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its errors have no common class of their own
-        raise InputError(f"{task['path']}: ONNX Runtime cannot run it: {error}") from None
-    (taken,) = session.get_inputs()
-    shape = tuple(side if isinstance(side, int) else 1 for side in taken.shape)
-    pixels = _image(shape).astype("uint8" if "uint8" in taken.type else "float32")
-    return lambda: session.run(None, {taken.name: pixels})
+    runtime = open_runtime(task["path"], task["threads"])
+    pixels = _image((1, *runtime.image))
+    return lambda: runtime.answer(pixels)
 
 
-def _import_litert(threads: int) -> None:
-    import ai_edge_litert.interpreter  # noqa: F401 - its memory is not the network's
+def _importing(package: str) -> Callable[[int], None]:
+    """Return what imports a package, if it is there: its memory is not the network's."""
 
+    def prepare(threads: int) -> None:
+        if importlib.util.find_spec(package.partition(".")[0]) is not None:
+            importlib.import_module(package)
 
-def _import_onnxruntime(threads: int) -> None:
-    import onnxruntime  # noqa: F401 - likewise
+    return prepare
 
 
 def _import_tensorflow(threads: int) -> None:
@@ -179,14 +176,16 @@ def _torch(task: Mapping[str, Any]) -> Call:
 
 OPENERS: dict[str, Callable[[Mapping[str, Any]], Call]] = {
     ".tflite": _tflite,
-    ".onnx": _onnx,
     "keras": _keras,
     "torch": _torch,
 }
-"""What opens a subject of each kind, as a call that answers for one image."""
+"""What opens a subject of each kind, as a call that answers for one image; others by `_file`."""
 PREPARE: dict[str, Callable[[int], None]] = {
-    ".tflite": _import_litert,
-    ".onnx": _import_onnxruntime,
+    ".tflite": _importing("ai_edge_litert.interpreter"),
+    ".onnx": _importing("onnxruntime"),
+    ".triton": _importing("onnxruntime"),
+    ".openvino": _importing("openvino"),
+    ".savedmodel": _import_tensorflow,
     "keras": _import_tensorflow,
     "torch": _import_torch,
 }

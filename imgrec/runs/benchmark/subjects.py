@@ -9,6 +9,7 @@ from typing import Any
 
 from imgrec import bundle, runtimes
 from imgrec.errors import InputError
+from imgrec.files import size_of
 
 TIMM = {
     **{f"resnet{n}": f"resnet{n}" for n in (18, 34, 50, 101, 152)},
@@ -80,7 +81,9 @@ def of_run(run: Path, peers: bool) -> tuple[list[Subject], list[str]]:
     if not peers:
         return subjects, []
     accuracy = _metrics(run / "metrics.json").get("test", {}).get("accuracy")
-    keras = Subject("Keras", "keras", str(run), accuracy=accuracy, kilobytes=_kilobytes(run / "model.keras"))
+    keras = Subject(
+        "Keras", "keras", str(run), accuracy=accuracy, kilobytes=size_of(run / "model.keras") / 1000
+    )
     others, missing = _others(held, files)
     return [*subjects, keras, *others], missing
 
@@ -109,16 +112,11 @@ def _installed(package: str) -> bool:
 
 def _of_file(path: Path, rows: Mapping[str, Any]) -> Subject:
     accuracy = rows.get(path.name, rows.get(path.stem))
-    return Subject(path.name, path.suffix, str(path), {}, accuracy, _kilobytes(path))
+    return Subject(path.name, path.suffix, str(path), {}, accuracy, size_of(path) / 1000)
 
 
 def _renamed(subject: Subject, name: str) -> Subject:
     return Subject(name, subject.kind, subject.path, subject.details, subject.accuracy, subject.kilobytes)
-
-
-def _kilobytes(path: Path) -> float:
-    files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files) / 1000
 
 
 def _gate_rows(path: Path) -> dict[str, float]:
