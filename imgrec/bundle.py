@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 from imgrec import places, tasks
 from imgrec.data.preprocess import Preprocess
 from imgrec.errors import InputError
-from imgrec.files import sha256_of, write_json
+from imgrec.files import json_text, sha256_of, write_json
 from imgrec.frameworks import import_frameworks
+from imgrec.guards import keras_file
+from imgrec.guards.documents import parse, read_json, read_text
 from imgrec.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -28,7 +30,10 @@ CHECKPOINTS = "checkpoints"
 """Folder of an unfinished run from which it can go on; a finished run has none."""
 RUN_FILES = frozenset({"run.json", "model.keras", "preprocess.json", "labels.txt"})
 """What no run folder lacks."""
+LEFT = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
+"""Files that desktops leave in the folders they show; nothing reads them."""
 FORMAT = 1
+RESTORE = "train again or restore the folder"
 _claims: dict[Path, int] = {}
 """Open lock files of the runs that this process writes."""
 
@@ -175,16 +180,22 @@ def finish(staging: Path, out: Path) -> Path:
 
 def write_manifest(folder: Path) -> None:
     """Write the sha256 of every file of `folder` but checkpoints, by relative path; last of all."""
+    write_json(folder / MANIFEST, {name: sha256_of(folder / name) for name in _files(folder)})
+
+
+def _files(folder: Path) -> list[str]:
+    """What a manifest lists: every file of a folder but itself, checkpoints and what desktops leave."""
     listed = (p for p in folder.rglob("*") if p.is_file() and folder / CHECKPOINTS not in p.parents)
-    files = sorted(p for p in listed if p != folder / MANIFEST)
-    write_json(folder / MANIFEST, {p.relative_to(folder).as_posix(): sha256_of(p) for p in files})
+    files = sorted(p for p in listed if p != folder / MANIFEST and p.name not in LEFT)
+    return [p.relative_to(folder).as_posix() for p in files]
 
 
 def verify(folder: Path, needed: frozenset[str] = RUN_FILES) -> dict[str, str]:
     """Check every file of a run folder against its manifest and return the manifest.
 
     Raises:
-        InputError: no folder, no manifest, or a file that is missing or was changed (named).
+        InputError: no folder, no manifest, one that is not as it was written, or a file that is missing, was
+            changed or was added (named).
     """
     if not folder.is_dir():
         raise InputError(
@@ -193,10 +204,8 @@ def verify(folder: Path, needed: frozenset[str] = RUN_FILES) -> dict[str, str]:
     path = folder / MANIFEST
     if not path.is_file():
         raise InputError(f"{folder}: no {MANIFEST}: not a run folder, or its training did not finish")
-    try:
-        manifest = dict(json.loads(path.read_text(encoding="utf-8")))
-    except ValueError:
-        raise InputError(f"{path}: damaged, expected JSON; train again or restore the folder") from None
+    text = read_text(path, RESTORE)
+    manifest = parse(text, str(path), RESTORE)
     for name, digest in manifest.items():
         file = folder / name
         if Path(name).is_absolute() or ".." in Path(name).parts:
@@ -208,6 +217,12 @@ def verify(folder: Path, needed: frozenset[str] = RUN_FILES) -> dict[str, str]:
     missing = needed - set(manifest)
     if missing:
         raise InputError(f"{path}: does not list {', '.join(sorted(missing))}; not a whole run folder")
+    if added := sorted(set(_files(folder)) - set(manifest)):
+        raise InputError(
+            f"{folder}: {added[0]} is not in the manifest, it was added later; move it out of the run folder"
+        )
+    if text != json_text(manifest):
+        raise InputError(f"{path}: was changed after it was written; {RESTORE}")
     return manifest
 
 
@@ -219,10 +234,10 @@ def read(run_dir: str | Path) -> Bundle:
     """
     folder = Path(run_dir)
     manifest = verify(folder)
-    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    run = read_json(folder / "run.json", RESTORE)
     if run.get("format") != FORMAT:
         raise InputError(f"{folder}: run.json has format {run.get('format')!r}, this version reads {FORMAT}")
-    preprocess = Preprocess.from_json((folder / "preprocess.json").read_text(encoding="utf-8"))
+    preprocess = Preprocess.from_json(read_text(folder / "preprocess.json", RESTORE))
     return Bundle(folder, preprocess, tasks.read(folder), manifest, run)
 
 
@@ -232,20 +247,35 @@ def load(run_dir: str | Path) -> LoadedBundle:
     The model computes in float32, whatever it was trained in.
 
     Raises:
-        InputError: as `read`.
+        InputError: as `read` and `build_trained`.
     """
     bundle = read(run_dir)  # first, so that a wrong folder is refused before anything heavy is imported
     return LoadedBundle(**vars(bundle), model=build_trained(bundle))
 
 
 def build_trained(bundle: Bundle) -> "keras.Model":
-    """Build the model of a verified run folder in float32, with its weights."""
+    """Build the model of a verified run folder in float32, with its weights.
+
+    Nothing in model.keras is executed or looked up: the zoo's functions build the model from plain
+    values, and shapes and types of all weights are compared with the file's before memory is taken for any.
+
+    Raises:
+        InputError: run.json names no model of the zoo, or model.keras is damaged or holds other weights.
+    """
     import_frameworks()
     from imgrec import runtime
+    from imgrec.models.outline import outline
 
+    path, recorded = bundle.path / "model.keras", bundle.run.get("model", {})
+    wanted = [(tuple(weight.shape), str(weight.dtype)) for weight in outline(recorded).weights]
+    keras_file.check(path, wanted)
     with runtime.in_float32():
-        model = build(bundle.run["model"])
-    model.load_weights(str(bundle.path / "model.keras"))
+        model = build(recorded)
+    try:
+        model.load_weights(str(path))
+    except (ValueError, KeyError) as error:  # names that lead nowhere: the shapes are right
+        said = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: its weights do not fit the model in run.json ({said})") from None
     return model
 
 

@@ -5,6 +5,7 @@ A file is run by its own interpreter: neither TensorFlow nor Keras is imported f
 
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,8 @@ from imgrec.tasks.task import Task
 if TYPE_CHECKING:
     import keras
 
+_DAMAGE = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError)
+"""What reading a damaged zip may raise."""
 MOST_BYTES = 4_000_000
 """Of all texts inside a file: names of 1,000 classes take about 15,000."""
 BATCH = 32
@@ -145,7 +148,9 @@ def _texts_in(path: Path) -> dict[str, str]:
             if sum(entry.file_size for entry in held) > MOST_BYTES:
                 raise InputError(f"{path}: more than {MOST_BYTES:,} bytes of texts inside; export it again")
             return {entry.filename: archive.read(entry).decode("utf-8") for entry in held}
-    except (zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError, RuntimeError, EOFError) as error:
+    except InputError:
+        raise
+    except _DAMAGE as error:
         raise InputError(f"{path}: the names inside cannot be read ({error}); export it again") from None
 
 

@@ -31,8 +31,8 @@ class Arguments:
         tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE…", help_behavior_hint="")
     ]
     """Image files, or folders of them (subfolders and linked ones too; hidden ones not)."""
-    run: Annotated[Path, tyro.conf.arg(metavar="DIR|FILE.tflite", help_behavior_hint="")] = Path()
-    """A run folder, or an exported file."""
+    run: Annotated[Path, tyro.conf.arg(metavar="DIR|FILE.tflite|FILE.onnx", help_behavior_hint="")] = Path()
+    """A run folder, or an exported file; a .tflite or .onnx runs without TensorFlow."""
     keras: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Let a run folder answer with its Keras model in any case: on a GPU, where there is one."""
     weights: Annotated[str, tyro.conf.arg(metavar="imagenet|FILE", help_behavior_hint="")] = ""
@@ -41,7 +41,7 @@ class Arguments:
     """The model that --weights are for, such as efficientnet_lite0."""
     adapt_bn: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """First take batch normalisation's statistics from these images (adaptive BN): many, of another light or
-    camera than in training; not with a .tflite, whose statistics are fixed."""
+    camera than in training; not with an exported file, whose statistics are fixed."""
     top: int = 5
     """How many classes to name, the most probable first."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False

@@ -17,6 +17,10 @@ from imgrec.data import adapt as adaptive
 from imgrec.data.decode import Bits, decode, to_colour
 from imgrec.data.resize import Axis, resample, stretch
 from imgrec.errors import InputError
+from imgrec.guards.documents import parse
+
+LARGEST = 1 << 26
+"""Pixels of a model's input: no network takes as many."""
 
 FILE = "preprocess.json"
 """In a run folder, beside its files and inside them."""
@@ -61,6 +65,10 @@ class Preprocess:
                 raise InputError(f"preprocess: {field.name} is {value!r}, this version knows {known}")
         if len(self.size) != 2 or not all(isinstance(side, int) and side > 0 for side in self.size):
             raise InputError(f"preprocess: size is {self.size!r}, expected height and width of 1 or more")
+        if self.size[0] * self.size[1] > LARGEST:
+            raise InputError(f"preprocess: size is {self.size!r}, expected {LARGEST:,} pixels at most")
+        if not isinstance(self.max_pixels, int) or self.max_pixels < 1 or not isinstance(self.fill, int):
+            raise InputError("preprocess: expected whole numbers for max_pixels, from 1, and for fill")
         if not 0.0 < self.crop_fraction <= 1.0 or not 0 <= self.fill <= 255:
             raise InputError("preprocess: expected 0 < crop_fraction ≤ 1 and a fill of 0 to 255")
         if not isinstance(self.adapt, str):
@@ -158,7 +166,7 @@ class Preprocess:
             InputError: no JSON, an unknown or missing field, or a value that this version cannot do.
         """
         try:
-            values: dict[str, Any] = json.loads(text)
+            values: dict[str, Any] = parse(text, "preprocess.json")
             values["size"] = tuple(values["size"])
             values.pop("labels", None)  # which task.json says since there are tasks
             return cls(**values)

@@ -54,7 +54,7 @@ def _save(single: keras.Model, folder: Path, card: Card, texts: Path) -> None:
     import tensorflow as tf
 
     module = tf.Module()
-    module.model = single
+    module.kept = [variable.value for variable in single.variables]
     module.assets = []
     for name, text in card.companions.items():
         write_text(texts / name, text)
@@ -80,5 +80,4 @@ def _save(single: keras.Model, folder: Path, card: Card, texts: Path) -> None:
     if not card.preprocess.adapts:
         given = tf.TensorSpec((None,), tf.string, name=BYTES)
         signatures[BYTES] = tf.function(from_bytes, input_signature=[given])
-    module.signatures = signatures
     tf.saved_model.save(module, str(folder), signatures)

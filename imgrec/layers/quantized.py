@@ -141,9 +141,9 @@ class Token(_WithWeight):
 
     def call(self, x: Any) -> Any:
         """Broadcast the weight to the input's shape."""
-        if current_mode() == "export":
+        if current_mode() == "export" and x.shape[0] is not None:
             return constant(np.broadcast_to(to_numpy(self.weight), tuple(x.shape)))
-        return ops.zeros_like(x) + self.weight
+        return ops.zeros_like(x) + _value(self.weight)
 
 
 @keras.saving.register_keras_serializable("imgrec")

@@ -63,7 +63,8 @@ class Distilled(keras.Model):
         self.labels, self.answers, self.alpha, self.hint_weight = labels, answers, alpha, hint_weight
         self.hint, self.given = Hint(), list(given)
         self.student = _showing(model, [own for own, _ in hints])
-        self.teachers = [_showing(teacher.model, [theirs for _, theirs in hints]) for teacher in given]
+        with runtime.in_float32():
+            self.teachers = [_showing(teacher.model, [there for _, there in hints]) for teacher in given]
         for teacher in self.teachers:
             teacher.trainable = False
         self.followers = [
@@ -75,12 +76,12 @@ class Distilled(keras.Model):
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Return logits `[B, C]`; in training with what is learned from beside labels, by name."""
-        logits, *shown = self.student(inputs, training=training)
+        logits, *shown = keras.tree.flatten(self.student(inputs, training=training))
         if not training or not self.given:
             return logits
         said, seen = [], []
         for teacher, model in zip(self.given, self.teachers, strict=True):
-            theirs, *seen = model(teacher.seen(inputs), training=False)
+            theirs, *seen = keras.tree.flatten(model(teacher.seen(inputs), training=False))
             said.append(ops.take(theirs, ops.array(teacher.order), axis=-1))
         pairs = [
             _follow(here, there, follower)
@@ -263,8 +264,8 @@ class Distill(Method):
 
     def _kept(self, config: Config, hints: Sequence[Pair]) -> bool:
         """Whether answers are kept on disk: of images that are whole, there are two views at most."""
-        several = config.run.strategy == "multiworker"  # of which each would compute them
-        here = runtime.backend() == "tensorflow" and not several
+        # Each of the hosts would compute them; and under JAX a batch must split evenly over its devices.
+        here = runtime.backend() == "tensorflow" and config.run.strategy != "multiworker"
         return here and not hints and not changing(config.augment)
 
 

@@ -12,6 +12,7 @@ from imgrec import bundle
 from imgrec.data.preprocess import Preprocess
 from imgrec.errors import InputError
 from imgrec.frameworks import import_frameworks
+from imgrec.runtimes import RUN, kind_of
 from imgrec.serving.predictor import Predictor
 from imgrec.tasks.multiclass import Multiclass
 from imgrec.tasks.task import Task
@@ -31,7 +32,7 @@ def open_predictor(
     """Load a run or one of its files, or the model named `model` with ImageNet weights.
 
     Args:
-        run: a run folder or a .tflite file; `Path()` for none.
+        run: a run folder or one of its files; `Path()` for none.
         weights: imagenet, or a file of them; empty for none.
         model: name of the model that they are for.
         adapt_to: image files whose statistics batch normalisation is to take; none leaves it as it is.
@@ -61,12 +62,12 @@ def _check(run: Path, weights: str, model: str, adapts: bool) -> None:
         raise InputError(f"--weights and --model go together: {pretrained}")
     if run == Path() and not weights:
         raise InputError(
-            "no --run: name a run folder or a .tflite file, such as --run saved_models/sample, "
+            "no --run: name a run folder or one of its files, such as --run saved_models/sample, "
             f"or use {pretrained}"
         )
     if run != Path() and weights:
         raise InputError(f"--run {run} has weights of its own: leave out --weights and --model")
-    if adapts and not weights and run.suffix == ".tflite":
+    if adapts and not weights and kind_of(run) != RUN:
         raise InputError(f"--adapt-bn: the statistics of {run} are fixed; name the run folder it came from")
 
 

@@ -4,7 +4,6 @@ A `.tflite` is run by LiteRT: neither TensorFlow nor Keras is imported for it, n
 float32 file was proven to give the model's answers.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -17,6 +16,8 @@ from imgrec import bundle, runtimes, tasks
 from imgrec.data.preprocess import FILE as PREPROCESS
 from imgrec.data.preprocess import Preprocess
 from imgrec.errors import InputError
+from imgrec.guards import foreign
+from imgrec.guards.documents import read_json, read_text
 from imgrec.processors import cores
 from imgrec.runtimes import Runtime
 from imgrec.tasks.task import Task
@@ -69,7 +70,8 @@ class Predictor:
         A `.tflite` is run without TensorFlow. So is a run folder whose `float32.tflite` gave the Keras
         model's answers for every image that the gate measured, by its metrics.json; else, or with
         `keras_itself`, the Keras model is loaded. A file in the `exports/` of a run folder is checked
-        against the run's manifest. Anywhere else, `preprocess.json` and `labels.txt` have to lie beside
+        against the run's manifest; any other answers once in a process of its own first, so that a damaged
+        one cannot end this one. There, `preprocess.json` and `labels.txt` have to lie beside
         it, and `task.json` where there was one, as they do in `exports/`, or be inside it.
 
         Raises:
@@ -78,8 +80,12 @@ class Predictor:
         """
         path = Path(path)
         if runtimes.kind_of(path) != runtimes.RUN:
+            whole = _run_of(path)
+            if whole is None:
+                foreign.check(path)  # what the manifest of a run vouches for needs none
             runtime = runtimes.open_runtime(path)
-            return cls(runtime, *_companions(path, runtime.texts))
+            companions = (whole.preprocess, whole.task) if whole else _companions(path, runtime.texts)
+            return cls(runtime, *companions)
         whole = bundle.read(path)
         if not keras_itself and _file_answers(whole):
             runtime = runtimes.open_tflite(whole.path / _FILE, cores())
@@ -151,23 +157,34 @@ def _file_answers(whole: bundle.Bundle) -> bool:
     """Whether the run's float32 file was found to answer as its Keras model, but for rounding."""
     if not {_FILE, "metrics.json"} <= set(whole.manifest):
         return False
-    measured = json.loads((whole.path / "metrics.json").read_text(encoding="utf-8")).get("exports", {})
+    measured = read_json(whole.path / "metrics.json").get("exports", {})
     name = Path(_FILE).stem
-    failed = any(failure.startswith(f"{name}:") for failure in measured.get("failures", ()))
-    rows = [row for row in measured.get("files", ()) if row["name"] == name]
-    agrees = [row["agreement"] == 1 and row["max_abs_difference"] <= ROUNDING for row in rows]
+    try:
+        failed = any(failure.startswith(f"{name}:") for failure in measured.get("failures", ()))
+        rows = [row for row in measured.get("files", ()) if row["name"] == name]
+        agrees = [row["agreement"] == 1 and row["max_abs_difference"] <= ROUNDING for row in rows]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{whole.path}: metrics.json is not what the gate wrote ({type(error).__name__}: {error}); "
+            "restore the folder"
+        ) from None
     return agrees == [True] and not failed
 
 
-def _companions(path: Path, inside: Mapping[str, str]) -> tuple[Preprocess, Task]:
-    """Return the preprocessing and the task of an exported file: of its run, beside or inside it."""
+def _run_of(path: Path) -> bundle.Bundle | None:
+    """Return the run in whose `exports/` a file lies, verified; None of a file that lies elsewhere."""
     folder = path.absolute().parent
     # A lone manifest.json is no proof of a run folder: web applications have one, too.
     if folder.name == "exports" and all(
         (folder.parent / name).is_file() for name in ("run.json", bundle.MANIFEST)
     ):
-        whole = bundle.read(folder.parent)
-        return whole.preprocess, whole.task
+        return bundle.read(folder.parent)
+    return None
+
+
+def _companions(path: Path, inside: Mapping[str, str]) -> tuple[Preprocess, Task]:
+    """Return the preprocessing and the task of an exported file, which lie beside or inside it."""
+    folder = path.absolute().parent
     missing = [name for name in (PREPROCESS, tasks.LABELS) if not (folder / name).is_file()]
     if missing and not {PREPROCESS, tasks.LABELS} - set(inside):
         return Preprocess.from_json(inside[PREPROCESS]), tasks.from_texts(inside, path)
@@ -176,7 +193,7 @@ def _companions(path: Path, inside: Mapping[str, str]) -> tuple[Preprocess, Task
             f"{path}: no {' and no '.join(missing)} beside it or inside; "
             "copy what is missing from the run's exports folder"
         )
-    preprocess = Preprocess.from_json((folder / PREPROCESS).read_text(encoding="utf-8"))
+    preprocess = Preprocess.from_json(read_text(folder / PREPROCESS))
     if PREPROCESS in inside and Preprocess.from_json(inside[PREPROCESS]) != preprocess:
         raise InputError(
             f"{path}: {PREPROCESS} beside it is not the one that it was made with; they are of two models"

@@ -1,12 +1,13 @@
 """Tasks by name, the one that fits a set's labels, and the one that a run folder holds."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from imgrec.data.sources.labels import LabelKind
+from imgrec.data.sources.names import unified
 from imgrec.errors import InputError
 from imgrec.files import json_text, write_text
+from imgrec.guards.documents import parse
 from imgrec.registry import lookup
 from imgrec.tasks.multiclass import Multiclass
 from imgrec.tasks.multilabel import Multilabel
@@ -84,13 +85,14 @@ def from_texts(held: Mapping[str, str], place: Path) -> Task:
         InputError: damaged, or a task unknown to this version.
     """
     classes = tuple(held[LABELS].removesuffix("\n").split("\n"))
+    unified(classes, str(place / LABELS))  # names that would steer a terminal, or stand there twice
     try:
         if FILE in held:
-            record = json.loads(held[FILE])
+            record = parse(held[FILE], str(place / FILE))
             if record["format"] != 1:
                 raise InputError(f"{place / FILE}: format {record['format']!r}, this version reads 1")
             return lookup(TASKS, str(record["task"]), f"task in {place / FILE}")(classes)
-        several = json.loads(held["preprocess.json"]).get("labels") == "several"
+        several = parse(held["preprocess.json"], str(place / "preprocess.json")).get("labels") == "several"
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, InputError):
             raise

@@ -1,4 +1,4 @@
-"""(slow) `examples/web` in Chromium: pictures dropped on the page, answers posted to the test's server."""
+"""(slow) `examples/web` in Chromium: pictures dropped on the page, its answers posted to the test."""
 
 import json
 import os

@@ -50,10 +50,13 @@ def exported(session: Session, folder: Path) -> Exported:
     return export(session, folder, session.model.predict(images.astype("float32"), verbose=0))
 
 
-def asking(session: Session, quantize: str) -> Session:
+def asking(session: Session, quantize: str, export_to: str = "tflite") -> Session:
     # A name that is not in the table is no value of the flag, so it is put in behind its back.
     return replace(
-        session, config=replace(session.config, quantize=replace(session.config.quantize, quantize=quantize))
+        session,
+        config=replace(
+            session.config, quantize=replace(session.config.quantize, quantize=quantize, export_to=export_to)
+        ),
     )
 
 
@@ -126,10 +129,10 @@ def test_a_format_of_one_s_own_is_written_run_and_measured(
 
     monkeypatch.setitem(formats.FORMATS, "keras", Format(".keras", {"float32": write}))
     monkeypatch.setitem(runtimes.RUNTIMES, ".keras", opened)
-    result = exported(asking(session, "ptq"), tmp_path)
+    result = exported(asking(session, "ptq", "tflite,keras"), tmp_path)
     files = sorted(file.name for file in (tmp_path / "exports").iterdir())
     assert files == ["float32.keras", "float32.tflite", "ptq_int8.tflite"], "the toy takes no int8"
-    assert [row.name for row in result.rows] == ["float32", "float32", "ptq_int8"]
+    assert [row.name for row in result.rows] == ["float32", "float32.keras", "ptq_int8"]
     assert result.rows[1].agreement == 1.0 and result.rows[1].max_abs_difference < 1e-5
 
 

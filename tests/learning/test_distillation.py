@@ -61,14 +61,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with runs that have learned nothing, which nobody asks of them."""
     folder = tmp_path_factory.mktemp("runs")
     keras.utils.set_random_seed(1)
-    write_teacher(folder / "one", RECORDED, TASK, GREY)
-    write_teacher(folder / "turned", RECORDED, Multiclass(("b", "a")), GREY)
-    colour = {**RECORDED, "input_shape": [24, 24, 3]}
+    one = write_teacher(folder / "one", RECORDED, TASK, GREY)
+    write_teacher(folder / "turned", RECORDED, Multiclass(("b", "a")), GREY, one)
+    write_teacher(folder / "stretched", RECORDED, TASK, dataclasses.replace(GREY, resize="stretch"), one)
+    write_teacher(folder / "multi", RECORDED, Multilabel(("a", "b")), GREY, one)
+    write_teacher(folder / "cats", RECORDED, Multiclass(("a", "cat")), GREY, one)
+    colour = {**RECORDED, "name": "lenet5", "input_shape": [24, 24, 3], "options": {}}
     write_teacher(folder / "large", colour, TASK, Preprocess(size=(24, 24)))
-    other = dataclasses.replace(GREY, resize="stretch")
-    write_teacher(folder / "stretched", RECORDED, TASK, other)
-    write_teacher(folder / "multi", RECORDED, Multilabel(("a", "b")), GREY)
-    write_teacher(folder / "cats", RECORDED, Multiclass(("a", "cat")), GREY)
     return folder
 
 
@@ -210,7 +209,10 @@ def test_options_have_bounds(option: str) -> None:
         methods.choose(Config().replace(teacher="runs/a", method=f"distill({option})"))
 
 
-@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize(
+    "precision",
+    ["mixed_bfloat16", *(pytest.param(p, marks=pytest.mark.slow) for p in ("float32", "mixed_float16"))],
+)
 def test_a_regressor_learns_beside_the_student_and_the_teacher_stays(
     source: Source, runs: Path, precision: str
 ) -> None:

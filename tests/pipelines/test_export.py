@@ -57,6 +57,29 @@ def test_the_files_are_those_of_the_training(run: Path, capsys: pytest.CaptureFi
     assert files == {"float32.tflite"}
 
 
+def test_every_format_is_measured_and_in_the_manifest(run: Path, tmp_path: Path) -> None:
+    to = "onnx,saved_model,triton,openvino"
+    out = tmp_path / "out"
+    export.main(["--run", str(run), "--to", to, "--quantize", "ptq", "--out", str(out)])
+    told = json.loads((out / "metrics.json").read_text())["exports"]
+    endings = ("onnx", "savedmodel", "triton", "openvino")
+    names = [f"float32.{ending}" for ending in endings]
+    names += [f"ptq_int8.{ending}" for ending in endings if ending != "savedmodel"]
+    assert [row["name"] for row in told["files"]] == names and told["failures"] == []
+    for row in told["files"][:4]:
+        assert row["agreement"] == 1.0 and row["max_abs_difference"] < 1e-5, row
+        assert row["kilobytes"] > 10
+    listed = bundle.verify(out, frozenset())
+    assert {"float32.onnx", "float32.savedmodel/1/saved_model.pb", "ptq_int8.openvino/1/model.bin"} <= set(
+        listed
+    )
+    for name in ("float32.onnx", "ptq_int8.triton", "float32.savedmodel"):
+        assert Predictor.load(out / name).task.classes == tuple(CLASSES)
+    (out / "float32.savedmodel" / "1" / "saved_model.pb").write_bytes(b"")
+    with pytest.raises(InputError, match=r"float32\.savedmodel/1/saved_model\.pb is not the file"):
+        bundle.verify(out, frozenset())
+
+
 def test_options_of_a_variant_reach_the_file_and_their_cost_is_told(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

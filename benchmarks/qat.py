@@ -1,0 +1,191 @@
+"""Our quantisation-aware training beside tfmot's: what they take, how well, how small, how fast.
+
+python -m benchmarks.qat --coverage [--families …] [--python PYTHON] [--out DIR]   who takes which family
+python -m benchmarks.qat [--families …] [--python PYTHON] [--out DIR]              both train the same model
+python -m benchmarks.qat --table [--out DIR]                                       what DIR holds, in Markdown
+
+tfmot runs in a process of its own, with PYTHON where this interpreter has no extra `tfmot`. A family's form,
+images and training are those of `benchmarks.zoo_int8`. Both engines start from the same trained float model
+and see the same batches in the same order, with the same rates of the same optimiser, and keep the weights of
+their best validation epoch. Files are bare ones, uint8 in and logits out, measured on all 2,000 test images,
+their milliseconds taken in turns on one thread.
+
+- tfmot: `quantize_model` as it stands; "with configs" where it takes the model only with a `QuantizeConfig`
+  written for the layers that it does not know (of Multiply, and of the mean and maximum over channels).
+- tfmot × 4: four times as many epochs, for its ranges start at ±6 and move by a thousandth of the way a step.
+- tfmot, 16 clusters: `cluster_weights`, trained likewise, then int8 by calibration; its gain is in the file
+  as it is downloaded, compressed.
+"""
+
+import argparse
+import dataclasses
+import json
+import sys
+import tempfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from benchmarks.qat_table import coverage_table, table
+from benchmarks.small_forms import Form, Prepared, calibrated, fine_tuned, prepare, train
+from benchmarks.zoo_int8 import BATCH, FAMILIES, as_record, in_float, in_turns, of_family
+from imgrec.artefact import Artefact, Promise
+from imgrec.compression import qat
+from imgrec.compression.tfmot.job import FILE, Answer, Data, Job, Recipe
+from imgrec.compression.tfmot.reference import ask
+from imgrec.errors import InputError
+from imgrec.export import litert
+from imgrec.export.inspect import describe
+from imgrec.export.parity import measure
+from imgrec.files import write_text
+from imgrec.metrics import paired
+from imgrec.models import build_model
+from imgrec.runtimes import open_runtime
+from imgrec.tasks.multiclass import Multiclass
+from imgrec.training.optim.schedules import build_schedule
+
+BOTH = ("AlexNet", "ResNet-8", "ResNet-20", "ResNet-8 + CBAM")
+"""Families that both engines train by default; tfmot takes the last with configs of ours only."""
+LONGER = 4
+TIMED = 300
+
+
+def coverage(form: Form, python: str) -> dict[str, Any]:
+    """Ask both engines whether they take a family's network; nothing is trained."""
+    keras.utils.set_random_seed(0)
+    spec = form.spec
+    model = build_model(spec.name, (form.side, form.side, 1), 10, **spec.options)
+    images = np.random.default_rng(0).integers(0, 256, (8, form.side, form.side, 1)).astype("uint8")
+    found: dict[str, Any] = {"model": form.model, "ours": "", "untranslated": ""}
+    try:
+        qat.check(model)
+    except InputError as refusal:
+        found["ours"] = str(refusal)
+    with tempfile.TemporaryDirectory() as name:
+        try:
+            answer = ask(model, Job("accepts"), Data(images), Path(name), python)
+        except InputError as refusal:
+            return {**found, "untranslated": str(refusal)}
+    expected = model.predict(images.astype("float32"), verbose=0)
+    found["translation_difference"] = float(np.abs(answer.outputs["float"] - expected).max())
+    said = {"tfmot": answer.refused, "with_configs": answer.refused_with_configs}
+    return {**found, **said, "unsupported": answer.unsupported}
+
+
+def recipe_of(data: Prepared, times: int = 1) -> Recipe:
+    """Return the fine-tuning of `data` as numbers, `times` as many epochs of it."""
+    optim = dataclasses.replace(data.tuning(), epochs=times * data.form.tuning_epochs)
+    schedule = build_schedule(optim, data.steps)
+    rates = [float(schedule(step)) for step in range(optim.epochs * data.steps)]
+    weight_decay = float(optim.weight_decay)
+    return Recipe(data.batch, optim.epochs, rates, optim.momentum, weight_decay, optim.label_smoothing)
+
+
+def data_of(data: Prepared, times: int = 1) -> Data:
+    """Return the batches that follow the float training, and the images that judge."""
+
+    def arrays(batches: Any) -> tuple[np.ndarray, np.ndarray]:
+        images, targets = zip(*((image.numpy(), target.numpy()) for image, target in batches), strict=True)
+        return np.concatenate(images), np.concatenate(targets)
+
+    stream = data.stream(times * data.form.tuning_epochs, first_epoch=data.form.epochs)
+    return Data(data.test()[0], *arrays(stream), *arrays(data.validation()), data.calibration())
+
+
+def compare(form: Form, python: str) -> dict[str, Any]:
+    """Train a family's float model, let both engines go on from it, and return every file's figures."""
+    data = prepare(form)
+    images, labels = data.test()
+    pixels, task = images.astype("float32"), Multiclass(data.source.classes)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        model = train(data)
+        references = {"float": model.predict(pixels, batch_size=BATCH, verbose=0)}
+        paths = {"float": litert.to_float32(model, folder / "float.tflite")}
+        seconds = {"float": data.seconds["float_processor_s"]}
+        answers = {key: job(folder / key) for key, job in _jobs(data, model, python).items()}
+        rounded = fine_tuned(data, calibrated(data, model))
+        paths["ours"] = litert.to_int8(rounded, folder / "ours.tflite")
+        references["ours"] = rounded.predict(pixels, batch_size=BATCH, verbose=0)
+        seconds["ours"] = data.seconds["qat_processor_s"]
+        for key, answer in answers.items():
+            if not answer.refused:
+                paths[key], references[key] = folder / key / FILE, answer.outputs["trained"]
+                seconds[key] = answer.processor_s
+        milliseconds = in_turns(paths, images[:TIMED])
+        files = {}
+        for key, path in paths.items():
+            artefact = Artefact(path, "tflite", "qat", Promise.SAME_ANSWERS)
+            row = measure(artefact, images, labels, references[key], references["float"], task)
+            files[key] = {
+                **as_record(row),
+                "ms": milliseconds[key],
+                "processor_s": seconds[key],
+                "compressed_kilobytes": len(zlib.compress(path.read_bytes(), 9)) / 1000,
+                "left_in_float": in_float(describe(path)),
+                "against_ours": _against(paths["ours"], path, images, labels, task),
+            }
+    refused = {key: answer.refused for key, answer in answers.items() if answer.refused}
+    return {"form": dataclasses.asdict(form), "images": len(images), "files": files, "refused": refused}
+
+
+def _jobs(data: Prepared, model: keras.Model, python: str) -> dict[str, Callable[[Path], Answer]]:
+    """What is asked of tfmot, by name: a function of the folder that it is done in."""
+
+    def job(do: Job, times: int = 1) -> Callable[[Path], Answer]:
+        asked = dataclasses.replace(do, recipe=recipe_of(data, times))
+        return lambda folder: ask(model, asked, data_of(data, times), folder, python)
+
+    with tempfile.TemporaryDirectory() as name:
+        answer = ask(model, Job("accepts"), Data(data.calibration()[:8]), Path(name), python)
+    own = bool(answer.refused)
+    named = "tfmot with configs" if own else "tfmot"
+    return {
+        **({"tfmot": job(Job("quantise"))} if own else {}),
+        named: job(Job("quantise", own_configs=own)),
+        f"{named} × {LONGER}": job(Job("quantise", own_configs=own), LONGER),
+        "tfmot, 16 clusters": job(Job("cluster")),
+    }
+
+
+def _against(
+    ours: Path, other: Path, images: np.ndarray, labels: np.ndarray, task: Multiclass
+) -> dict[str, Any]:
+    """What the same images say of our file (first) and another."""
+    right = []
+    for path in (ours, other):
+        runtime = open_runtime(path, num_threads=1)
+        right.append(task.right(runtime.scores_of(runtime.answer(images), task), labels))
+    return paired.from_answers(*right).record()
+
+
+def main() -> None:
+    """Do what is missing and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--coverage", action="store_true", help="only ask who takes which family")
+    parser.add_argument("--table", action="store_true", help="measure nothing")
+    parser.add_argument("--families", nargs="+", default=[], choices=list(FAMILIES), metavar="NAME")
+    parser.add_argument("--python", default=sys.executable, help="an interpreter with the extra tfmot")
+    parser.add_argument("--out", type=Path, default=Path("saved_models/qat"))
+    given = parser.parse_args()
+    measure_one, kind = (coverage, "coverage") if given.coverage else (compare, "compared")
+    folder = given.out / kind
+    names = given.families or (list(FAMILIES) if given.coverage else list(BOTH))
+    for name in [] if given.table else names:
+        path = of_family(folder, name)
+        if path.exists():
+            continue
+        keras.backend.clear_session()
+        record = measure_one(FAMILIES[name], given.python)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(path, json.dumps(record, indent=1, ensure_ascii=False))
+        print(f"{name}: {json.dumps(record, ensure_ascii=False)}", flush=True)
+    print(coverage_table(given.out / "coverage"), table(given.out / "compared"), sep="\n\n")
+
+
+if __name__ == "__main__":
+    main()
