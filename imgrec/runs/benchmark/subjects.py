@@ -26,7 +26,10 @@ TIMM = {
     "vit_b_16": "vit_base_patch16_224",
 }
 """Our models → timm's of the same architecture; with options of its own a model has no such counterpart."""
-NEEDS = {"ONNX Runtime": ("onnxruntime", "onnx"), "PyTorch": ("timm", "torch and timm, by pip install timm")}
+NEEDS = {
+    "ONNX Runtime": ("onnxruntime", "pip install 'imgrec[onnx]'"),
+    "PyTorch": ("timm", "pip install timm, which brings torch"),
+}
 
 
 @dataclass(frozen=True)
@@ -90,9 +93,7 @@ def of_run(run: Path, peers: bool) -> tuple[list[Subject], list[str]]:
 
 def _others(held: bundle.Bundle, files: Sequence[Path]) -> tuple[list[Subject], list[str]]:
     """PyTorch's network of this architecture, and what is missing of it and of ONNX Runtime."""
-    missing = [
-        f"{title}: needs {what}" for title, (package, what) in NEEDS.items() if not _installed(package)
-    ]
+    missing = [f"{title}: {what}" for title, (package, what) in NEEDS.items() if not _installed(package)]
     if _installed("onnxruntime") and not any(file.suffix == ".onnx" for file in files):
         missing.append("ONNX Runtime: the run has no .onnx file; --to onnx of pipelines.export makes one")
     model = held.run["model"]
