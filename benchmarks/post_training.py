@@ -1,6 +1,6 @@
 """Ways to make a file smaller after training, side by side on finished runs.
 
-  python -m benchmarks.post_training RUN… [--work DIR]
+  python -m benchmarks.post_training RUN… [--variants NAME…] [--work DIR]
 
 For each run the float32 file and every post-training variant, on the run's own test images and calibrated on
 the same training images: accuracy and its loss with the paired 95 % interval, agreement with the float model,
@@ -9,6 +9,7 @@ KB, ms an image on one thread, and the layer that rounding harms most.
 
 import argparse
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from imgrec.frameworks import import_frameworks
@@ -20,6 +21,9 @@ def main() -> None:
     """Read the arguments, make and measure the files, print the table."""
     reader = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     reader.add_argument("runs", nargs="+", type=Path)
+    reader.add_argument(
+        "--variants", nargs="+", default=VARIANTS, help="of --quantize, by default all of these"
+    )
     reader.add_argument("--work", type=Path, help="folder of the files; by default a temporary one")
     given = reader.parse_args()
     import_frameworks()
@@ -27,10 +31,10 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as temporary:
         for run in given.runs:
-            measure(run, (given.work or Path(temporary)) / run.name)
+            measure(run, (given.work or Path(temporary)) / run.name, given.variants)
 
 
-def measure(run: Path, folder: Path) -> None:
+def measure(run: Path, folder: Path, variants: Sequence[str]) -> None:
     """Make and measure the files of one run, and print a row each."""
     from imgrec.runs.exporting import export
     from imgrec.runs.finished import Finished, open_run
@@ -41,7 +45,7 @@ def measure(run: Path, folder: Path) -> None:
     source = finished.own_source()
     outputs = None
     seen = set()
-    for name in VARIANTS:
+    for name in variants:
         asked = Finished(finished.bundle, finished.config.replace(quantize=name))
         session = asked.session(source)
         if outputs is None:

@@ -12,9 +12,10 @@ DESCRIPTION = """Size, milliseconds, memory and multiplications of exported file
   python -m pipelines.benchmark --run saved_models/photos --peers
   python -m pipelines.benchmark a.tflite b.tflite --threads 1 --rounds 5 --json
 
-Each measurement is a process of its own, with TFLite's quick kernels (XNNPACK) and without. MB is the most
-memory that it held beyond its libraries, µJ what its multiply-accumulates take as arithmetic alone. A page
-shows accuracy, speed and size in one figure; accuracies are the gate's, where metrics.json lies beside."""
+Each measurement is a process of its own, with TFLite's quick kernels (XNNPACK: "on, 20" where they run the
+graph in 20 parts, as they do not take all of it) and without. MB is the most memory that it held beyond its
+libraries, µJ what its multiply-accumulates take as arithmetic alone. A page shows accuracy, speed and size
+in one figure; accuracies are the gate's, where metrics.json lies beside."""
 
 
 def run(settings: BenchmarkSettings, command: str = "") -> int:

@@ -120,7 +120,7 @@ def _walk(graph: Graph, batch: Any) -> Iterator[tuple[Step, tuple[np.ndarray, np
     for step in graph.steps:
         if isinstance(step.operation, ActivationRange):
             ranges[id(step.outputs[0])] = step
-        moves = type(step.operation).__name__ in MOVES and id(step.inputs[0]) in ranges
+        moves = _moves(step, ranges)
         if moves:
             ranges.update(dict.fromkeys(map(id, step.outputs), ranges[id(step.inputs[0])]))
         with mode("bypass"):
@@ -138,6 +138,16 @@ def _walk(graph: Graph, batch: Any) -> Iterator[tuple[Step, tuple[np.ndarray, np
             readers[id(value)] -= 1
             if not readers[id(value)]:  # an image of 224 px has 100 MB of activations
                 exact.pop(id(value), None), rounded.pop(id(value), None)
+
+
+def _moves(step: Step, ranges: dict[int, Step]) -> bool:
+    """Whether a step moves or picks rounded values: alone, or joining what was rounded by one range."""
+    kind, before = type(step.operation).__name__, [ranges.get(id(value)) for value in step.inputs]
+    if kind == "Concatenate":
+        return before[0] is not None and all(
+            each is not None and each.operation is before[0].operation for each in before
+        )
+    return kind in MOVES and before[0] is not None
 
 
 def _sources(graph: Graph) -> dict[str, tuple[str, ...]]:

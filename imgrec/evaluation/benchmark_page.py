@@ -16,7 +16,8 @@ class Measured:
 
     title: what was measured.
     rows: a mapping each measurement: name, kind, kilobytes, accuracy, threads, xnnpack, ms_p50, ms_p90,
-        images_per_second, megabytes, macs, microjoules; the last two, kilobytes and accuracy may be None.
+        images_per_second, megabytes, pieces, macs, microjoules; the last two, kilobytes and accuracy may be
+        None.
     machine: facts about it, text by name.
     missing: others that could not be measured, and why.
     command: the command line.

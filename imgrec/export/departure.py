@@ -5,7 +5,6 @@ where several were fused: it is the output of the last of them. So values on bot
 other, layer by layer, without knowing how the converter rewrote the graph.
 """
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,8 @@ from pathlib import Path
 
 import keras
 import numpy as np
+
+from imgrec.layers.fake_quant import ActivationRange
 
 IMAGES = 4
 """Images that both sides are walked with."""
@@ -52,11 +53,14 @@ def compared(model: keras.Model, path: Path, images: np.ndarray) -> list[Layer]:
         path: a TFLite file of it.
         images: uint8 `[N, H, W, C]`, N ≥ 1, of the model's channels.
     """
-    layers = {layer.name: layer for layer in model.layers if len(layer._inbound_nodes) == 1}
+    layers = {layer.name: layer for layer in model.layers if _is_single(layer)}
     places = {name: place for place, name in enumerate(layers)}
     walked = list(_file_values(path, images, places))
-    sizes = {name: math.prod(layers[name].output.shape[1:]) for name in layers if _single(layers[name])}
-    held = [name for name in places if name in walked[0] and walked[0][name].size == sizes.get(name)]
+    held = [
+        name
+        for name, layer in layers.items()
+        if name in walked[0] and _sides(walked[0][name].shape) == _sides(layer.output.shape[1:])
+    ]
     if not held:
         return []
     inner = keras.Model(model.inputs, [layers[name].output for name in held])
@@ -71,8 +75,15 @@ def compared(model: keras.Model, path: Path, images: np.ndarray) -> list[Layer]:
     return found
 
 
-def _single(layer: keras.Layer) -> bool:
-    return isinstance(layer.output, keras.KerasTensor) and not isinstance(layer, keras.layers.InputLayer)
+def _is_single(layer: keras.Layer) -> bool:
+    """Whether a layer computes one tensor, once."""
+    computes = not isinstance(layer, (keras.layers.InputLayer, ActivationRange))
+    return computes and len(layer._inbound_nodes) == 1 and isinstance(layer.output, keras.KerasTensor)
+
+
+def _sides(shape: tuple[int, ...]) -> list[int]:
+    """The sides that hold more than one value: a dense layer on tokens is a plain matrix in a file."""
+    return [side for side in shape if side != 1]
 
 
 def _file_values(

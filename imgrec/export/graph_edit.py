@@ -90,6 +90,7 @@ def finish(content: bytes, card: Card | None) -> bytes:
     if card is None:
         return content
     model = schema.ModelT.InitFromPackedBuf(content)
+    _take_in(model, content)
     graph = model.subgraphs[0]
     graph.tensors[graph.inputs[0]].name = IMAGE
     if card.task.activation:
@@ -98,6 +99,14 @@ def finish(content: bytes, card: Card | None) -> bytes:
     _rename_signature(model)
     model.description = card.name
     return with_texts(pack(model), card.companions)
+
+
+def _take_in(model: schema.ModelT, content: bytes) -> None:
+    """Put weights that lie behind the flatbuffer, as LiteRT's quantiser leaves larger ones, into it."""
+    for buffer in model.buffers:
+        if buffer.offset > 1:  # 1 stands for none, by schema.fbs
+            buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
+            buffer.offset = buffer.size = 0
 
 
 def pack(model: schema.ModelT) -> bytes:

@@ -103,4 +103,4 @@ def test_files_made_smaller_after_training_follow_the_model(name: str, tmp_path:
     for kind, path in made.items():
         layers = departure.compared(model, path, IMAGES[:2])
         assert len(layers) > 6 and max(layer.distance for layer in layers) < bounds[kind], kind
-        assert path.stat().st_size < full
+        assert path.stat().st_size <= full

@@ -399,3 +399,27 @@ def test_percent_never_flatters(share: float | None, text: str) -> None:
 )
 def test_number(value: object, text: str) -> None:
     assert number(value) == text
+
+
+def test_what_files_hold_and_which_layers_rounding_harms(tmp_path: Path) -> None:
+    layers = [
+        {"name": f"{EVIL}{n}", "own_db": 50.0 - n, "db": 30.0, "max_abs": 1.0, "mean_abs": 0.1}
+        for n in range(8)
+    ]
+    inside = {
+        "operators": {"CONV_2D": 3, "ROUND": 1},
+        "arena_kilobytes": 12.5,
+        "not_on_gpu": {"ROUND": 1},
+        "not_by_nnapi": {},
+    }
+    rows = [
+        {"name": "float32", "accuracy": 0.9, "accuracy_interval_95": [0.8, 0.95], "inventory": inside},
+        {"name": "ptq_int8", "layers": layers, "note": "left in float32: stem", "departs": "departs at stem"},
+    ]
+    text = " ".join(made(tmp_path, ["a", "b", "c"], exports=rows, failures=[]).split())
+    assert '<td class="text long">CONV_2D 3, ROUND 1</td><td>12.5</td>' in text
+    assert '<td class="text long">ROUND 1</td><td class="text long">none</td>' in text
+    assert "(80–95)" in text and "ptq_int8: left in float32: stem; departs at stem." in text
+    own = [text.index(f"<td>{db}</td>") for db in (43, 44, 45, 46, 47)]
+    assert own == sorted(own) and text.count("<td>30</td>") == 5
+    assert EVIL not in text

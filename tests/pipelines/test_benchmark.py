@@ -52,9 +52,9 @@ def test_files_are_measured_with_and_without_quick_kernels(
     assert lines[0].split()[:5] == ["file", "KB", "accuracy", "threads", "XNNPACK"]
     assert [line.split()[0] for line in lines[1:5]] == ["float32.tflite"] * 2 + ["other.tflite"] * 2
     assert [line.split()[2:5] for line in lines[1:4]] == [
-        ["50.00%", "1", "on"],
+        ["50.00%", "1", "on,"],
         ["50.00%", "1", "off"],
-        ["–", "1", "on"],
+        ["–", "1", "on,"],
     ]
     assert lines[-1] == f"done: {page}"
     text = page.read_text(encoding="utf-8")
@@ -108,7 +108,7 @@ def test_all_take_turns_and_medians_are_of_rounds(folder: Path, monkeypatch: pyt
 
     def ask(subject: Subject, task: dict) -> dict[str, float]:
         asked.append((subject.name, task["xnnpack"]))
-        keys = ("ms_p50", "ms_p90", "images_per_second", "megabytes", "megabytes_in_all")
+        keys = ("ms_p50", "ms_p90", "images_per_second", "megabytes", "megabytes_in_all", "pieces")
         return dict.fromkeys(keys, float(next(figures)))
 
     monkeypatch.setattr(measuring, "_ask", ask)
@@ -127,7 +127,10 @@ def test_what_a_peer_lacks_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch
     held = SimpleNamespace(run={"model": {"name": "resnet50", "options": {}}})
     monkeypatch.setattr(subjects, "_installed", lambda package: False)
     _, missing = subjects._others(cast(bundle.Bundle, held), [])
-    assert missing == ["ONNX Runtime: needs onnx", "PyTorch: needs torch and timm, by pip install timm"]
+    assert missing == [
+        "ONNX Runtime: pip install 'imgrec[onnx]'",
+        "PyTorch: pip install timm, which brings torch",
+    ]
 
 
 def test_the_front_is_what_nothing_beats_in_both() -> None:

@@ -4,6 +4,7 @@ So that each has its own peak of memory and its own threads, and none warms up f
 """
 
 import contextlib
+import importlib.util
 import json
 import os
 import resource
@@ -30,13 +31,13 @@ def measure(task: Mapping[str, Any]) -> dict[str, float]:
         task: kind, path, details, threads, xnnpack, seconds.
 
     Returns:
-        ms_p50, ms_p90, images_per_second, megabytes (peak of memory beyond that of the libraries), and
-        megabytes_in_all.
+        ms_p50, ms_p90, images_per_second, megabytes (peak of memory beyond that of the libraries),
+        megabytes_in_all, and pieces: into how many parts of the graph XNNPACK's work falls.
 
     Raises:
         InputError: it cannot be opened.
     """
-    opener = OPENERS[task["kind"]]
+    opener = OPENERS.get(task["kind"], _file)
     PREPARE[task["kind"]](task["threads"])
     before = _begin_peak()
     call = opener(task)
@@ -50,6 +51,7 @@ def measure(task: Mapping[str, Any]) -> dict[str, float]:
         "images_per_second": len(seconds) / float(np.sum(seconds)),
         "megabytes": peak - before,
         "megabytes_in_all": peak,
+        "pieces": getattr(call, "pieces", 0),
     }
 
 
@@ -91,6 +93,19 @@ def _image(shape: tuple[int, ...]) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
+class _Interpreted:
+    """A TFLite file that answers for one image."""
+
+    def __init__(self, interpreter: Any, taken: int, given: int, pixels: np.ndarray) -> None:
+        self._interpreter, self._taken, self._given, self._pixels = interpreter, taken, given, pixels
+        self.pieces = sum(each["op_name"] == "DELEGATE" for each in interpreter._get_ops_details())
+
+    def __call__(self) -> Any:
+        self._interpreter.set_tensor(self._taken, self._pixels)
+        self._interpreter.invoke()
+        return self._interpreter.get_tensor(self._given)
+
+
 def _tflite(task: Mapping[str, Any]) -> Call:
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
@@ -106,35 +121,26 @@ def _tflite(task: Mapping[str, Any]) -> Call:
     (taken,), (given,) = interpreter.get_input_details(), interpreter.get_output_details()
     pixels = _image(tuple(taken["shape"])).astype(taken["dtype"])
 
-    def call() -> Any:
-        interpreter.set_tensor(taken["index"], pixels)
-        interpreter.invoke()
-        return interpreter.get_tensor(given["index"])
-
-    return call
+    return _Interpreted(interpreter, taken["index"], given["index"], pixels)
 
 
-def _onnx(task: Mapping[str, Any]) -> Call:
-    import onnxruntime
+def _file(task: Mapping[str, Any]) -> Call:
+    """Any other exported file, by what runs it elsewhere too."""
+    from imgrec.runtimes import open_runtime
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = task["threads"], 1
-    try:
-        session = onnxruntime.InferenceSession(task["path"], options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its errors have no common class of their own
-        raise InputError(f"{task['path']}: ONNX Runtime cannot run it: {error}") from None
-    (taken,) = session.get_inputs()
-    shape = tuple(side if isinstance(side, int) else 1 for side in taken.shape)
-    pixels = _image(shape).astype("uint8" if "uint8" in taken.type else "float32")
-    return lambda: session.run(None, {taken.name: pixels})
+    runtime = open_runtime(task["path"], task["threads"])
+    pixels = _image((1, *runtime.image))
+    return lambda: runtime.answer(pixels)
 
 
-def _import_litert(threads: int) -> None:
-    import ai_edge_litert.interpreter  # noqa: F401 - its memory is not the network's
+def _importing(package: str) -> Callable[[int], None]:
+    """Return what imports a package, if it is there: its memory is not the network's."""
 
+    def prepare(threads: int) -> None:
+        if importlib.util.find_spec(package.partition(".")[0]) is not None:
+            importlib.import_module(package)
 
-def _import_onnxruntime(threads: int) -> None:
-    import onnxruntime  # noqa: F401 - likewise
+    return prepare
 
 
 def _import_tensorflow(threads: int) -> None:
@@ -179,14 +185,16 @@ def _torch(task: Mapping[str, Any]) -> Call:
 
 OPENERS: dict[str, Callable[[Mapping[str, Any]], Call]] = {
     ".tflite": _tflite,
-    ".onnx": _onnx,
     "keras": _keras,
     "torch": _torch,
 }
-"""What opens a subject of each kind, as a call that answers for one image."""
+"""What opens a subject of each kind, as a call that answers for one image; others by `_file`."""
 PREPARE: dict[str, Callable[[int], None]] = {
-    ".tflite": _import_litert,
-    ".onnx": _import_onnxruntime,
+    ".tflite": _importing("ai_edge_litert.interpreter"),
+    ".onnx": _importing("onnxruntime"),
+    ".triton": _importing("onnxruntime"),
+    ".openvino": _importing("openvino"),
+    ".savedmodel": _import_tensorflow,
     "keras": _import_tensorflow,
     "torch": _import_torch,
 }

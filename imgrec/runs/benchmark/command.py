@@ -140,7 +140,7 @@ def _cells(row: Row) -> list[str]:
         "–" if row.kilobytes is None else f"{row.kilobytes:,.0f}",
         "–" if row.accuracy is None else f"{row.accuracy:.2%}",
         str(row.threads),
-        "–" if row.xnnpack is None else "on" if row.xnnpack else "off",
+        "–" if row.xnnpack is None else "off" if not row.xnnpack else f"on, {row.pieces}",
         f"{row.ms_p50:.3g}" if row.ms_p50 < 100 else f"{row.ms_p50:,.0f}",
         f"{row.ms_p90:.3g}" if row.ms_p90 < 100 else f"{row.ms_p90:,.0f}",
         f"{row.images_per_second:,.4g}",

@@ -25,6 +25,7 @@ class Row:
     ms_p50, ms_p90: of one image, medians over the rounds.
     images_per_second: likewise.
     megabytes: peak of memory beyond that of the libraries; megabytes_in_all: with them.
+    pieces: into how many parts of the graph XNNPACK's work falls: what it does not take lies between them.
     macs, microjoules: multiply-accumulates, and what their arithmetic takes; None where not known.
     """
 
@@ -39,6 +40,7 @@ class Row:
     images_per_second: float
     megabytes: float
     megabytes_in_all: float
+    pieces: int
     macs: int | None
     microjoules: float | None
 
@@ -111,6 +113,7 @@ def _row(subject: Subject, task: dict[str, Any], found: list[dict[str, float]], 
         accuracy=subject.accuracy,
         threads=task["threads"],
         xnnpack=task["xnnpack"],
+        pieces=int(middle.pop("pieces")),
         macs=cost.macs if cost else None,
         microjoules=cost.microjoules if cost else None,
         **middle,

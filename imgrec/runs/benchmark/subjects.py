@@ -9,6 +9,7 @@ from typing import Any
 
 from imgrec import bundle, runtimes
 from imgrec.errors import InputError
+from imgrec.files import size_of
 
 TIMM = {
     **{f"resnet{n}": f"resnet{n}" for n in (18, 34, 50, 101, 152)},
@@ -25,7 +26,10 @@ TIMM = {
     "vit_b_16": "vit_base_patch16_224",
 }
 """Our models → timm's of the same architecture; with options of its own a model has no such counterpart."""
-NEEDS = {"ONNX Runtime": ("onnxruntime", "onnx"), "PyTorch": ("timm", "torch and timm, by pip install timm")}
+NEEDS = {
+    "ONNX Runtime": ("onnxruntime", "pip install 'imgrec[onnx]'"),
+    "PyTorch": ("timm", "pip install timm, which brings torch"),
+}
 
 
 @dataclass(frozen=True)
@@ -80,16 +84,16 @@ def of_run(run: Path, peers: bool) -> tuple[list[Subject], list[str]]:
     if not peers:
         return subjects, []
     accuracy = _metrics(run / "metrics.json").get("test", {}).get("accuracy")
-    keras = Subject("Keras", "keras", str(run), accuracy=accuracy, kilobytes=_kilobytes(run / "model.keras"))
+    keras = Subject(
+        "Keras", "keras", str(run), accuracy=accuracy, kilobytes=size_of(run / "model.keras") / 1000
+    )
     others, missing = _others(held, files)
     return [*subjects, keras, *others], missing
 
 
 def _others(held: bundle.Bundle, files: Sequence[Path]) -> tuple[list[Subject], list[str]]:
     """PyTorch's network of this architecture, and what is missing of it and of ONNX Runtime."""
-    missing = [
-        f"{title}: needs {what}" for title, (package, what) in NEEDS.items() if not _installed(package)
-    ]
+    missing = [f"{title}: {what}" for title, (package, what) in NEEDS.items() if not _installed(package)]
     if _installed("onnxruntime") and not any(file.suffix == ".onnx" for file in files):
         missing.append("ONNX Runtime: the run has no .onnx file; --to onnx of pipelines.export makes one")
     model = held.run["model"]
@@ -109,16 +113,11 @@ def _installed(package: str) -> bool:
 
 def _of_file(path: Path, rows: Mapping[str, Any]) -> Subject:
     accuracy = rows.get(path.name, rows.get(path.stem))
-    return Subject(path.name, path.suffix, str(path), {}, accuracy, _kilobytes(path))
+    return Subject(path.name, path.suffix, str(path), {}, accuracy, size_of(path) / 1000)
 
 
 def _renamed(subject: Subject, name: str) -> Subject:
     return Subject(name, subject.kind, subject.path, subject.details, subject.accuracy, subject.kilobytes)
-
-
-def _kilobytes(path: Path) -> float:
-    files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files) / 1000
 
 
 def _gate_rows(path: Path) -> dict[str, float]:
