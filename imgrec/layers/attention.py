@@ -66,8 +66,8 @@ class SqueezeExcitation(Composite):
 class ChannelAttention(Composite):
     """Weigh the channels of `[B, H, W, C]` by one shared network on their averages and their maxima.
 
-    `x · σ(mlp(avg(x)) + mlp(max(x)))`; the network has biases and `hidden` units, `max(C // ratio, 4)` of them
-    where that is 0.
+    `x · σ(mlp(avg(x)) + mlp(max(x)))`; the network has biases and `hidden` units, where that is 0
+    `max(C // ratio, 4)`.
 
     Source: Woo et al., "CBAM: Convolutional Block Attention Module", 2018 (arXiv 1807.06521), § 3.
     """

@@ -1,1 +1,1 @@
-"""Pruning: channels taken out of a network (`channels`), and small weights set to zero (`sparse`)."""
+"""Pruning: channels taken out of a network, or small weights set to zero."""

@@ -48,7 +48,7 @@ class Groups:
         return np.where(self.roots[found] == roots, found, -1)
 
     def count(self, labels: Labels) -> NDArray[np.float64]:
-        """Return how many of the labels each channel of a family has, `[F]`, and the last: those that stay."""
+        """Return how many of the labels a channel of each family has, and last, how many stay: `[F + 1]`."""
         index = self.index(labels)
         of = np.where(index >= 0, self.family[index] if len(self.roots) else 0, len(self.sizes))
         counted = np.bincount(of, minlength=len(self.sizes) + 1).astype(float)

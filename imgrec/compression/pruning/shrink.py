@@ -41,7 +41,7 @@ def stays(found: Groups, kept: NDArray[np.bool_], labels: Labels) -> NDArray[np.
 
 
 def _widths(model: keras.Model, found: Groups, kept: NDArray[np.bool_]) -> dict[str, dict[str, int]]:
-    """Numbers for the layers that become narrower; a composite gets its own too, which may follow its input."""
+    """Numbers for layers that become narrower, and for all composites, whose own may follow their inputs."""
     widths: dict[str, dict[str, int]] = {}
     for (home, argument), labels in found.channels.widths.items():
         left = int(stays(found, kept, labels).sum())

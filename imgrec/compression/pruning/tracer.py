@@ -77,7 +77,7 @@ class Tracer:
             self.found.ties.tie(known.labels, labels)
 
     def made(self, step: Step, count: int) -> Labels:
-        """Return the labels of the channels that a layer with weights makes: new ones, or 0 where they stay."""
+        """Return the labels of what a layer with weights makes: new ones, or 0 where it stays."""
         layer = step.operation
         if id(layer) not in self._made:
             home, argument, gate = self._width_of(step)
@@ -88,7 +88,7 @@ class Tracer:
         return self._made[id(layer)]
 
     def _width_of(self, step: Step) -> tuple[str, str, bool]:
-        """Return the model's layer that a step comes from, its argument for the step's width, if it is a gate."""
+        """Return the model's layer that a step is of, the argument for its width, and whether it is a gate."""
         if step.name in self.layers:
             return step.name, ARGUMENTS.get(type(step.operation).__name__, ""), False
         home = self.composite_of(step)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Labels = NDArray[np.int64]
-"""For each element of a tensor, or each index along a weight's axis, the channel that it belongs to; 0 stays."""
+"""For each element of a tensor, or index along a weight's axis, the channel that it belongs to; 0 stays."""
 
 WHOLE = 0
 """The label of what stays: pixels, answers, and all whose number of channels something depends on."""
