@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -34,9 +35,9 @@ class Tuning:
     best_since: int = 0
 
 
-def short(session: Session, epochs: int, rate: float, **more: object) -> OptimConfig:
+def short(session: Session, epochs: int, rate: float, **more: Any) -> OptimConfig:
     """Return the training's settings for a few more epochs: without averages, penalties and early ends."""
-    plain: dict[str, object] = {
+    plain: dict[str, Any] = {
         "schedule": "cosine",
         "layer_decay": 1.0,
         "l1": 0.0,

@@ -67,7 +67,7 @@ class BestWeights(Remembering):
 
     `patience` > 0 stops the training, or the phase of it, after that many epochs without an improvement.
     A tie goes to the lower validation loss. `whole` is the model whose weights are kept, where
-    only a part of it is fitted; `monitor` its name in the history; none before epoch `since`, from 0, is kept.
+    only a part of it is fitted; `monitor` its name in the history; none before epoch `since` is kept.
     """
 
     remembered = ("best", "best_epoch", "waiting_since")  # all but the weights, which are arrays

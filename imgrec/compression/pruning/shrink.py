@@ -23,7 +23,7 @@ def shrink(
     """
     widths = _widths(model, found, kept)
     smaller = resized(model, widths)
-    cuts: dict[int, list[tuple[int, Labels]]] = {}
+    cuts: dict[int, list[tuple[int, NDArray[np.bool_]]]] = {}
     for cut in found.channels.cuts.values():
         cuts.setdefault(id(cut.variable), []).append((cut.axis, stays(found, kept, cut.labels)))
     for old, new in zip(model.weights, smaller.weights, strict=True):

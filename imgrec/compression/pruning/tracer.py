@@ -88,7 +88,7 @@ class Tracer:
         return self._made[id(layer)]
 
     def _width_of(self, step: Step) -> tuple[str, str, bool]:
-        """Return the model's layer that a step is of, the argument for its width, and whether it is a gate."""
+        """Return the model's layer that a step is of, the argument for its width, if it is a gate."""
         if step.name in self.layers:
             return step.name, ARGUMENTS.get(type(step.operation).__name__, ""), False
         home = self.composite_of(step)
