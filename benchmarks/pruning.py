@@ -2,10 +2,10 @@
 
     python -m benchmarks.pruning --runs saved_models/sample --prune 0.5 "weights(sparsity=0.8)"
 
-For each `--prune` the run is exported with it and without, float32 and int8 (`--quantize`); then file and pruned
-file answer in turn on one thread, so that a machine whose speed drifts does not decide between them. Accuracy and
-the interval of its loss are on the run's test images, as the gate measures them; "packed" is the file under gzip,
-as an app's package or a network sees it. The files stay in `--out`.
+For each `--prune` the run is exported with it and without, float32 and int8 (`--quantize`); then file and
+pruned file answer in turn on one thread, so that a machine whose speed drifts does not decide between them.
+Accuracy and the interval of its loss are on the run's test images, as the gate measures them; "packed" is the
+file under gzip, as an app's package or a network sees it. The files stay in `--out`.
 """
 
 import gzip
