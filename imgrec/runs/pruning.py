@@ -79,9 +79,13 @@ def _started(session: Session, asked: Asked) -> tuple[keras.Model, dict[str, Any
     rate = asked.rate or SHARE_OF_RATE * float(session.config.optim.learning_rate)
     tuning = Tuning(STEMS[asked.name], "pruning", short(session, asked.epochs, rate))
     recorded, pruning = session.recorded_model, asked.pruning
+    trained = session.model
+    if session.strategy is not None:  # mirrored weights have no gradient outside of a training step
+        trained = bundle.build(recorded)
+        trained.set_weights(session.model.get_weights())
     with scope(session.strategy):
         if isinstance(pruning, Channels):
-            model, widths = pruning.prune(session.model, _evidence(session), session.goal.loss)
+            model, widths = pruning.prune(trained, _evidence(session), session.goal.loss)
             merged = {**recorded.get("widths", {})}
             for name, numbers in widths.items():
                 merged[name] = {**merged.get(name, {}), **numbers}
