@@ -77,7 +77,7 @@ def keep_zeros(session: Session, model: keras.Model | Calibrated) -> None:
 def _started(session: Session, asked: Asked) -> tuple[keras.Model, dict[str, Any], Tuning]:
     """The network to fine-tune, what `bundle.build` makes one like it from, and how it is tuned."""
     rate = asked.rate or SHARE_OF_RATE * float(session.config.optim.learning_rate)
-    tuning = Tuning(STEMS[asked.name], "pruning", short(session, asked.epochs, rate))
+    tuning = Tuning(STEMS[asked.name], "post-pruning", short(session, asked.epochs, rate))
     recorded, pruning = session.recorded_model, asked.pruning
     trained = session.model
     if session.strategy is not None:  # mirrored weights have no gradient outside of a training step
@@ -111,7 +111,7 @@ def _evidence(session: Session) -> list[Batch]:
 
 def _write_run(session: Session, model: keras.Model, recorded: dict[str, Any], folder: Path) -> None:
     """Write the pruned network as a run folder, which every command takes for `--run`."""
-    config = session.config.replace(prune="none", out=str(folder))
+    config = session.config.replace(prune="none")
     own = dataclasses.replace(session, config=config, recorded_model=recorded, model=model)
     files.write_json(folder / "run.json", record_of(own))
     files.write_file(folder / "model.keras", lambda path: model.save(path))

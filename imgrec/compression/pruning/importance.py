@@ -22,7 +22,7 @@ def taylor(
     over those slices, shortcuts and all branches together.
 
     Source: Molchanov et al., "Importance Estimation for Neural Network Pruning", 2019 (arXiv 1906.10771),
-    eq. 8, on what reads the channel instead of what makes it, which needs no normalisation to stand there.
+    Taylor-FO, on what reads the channel instead of what makes it: that needs no normalisation to stand there.
     """
     import tensorflow as tf
 
@@ -56,7 +56,7 @@ def norm(
 ) -> NDArray[np.float64]:
     """Return `[U]`: the sum of squares of all weights of a channel, against the mean of its family.
 
-    Source: Fang et al., "DepGraph", 2023 (arXiv 2301.12900), eq. 5; images and loss are not asked.
+    Source: Fang et al., "DepGraph", 2023 (arXiv 2301.12900); images and loss are not asked.
     """
     squares = np.zeros(len(found.roots) + 1)
     for cut in found.channels.cuts.values():

@@ -29,7 +29,8 @@ UPDATES = 100
 class Weights:
     """The pruning `weights(sparsity=.8)`: that share of each layer's kernel becomes zero.
 
-    Spared are the first layer and depthwise kernels, which have few weights and need them all (§ 4.2).
+    Spared are the first layer and depthwise kernels, which have few weights and need them all (the
+    paper on MobileNets).
     """
 
     sparsity: float = 0.8
