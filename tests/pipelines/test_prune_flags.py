@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from imgrec import bundle
 from imgrec.compression.cost import macs
@@ -64,10 +65,8 @@ def test_the_pruned_network_is_a_run_of_its_own(run: Path, capsys: pytest.Captur
     assert pruned.run["model"]["widths"] and pruned.config["quantize"]["prune"] == "none"
     images = np.random.default_rng(1).integers(0, 255, (4, 24, 24, 1), dtype=np.uint8)
     scores = keras.ops.softmax(pruned.model(images.astype("float32"), training=False))
-    shipped = open_runtime(run / "exports" / "pruned_float32.tflite").scores(images, pruned.task)
+    shipped = open_runtime(run / "exports" / "pruned_float32.tflite").answer(images)
     np.testing.assert_allclose(shipped, scores, atol=1e-5)
-    from PIL import Image
-
     Image.fromarray(images[0, :, :, 0]).save(run.parent / "one.png")
     predict.main([str(run.parent / "one.png"), "--run", str(run / "exports" / "pruned"), "--json"])
     label = pruned.labels[int(np.argmax(shipped[0]))]
