@@ -7,6 +7,7 @@ import keras
 
 from imgrec.errors import InputError
 from imgrec.layers.composite import Composite
+from imgrec.models import build_model
 
 Widths = Mapping[str, Mapping[str, int]]
 """Layer name → constructor argument → number, such as `{"stage1_block1_conv1": {"filters": 24}}`."""
@@ -44,6 +45,21 @@ def resized(model: keras.Model, widths: Widths) -> keras.Model:
     except (ValueError, InputError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"{model.name}: the widths of its layers do not go together: {reason}") from None
+
+
+def rebuilt(recorded: Mapping[str, Any]) -> keras.Model:
+    """Build a model, with new weights, from what run.json records of it.
+
+    Args:
+        recorded: `name`, `input_shape`, `num_classes` and `options` for `build_model`; of a pruned model also
+            `widths`, as `resized` takes them.
+
+    Raises:
+        InputError: as `build_model` and `resized`.
+    """
+    shape = tuple(recorded["input_shape"])
+    model = build_model(recorded["name"], shape, recorded["num_classes"], **recorded["options"])
+    return resized(model, recorded["widths"]) if recorded.get("widths") else model
 
 
 def width_arguments(layer: keras.layers.Layer) -> set[str]:

@@ -111,10 +111,12 @@ def _evidence(session: Session) -> list[Batch]:
 
 def _write_run(session: Session, model: keras.Model, recorded: dict[str, Any], folder: Path) -> None:
     """Write the pruned network as a run folder, which every command takes for `--run`."""
+    plain = bundle.build(recorded)  # without the optimiser of the fine-tuning
+    plain.set_weights(model.get_weights())
     config = session.config.replace(prune="none")
-    own = dataclasses.replace(session, config=config, recorded_model=recorded, model=model)
+    own = dataclasses.replace(session, config=config, recorded_model=recorded, model=plain)
     files.write_json(folder / "run.json", record_of(own))
-    files.write_file(folder / "model.keras", lambda path: model.save(path))
+    files.write_file(folder / "model.keras", lambda path: plain.save(path))
     files.write_text(folder / "preprocess.json", session.preprocess.to_json())
     tasks.write(folder, session.task)
     bundle.write_manifest(folder)
