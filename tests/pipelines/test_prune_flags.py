@@ -90,6 +90,11 @@ def test_a_finished_run_is_pruned_by_the_export(run: Path, capsys: pytest.Captur
         assert made[f"{name}.tflite"] == before[f"exports/{name}.tflite"], name
 
 
+def test_nothing_is_added_to_the_run_that_a_pruned_one_lies_in(run: Path) -> None:
+    with pytest.raises(InputError, match=r"pruned\.exports/.*: lies in the run .*, which is sealed"):
+        export.main(["--run", str(run / "exports" / "pruned"), "--quantize", "none"])
+
+
 def test_what_cannot_be_pruned_is_refused_before_anything_is_read(run: Path) -> None:
     with pytest.raises(
         InputError, match=r"--prune channels\(mac=1\): unknown option of pruning channels 'mac'"
