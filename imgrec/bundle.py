@@ -281,7 +281,6 @@ def build_trained(bundle: Bundle) -> "keras.Model":
 
 def build(recorded: Mapping[str, Any]) -> "keras.Model":
     """Build a model, with new weights, from the arguments that run.json records of it."""
-    from imgrec.models import build_model
+    from imgrec.models.widths import rebuilt
 
-    shape = tuple(recorded["input_shape"])
-    return build_model(recorded["name"], shape, recorded["num_classes"], **recorded["options"])
+    return rebuilt(recorded)
