@@ -12,10 +12,9 @@ import numpy as np
 
 from imgrec.layers.fake_quant import WEIGHT_LEVELS
 
-MOVERS = frozenset(
-    {"Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "MaxPool", "Slice", "Split", "Gather", "Pad"}
-)
-"""Operators whose output keeps the range of their first input."""
+MOVERS = frozenset({"Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "MaxPool"})
+PICKERS = frozenset({"Slice", "Split", "Gather", "Pad", "ReduceMax", "GlobalMaxPool", "Identity"})
+"""Operators whose output keeps the range of their first input; ONNX Runtime sees through the former."""
 _LARGEST = 2.0**30  # of an int32 bias, with room for the sum
 _NOTHING = 1e-12  # largest weight of a channel that is zero
 _OFF = 2e-3  # of a step, by which float32 may miss it
@@ -137,6 +136,7 @@ def _weights(graph: _Graph, node: Any) -> None:
     scales = steps_of(flat)
     if scales is None:
         return
+    _round_picked(graph, node)
     bias = graph.array(node.input[2]) if len(node.input) > 2 else None
     if bias is not None:
         scales = np.maximum(scales, np.abs(bias) / (scale * _LARGEST)).astype(np.float32)
@@ -187,13 +187,27 @@ def _dequantized(graph: _Graph, node: Any, levels: np.ndarray, scales: np.ndarra
 
 def _scale_of(graph: _Graph, value: str) -> float | None:
     """The scale of the range that `value` lies in, through what only moves values; None of a float one."""
-    maker = graph.makers.get(value)
-    while maker is not None and maker.op_type in MOVERS:
-        maker = graph.makers.get(maker.input[0])
+    maker = _source(graph, value, MOVERS | PICKERS)
     if maker is None or maker.op_type != "DequantizeLinear":
         return None
     scale = graph.array(maker.input[1])
     return None if scale is None or scale.size != 1 else float(scale)
+
+
+def _source(graph: _Graph, value: str, through: frozenset[str]) -> Any:
+    """The node that `value` comes from, seen through others; None of an input or constant."""
+    maker = graph.makers.get(value)
+    while maker is not None and maker.op_type in through:
+        maker = graph.makers.get(maker.input[0])
+    return maker
+
+
+def _round_picked(graph: _Graph, node: Any) -> None:
+    """Round once more what was picked from rounded values: it changes nothing, and the kernel is found."""
+    if _source(graph, node.input[0], MOVERS).op_type != "DequantizeLinear":
+        scale, zero = _source(graph, node.input[0], MOVERS | PICKERS).input[1:3]
+        levels = graph.insert(node, "QuantizeLinear", [node.input[0], scale, zero])
+        node.input[0] = graph.insert(node, "DequantizeLinear", [levels, scale, zero])
 
 
 def _concatenated(graph: _Graph, node: Any) -> None:
