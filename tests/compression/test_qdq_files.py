@@ -20,6 +20,13 @@ from imgrec.tasks.multiclass import Multiclass
 IMAGES, _ = pictures(400, seed=9)
 CARD = Card("net", "made for a test", Multiclass(tuple(map(str, range(CLASSES)))), Preprocess((16, 16)))
 MIN_AGREEMENT = 0.99
+EACH = pytest.mark.parametrize(
+    "tuned",
+    ["conv_net", *(pytest.param(name, marks=pytest.mark.slow) for name in ("vit", "dense_net"))],
+    indirect=True,
+    scope="session",
+)
+ONE = pytest.mark.parametrize("tuned", ["conv_net"], indirect=True, scope="session")
 
 
 def scores_of(tuned: Tuned, quantized: bool) -> np.ndarray:
@@ -31,16 +38,18 @@ def agreement(one: np.ndarray, other: np.ndarray) -> float:
     return float((one.argmax(1) == other.argmax(1)).mean())
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def int8_file(tuned: Tuned, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return onnx_file.to_int8(tuned.quantized, tmp_path_factory.mktemp(tuned.name) / "qat_int8.onnx", CARD)
 
 
+@EACH
 def test_the_file_answers_as_the_model(tuned: Tuned, int8_file: Path) -> None:
     given = open_runtime(int8_file, 1).answer(IMAGES)
     assert agreement(given, scores_of(tuned, quantized=True)) >= MIN_AGREEMENT
 
 
+@EACH
 def test_learned_ranges_are_the_scales_of_uint8_pairs(tuned: Tuned, int8_file: Path) -> None:
     graph = onnx.load(int8_file).graph
     values = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
@@ -53,7 +62,8 @@ def test_learned_ranges_are_the_scales_of_uint8_pairs(tuned: Tuned, int8_file: P
             assert np.isclose(held, float(high - low) / 255, rtol=1e-5).any(), layer.name
 
 
-def test_weights_are_int8_and_biases_int32(int8_file: Path) -> None:
+@EACH
+def test_weights_are_int8_and_biases_int32(tuned: Tuned, int8_file: Path) -> None:
     graph = onnx.load(int8_file).graph
     values = {each.name: each.data_type for each in graph.initializer}
     makers = {output: node for node in graph.node for output in node.output}
@@ -64,6 +74,7 @@ def test_weights_are_int8_and_biases_int32(int8_file: Path) -> None:
     assert graph.output[0].name == SCORES and graph.node[0].op_type != "Cast"
 
 
+@EACH
 def test_openvino_runs_every_file(tuned: Tuned, int8_file: Path, tmp_path: Path) -> None:
     floats, rounded = scores_of(tuned, quantized=False), scores_of(tuned, quantized=True)
     made = (
@@ -76,9 +87,8 @@ def test_openvino_runs_every_file(tuned: Tuned, int8_file: Path, tmp_path: Path)
         assert agreement(OpenVinoModel(path)(IMAGES), expected) >= least, path.name
 
 
+@ONE
 def test_folders_for_servers_answer_alike(tuned: Tuned, tmp_path: Path) -> None:
-    if tuned.name != "conv_net":
-        pytest.skip("one network says it")
     expected = scores_of(tuned, quantized=True)
     for write, ending in ((triton.to_int8, ".triton"), (openvino_folder.to_int8, ".openvino")):
         path = write(tuned.quantized, tmp_path / f"qat_int8{ending}", CARD)
