@@ -91,3 +91,15 @@ def test_what_cannot_be_saved_is_refused(model: keras.Model) -> None:
         bundle.build({**RECORDED, "ranks": {"stem": 2}})
     with pytest.raises(InputError, match="rank=0: expected a whole number"):
         bundle.build({**RECORDED, "ranks": {layers(model)[0].name: 0}})
+
+
+def test_layers_in_two_may_be_narrower_too(model: keras.Model) -> None:
+    one, other = layers(model)[:2]
+    widths = {one.name: {"filters": one.matrix.shape[1] - 3}, f"{other.name}_down": {"filters": 4}}
+    both = bundle.build({**RECORDED, "ranks": {one.name: 6, other.name: 5}, "widths": widths})
+    assert both.get_layer(one.name).kernel.shape[2:] == (6, one.matrix.shape[1] - 3)
+    assert (
+        both.get_layer(f"{other.name}_down").kernel.shape[3]
+        == both.get_layer(other.name).kernel.shape[2]
+        == 4
+    )
