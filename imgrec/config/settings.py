@@ -264,7 +264,8 @@ class QuantizeConfig:
     prune: str = setting("none", tune=False)
     """Files of a pruned network beside the float32 file: 0.5 (the share of multiply-accumulates to save by
     removing channels), "channels(macs=0.5, importance=taylor, multiple=8)", "weights(sparsity=0.8)" (zeros in
-    place: smaller only when compressed), each also with epochs=10 and rate=0.01 of its fine-tuning."""
+    place: smaller only when compressed), "low_rank(energy=0.9)" or "low_rank(macs=0.3)" (dense and 1 × 1
+    layers as two thinner ones), each also with epochs=10 and rate=0.01 of its fine-tuning."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ def outline(recorded: Mapping[str, Any]) -> keras.Model:
     values, for each thread: no later call fills these in.
 
     Args:
-        recorded: `name`, `input_shape`, `num_classes`, `options` and perhaps `widths`, for `rebuilt`.
+        recorded: `name`, `input_shape`, `num_classes`, `options` and perhaps `ranks` and `widths`, for
+            `rebuilt`.
 
     Raises:
         InputError: one is missing, of another kind or far too large, or the zoo refuses it.

@@ -15,6 +15,7 @@ from imgrec.compression.cost import macs
 from imgrec.compression.pruning import sparse
 from imgrec.compression.pruning.channels import Channels
 from imgrec.compression.pruning.importance import Batch
+from imgrec.compression.pruning.low_rank import LowRank
 from imgrec.compression.pruning.prunings import SHARE_OF_RATE, Asked, read
 from imgrec.data.loading import load_arrays
 from imgrec.learning.session import Session
@@ -26,7 +27,7 @@ from imgrec.runtime import scope
 IMAGES, BATCH = 512, 16
 """Training images on which the importance of channels is measured, and how many at a time: its variance is in
 the square over a batch, as in Molchanov et al., 2019, § 4."""
-STEMS = {"channels": "pruned", "weights": "sparse"}
+STEMS = {"channels": "pruned", "weights": "sparse", "low_rank": "low_rank"}
 """What files and folder of a pruned network are called."""
 
 
@@ -70,7 +71,7 @@ def bases(session: Session, folder: Path, into: Path, most: int) -> Iterator[Bas
 def keep_zeros(session: Session, model: keras.Model | Calibrated) -> None:
     """Let the zeros of pruned weights stay where a model made of them is trained on."""
     asked = read(session.config.quantize.prune)
-    if asked and not isinstance(asked.pruning, Channels) and isinstance(model, keras.Model):
+    if asked and isinstance(asked.pruning, sparse.Weights) and isinstance(model, keras.Model):
         sparse.holding(model)
 
 
@@ -90,6 +91,9 @@ def _started(session: Session, asked: Asked) -> tuple[keras.Model, dict[str, Any
             for name, numbers in widths.items():
                 merged[name] = {**merged.get(name, {}), **numbers}
             return model, {**recorded, "widths": merged}, tuning
+        if isinstance(pruning, LowRank):
+            model, ranks = pruning.prune(session.model)
+            return model, {**recorded, "ranks": {**recorded.get("ranks", {}), **ranks}}, tuning
         model = bundle.build(recorded)
         model.set_weights(session.model.get_weights())
         steps = asked.epochs * session.steps_per_epoch
@@ -125,7 +129,7 @@ def _write_run(session: Session, model: keras.Model, recorded: dict[str, Any], f
 def _summary(before: keras.Model, after: keras.Model, asked: Asked) -> str:
     """What pruning did to the network, in one line."""
     numbers = [(macs(model), model.count_params()) for model in (before, after)]
-    if isinstance(asked.pruning, Channels):
+    if not isinstance(asked.pruning, sparse.Weights):
         (was, had), (now, has) = numbers
         return (
             f"pruned: {was:,} → {now:,} multiply-accumulates (−{1 - now / was:.1%}), "

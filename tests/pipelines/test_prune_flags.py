@@ -95,6 +95,20 @@ def test_nothing_is_added_to_the_run_that_a_pruned_one_lies_in(run: Path) -> Non
         export.main(["--run", str(run / "exports" / "pruned"), "--quantize", "none"])
 
 
+def test_layers_are_put_in_two_by_the_export(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--quantize", "ptq", "--prune", "low_rank(energy=0.8, epochs=1)"]
+    export.main(["--run", str(run), *words])
+    assert "multiply-accumulates" in capsys.readouterr().out
+    (out,) = (path for path in run.with_name("stripes.exports").iterdir() if "low_rank" in path.name)
+    two, whole = bundle.load(out / "low_rank"), bundle.load(run)
+    assert two.run["model"]["ranks"] and macs(two.model) < macs(whole.model)
+    images = np.random.default_rng(1).integers(0, 255, (4, 24, 24, 1), dtype=np.uint8)
+    scores = keras.ops.softmax(two.model(images.astype("float32"), training=False))
+    shipped = open_runtime(out / "low_rank_float32.tflite").scores(images, two.task)
+    np.testing.assert_allclose(shipped, scores, atol=1e-5)
+    assert (out / "low_rank_ptq_int8.tflite").is_file()
+
+
 def test_what_cannot_be_pruned_is_refused_before_anything_is_read(run: Path) -> None:
     with pytest.raises(
         InputError, match=r"--prune channels\(mac=1\): unknown option of pruning channels 'mac'"

@@ -6,13 +6,18 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from imgrec.compression.pruning.channels import Channels, channels
+from imgrec.compression.pruning.low_rank import LowRank, low_rank
 from imgrec.compression.pruning.sparse import Weights, weights
 from imgrec.errors import InputError
 from imgrec.registry import build
 from imgrec.spec import Spec, number_option
 
-Pruning: TypeAlias = Channels | Weights
-PRUNINGS: dict[str, Callable[..., Pruning]] = {"channels": channels, "weights": weights}
+Pruning: TypeAlias = Channels | Weights | LowRank
+PRUNINGS: dict[str, Callable[..., Pruning]] = {
+    "channels": channels,
+    "weights": weights,
+    "low_rank": low_rank,
+}
 """Every way to prune by its name; its keyword arguments are the options."""
 EPOCHS = 10
 """Of the fine-tuning, unless said."""
