@@ -1,17 +1,17 @@
 """Our quantisation-aware training beside tfmot's: what they take, how well, how small, how fast.
 
 python -m benchmarks.qat --coverage [--families …] [--python PYTHON] [--out DIR]   who takes which family
-python -m benchmarks.qat [--families …] [--python PYTHON] [--out DIR]              both train the same model
+python -m benchmarks.qat [--families …] [--engines …] [--python …] [--out DIR]     both train the same model
 python -m benchmarks.qat --table [--out DIR]                                       what DIR holds, in Markdown
 
 tfmot runs in a process of its own, with PYTHON where this interpreter has no extra `tfmot`. A family's form,
 images and training are those of `benchmarks.zoo_int8`. Both engines start from the same trained float model
 and see the same batches in the same order, with the same rates of the same optimiser, and keep the weights of
 their best validation epoch. Files are bare ones, uint8 in and logits out, measured on all 2,000 test images,
-their milliseconds taken in turns on one thread.
+their milliseconds taken in turns on one thread. What was done is kept in DIR; a run that was stopped goes on.
 
-- tfmot: `quantize_model` as it stands; "with configs" where it takes the model only with a `QuantizeConfig`
-  written for the layers that it does not know (of Multiply, and of the mean and maximum over channels).
+- tfmot: `quantize_model`; layers that it does not know (CBAM's Multiply, its mean and maximum over channels)
+  get a `QuantizeConfig` written for them.
 - tfmot × 4: four times as many epochs, for its ranges start at ±6 and move by a thousandth of the way a step.
 - tfmot, 16 clusters: `cluster_weights`, trained likewise, then int8 by calibration; its gain is in the file
   as it is downloaded, compressed.
@@ -23,7 +23,7 @@ import json
 import sys
 import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +31,11 @@ import keras
 import numpy as np
 
 from benchmarks.qat_table import coverage_table, table
-from benchmarks.small_forms import Form, Prepared, calibrated, fine_tuned, prepare, train
+from benchmarks.small_forms import Form, Prepared, calibrated, fine_tuned, new_model, prepare, train
 from benchmarks.zoo_int8 import BATCH, FAMILIES, as_record, in_float, in_turns, of_family
 from imgrec.artefact import Artefact, Promise
 from imgrec.compression import qat
-from imgrec.compression.tfmot.job import FILE, Answer, Data, Job, Recipe
+from imgrec.compression.tfmot.job import FILE, RESULT, Answer, Data, Job, Recipe, read_answer, write_answer
 from imgrec.compression.tfmot.reference import ask
 from imgrec.errors import InputError
 from imgrec.export import litert
@@ -50,8 +50,14 @@ from imgrec.training.optim.schedules import build_schedule
 
 BOTH = ("AlexNet", "ResNet-8", "ResNet-20", "ResNet-8 + CBAM")
 """Families that both engines train by default; tfmot takes the last with configs of ours only."""
-LONGER = 4
-TIMED = 300
+OURS, TIMED = "ours", 300
+ENGINES: dict[str, tuple[Job | None, int]] = {
+    OURS: (None, 1),
+    "tfmot": (Job("quantise", own_configs=True), 1),
+    "tfmot × 4": (Job("quantise", own_configs=True), 4),
+    "tfmot, 16 clusters": (Job("cluster"), 1),
+}
+"""What is asked for, and how many times as many epochs it gets."""
 
 
 def coverage(form: Form, python: str) -> dict[str, Any]:
@@ -96,60 +102,77 @@ def data_of(data: Prepared, times: int = 1) -> Data:
     return Data(data.test()[0], *arrays(stream), *arrays(data.validation()), data.calibration())
 
 
-def compare(form: Form, python: str) -> dict[str, Any]:
-    """Train a family's float model, let both engines go on from it, and return every file's figures."""
+def compare(form: Form, home: Path, python: str, engines: Collection[str]) -> dict[str, Any] | None:
+    """Train a family's float model and let `engines` go on from it, what `home` does not hold yet.
+
+    Returns:
+        Every file's figures; None as long as an engine is missing.
+    """
     data = prepare(form)
-    images, labels = data.test()
-    pixels, task = images.astype("float32"), Multiclass(data.source.classes)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        model = train(data)
-        references = {"float": model.predict(pixels, batch_size=BATCH, verbose=0)}
-        paths = {"float": litert.to_float32(model, folder / "float.tflite")}
-        seconds = {"float": data.seconds["float_processor_s"]}
-        answers = {key: job(folder / key) for key, job in _jobs(data, model, python).items()}
+    model = _float_model(data, home)
+    for name in ENGINES:
+        if name in engines and not (home / name / RESULT).exists():
+            print(f"{form.model}: {name}", flush=True)
+            _run(name, data, model, home / name, python)
+    if not all((home / name / RESULT).exists() for name in ENGINES):
+        return None
+    return {"form": dataclasses.asdict(form), **_figures(data, home)}
+
+
+def _float_model(data: Prepared, home: Path) -> keras.Model:
+    """The trained float model, from `home` where it is there; its file and answers lie there too."""
+    kept, folder = home / "float.weights.h5", home / "float"
+    if kept.exists():
+        model = new_model(data)
+        model.load_weights(kept)
+        return model
+    model = train(data)
+    folder.mkdir(parents=True, exist_ok=True)
+    litert.to_float32(model, folder / FILE)
+    outputs = {"trained": _outputs(model, data)}
+    write_answer(Answer(outputs=outputs, processor_s=data.seconds["float_processor_s"]), folder)
+    model.save_weights(kept)
+    return model
+
+
+def _run(name: str, data: Prepared, model: keras.Model, folder: Path, python: str) -> None:
+    """Train by one of `ENGINES`; file and answer lie in `folder` afterwards."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if name == OURS:
         rounded = fine_tuned(data, calibrated(data, model))
-        paths["ours"] = litert.to_int8(rounded, folder / "ours.tflite")
-        references["ours"] = rounded.predict(pixels, batch_size=BATCH, verbose=0)
-        seconds["ours"] = data.seconds["qat_processor_s"]
-        for key, answer in answers.items():
-            if not answer.refused:
-                paths[key], references[key] = folder / key / FILE, answer.outputs["trained"]
-                seconds[key] = answer.processor_s
-        milliseconds = in_turns(paths, images[:TIMED])
-        files = {}
-        for key, path in paths.items():
-            artefact = Artefact(path, "tflite", "qat", Promise.SAME_ANSWERS)
-            row = measure(artefact, images, labels, references[key], references["float"], task)
-            files[key] = {
-                **as_record(row),
-                "ms": milliseconds[key],
-                "processor_s": seconds[key],
-                "compressed_kilobytes": len(zlib.compress(path.read_bytes(), 9)) / 1000,
-                "left_in_float": in_float(describe(path)),
-                "against_ours": _against(paths["ours"], path, images, labels, task),
-            }
-    refused = {key: answer.refused for key, answer in answers.items() if answer.refused}
-    return {"form": dataclasses.asdict(form), "images": len(images), "files": files, "refused": refused}
+        litert.to_int8(rounded, folder / FILE)
+        outputs = {"trained": _outputs(rounded, data)}
+        write_answer(Answer(outputs=outputs, processor_s=data.seconds["qat_processor_s"]), folder)
+        return
+    job, times = ENGINES[name]
+    assert job is not None
+    ask(model, dataclasses.replace(job, recipe=recipe_of(data, times)), data_of(data, times), folder, python)
 
 
-def _jobs(data: Prepared, model: keras.Model, python: str) -> dict[str, Callable[[Path], Answer]]:
-    """What is asked of tfmot, by name: a function of the folder that it is done in."""
+def _outputs(model: keras.Model, data: Prepared) -> np.ndarray:
+    return np.asarray(model.predict(data.test()[0].astype("float32"), batch_size=BATCH, verbose=0))
 
-    def job(do: Job, times: int = 1) -> Callable[[Path], Answer]:
-        asked = dataclasses.replace(do, recipe=recipe_of(data, times))
-        return lambda folder: ask(model, asked, data_of(data, times), folder, python)
 
-    with tempfile.TemporaryDirectory() as name:
-        answer = ask(model, Job("accepts"), Data(data.calibration()[:8]), Path(name), python)
-    own = bool(answer.refused)
-    named = "tfmot with configs" if own else "tfmot"
-    return {
-        **({"tfmot": job(Job("quantise"))} if own else {}),
-        named: job(Job("quantise", own_configs=own)),
-        f"{named} × {LONGER}": job(Job("quantise", own_configs=own), LONGER),
-        "tfmot, 16 clusters": job(Job("cluster")),
-    }
+def _figures(data: Prepared, home: Path) -> dict[str, Any]:
+    """Every file on the same test images, and what refused ones said."""
+    images, labels = data.test()
+    answers = {name: read_answer(home / name) for name in ("float", *ENGINES)}
+    paths = {name: home / name / FILE for name, answer in answers.items() if not answer.refused}
+    milliseconds, task = in_turns(paths, images[:TIMED]), Multiclass(data.source.classes)
+    files = {}
+    for name, path in paths.items():
+        artefact = Artefact(path, "tflite", "qat", Promise.SAME_ANSWERS)
+        outputs, trained = answers["float"].outputs["trained"], answers[name].outputs["trained"]
+        files[name] = {
+            **as_record(measure(artefact, images, labels, trained, outputs, task)),
+            "ms": milliseconds[name],
+            "processor_s": answers[name].processor_s,
+            "compressed_kilobytes": len(zlib.compress(path.read_bytes(), 9)) / 1000,
+            "left_in_float": in_float(describe(path)),
+            "against_ours": _against(paths[OURS], path, images, labels, task),
+        }
+    refused = {name: answer.refused for name, answer in answers.items() if answer.refused}
+    return {"images": len(images), "files": files, "refused": refused}
 
 
 def _against(
@@ -169,21 +192,26 @@ def main() -> None:
     parser.add_argument("--coverage", action="store_true", help="only ask who takes which family")
     parser.add_argument("--table", action="store_true", help="measure nothing")
     parser.add_argument("--families", nargs="+", default=[], choices=list(FAMILIES), metavar="NAME")
+    engines = list(ENGINES)
+    parser.add_argument("--engines", nargs="+", default=engines, choices=engines, metavar="NAME")
     parser.add_argument("--python", default=sys.executable, help="an interpreter with the extra tfmot")
     parser.add_argument("--out", type=Path, default=Path("saved_models/qat"))
     given = parser.parse_args()
-    measure_one, kind = (coverage, "coverage") if given.coverage else (compare, "compared")
-    folder = given.out / kind
+    folder = given.out / ("coverage" if given.coverage else "compared")
     names = given.families or (list(FAMILIES) if given.coverage else list(BOTH))
     for name in [] if given.table else names:
         path = of_family(folder, name)
         if path.exists():
             continue
         keras.backend.clear_session()
-        record = measure_one(FAMILIES[name], given.python)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_text(path, json.dumps(record, indent=1, ensure_ascii=False))
-        print(f"{name}: {json.dumps(record, ensure_ascii=False)}", flush=True)
+        if given.coverage:
+            record: dict[str, Any] | None = coverage(FAMILIES[name], given.python)
+        else:
+            record = compare(FAMILIES[name], path.with_suffix(""), given.python, given.engines)
+        if record:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_text(path, json.dumps(record, indent=1, ensure_ascii=False))
+            print(f"{name}: {json.dumps(record, ensure_ascii=False)}", flush=True)
     print(coverage_table(given.out / "coverage"), table(given.out / "compared"), sep="\n\n")
 
 

@@ -7,7 +7,6 @@ two processor cores. Rates and decays are those that `auto` takes for the family
 
 import dataclasses
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -120,11 +119,16 @@ def prepare(form: Form, seed: int = 0) -> Prepared:
     return Prepared(form, seed, source, preprocess, batch, optim, feed)
 
 
+def new_model(data: Prepared) -> keras.Model:
+    """Return the form's network with random weights, by the seed."""
+    keras.utils.set_random_seed(data.seed)
+    spec = data.form.spec
+    return build_model(spec.name, data.preprocess.shape, len(data.source.classes), **spec.options)
+
+
 def train(data: Prepared) -> keras.Model:
     """Train the form's network from random weights and return it."""
-    keras.utils.set_random_seed(data.seed)
-    spec, options = data.form.spec, _plain(data.form.spec.options)
-    model = build_model(spec.name, data.preprocess.shape, len(data.source.classes), **options)
+    model = new_model(data)
     begun = time.perf_counter(), processor_seconds()
     fit(model, data.stream(data.form.epochs), data.validation(), optim=data.optim, steps_per_epoch=data.steps)
     _note(data, "float", begun)
@@ -148,7 +152,3 @@ def calibrated(data: Prepared, model: keras.Model) -> keras.Model:
 def _note(data: Prepared, what: str, begun: tuple[float, float]) -> None:
     data.seconds[f"{what}_wall_s"] = round(time.perf_counter() - begun[0], 1)
     data.seconds[f"{what}_processor_s"] = round(processor_seconds() - begun[1], 1)
-
-
-def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(options)

@@ -48,7 +48,7 @@ FAMILIES: dict[str, Form] = {
     "EfficientNet": Form("efficientnet_b0(small_stem=false)", 4000, 6, 1, side=32),
     "EfficientNet-Lite": Form("efficientnet_lite0(small_stem=false)", 4000, 6, 1, side=32),
     "pre-activation ResNet": Form("preact_resnet20", 4000, 4, 1),
-    "AlexNet": Form("alexnet", 4000, 4, 1, side=64),
+    "AlexNet": Form("alexnet", 2500, 4, 1, side=64),
     "SqueezeNet": Form("squeezenet1_1", 3000, 4, 1),
     "GoogLeNet": Form("googlenet(small_stem=false)", 4000, 4, 1, side=32),
     "VGG": Form("vgg11_bn", 2500, 3, 1),

@@ -10,7 +10,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from imgrec import places, tasks
@@ -157,7 +157,7 @@ def _is_run(folder: Path) -> bool:
     """Whether the folder's run.json was written by us."""
     try:
         return json.loads((folder / "run.json").read_text(encoding="utf-8")).get("format") == FORMAT
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return False
 
 
@@ -221,7 +221,7 @@ def verify(folder: Path, needed: frozenset[str] = RUN_FILES) -> dict[str, str]:
         raise InputError(
             f"{folder}: {added[0]} is not in the manifest, it was added later; move it out of the run folder"
         )
-    if text != json_text(manifest):
+    if text != json_text({name: manifest[name] for name in sorted(manifest, key=PurePosixPath)}):
         raise InputError(f"{path}: was changed after it was written; {RESTORE}")
     return manifest
 
@@ -281,7 +281,6 @@ def build_trained(bundle: Bundle) -> "keras.Model":
 
 def build(recorded: Mapping[str, Any]) -> "keras.Model":
     """Build a model, with new weights, from the arguments that run.json records of it."""
-    from imgrec.models import build_model
+    from imgrec.models.widths import rebuilt
 
-    shape = tuple(recorded["input_shape"])
-    return build_model(recorded["name"], shape, recorded["num_classes"], **recorded["options"])
+    return rebuilt(recorded)

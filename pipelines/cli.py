@@ -158,9 +158,14 @@ def read_recipe(name: str) -> Config:
     if not path.is_file():
         raise InputError(f"recipe {name!r}: no such file; shipped recipes: {', '.join(shipped)}")
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
-        raise InputError(f"recipe {path}: not valid YAML: {error}") from None
+        text = path.read_text(encoding="utf-8")
+        # Aliases of aliases are a few lines that stand for more than any memory holds.
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
+            raise InputError(f"recipe {path}: has an alias (*name); write each setting out")
+        tree = yaml.safe_load(text) or {}
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        said = " ".join(str(error).split())
+        raise InputError(f"recipe {path}: not valid YAML: {said}") from None
     if not isinstance(tree, dict):
         raise InputError(f"recipe {path}: got {type(tree).__name__}, expected a mapping of settings")
     return from_mapping(tree)

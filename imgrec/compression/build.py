@@ -145,7 +145,7 @@ class _Builder:
     def _add_affine(self, op: Op) -> None:
         scale, offset = op.options["scale"], op.options["offset"]
         pixels = bool(op.options.get("pixels"))
-        layer = quantized_layers.ChannelAffine(name=op.name, trainable=not pixels)
+        layer = quantized_layers.ChannelAffine(self._is_float(op), name=op.name, trainable=not pixels)
         self.weights.append((layer, [scale, offset]))
         ends = pixel_range(scale, offset) if pixels else (None, None)
         self._finish(op, layer(*self._read(op)), *ends)

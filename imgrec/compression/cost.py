@@ -22,6 +22,11 @@ class Part(NamedTuple):
     macs: int
 
 
+def macs(model: keras.Model) -> int:
+    """Return the multiply-accumulates of one image; as `parts` counts them."""
+    return sum(_costs(model).values())
+
+
 def parts(model: keras.Model, endpoints: tuple[str, ...]) -> list[Part]:
     """Split a model at its endpoints, in the order of computation.
 
@@ -36,15 +41,8 @@ def parts(model: keras.Model, endpoints: tuple[str, ...]) -> list[Part]:
     Raises:
         ValueError: an endpoint that is no layer of the model.
     """
-    # Over a batch of one every shape is known.
-    image = keras.Input(batch_shape=(1, *model.inputs[0].shape[1:]), name=model.inputs[0].name)
-    single = keras.models.clone_model(model, input_tensors=image)
-    costs: dict[str, int] = {}
+    single, costs = _single(model), _costs(model)
     layers = [layer.name for layer in single.layers]
-    known = frozenset(layers)
-    for step in expand(single).steps:
-        home = home_of(step.name, known) or layers[0]
-        costs[home] = costs.get(home, 0) + macs_of(step)
     result, start = [], 0
     for endpoint in endpoints:
         stop = len(layers) if endpoint == endpoints[-1] else layers.index(endpoint) + 1
@@ -54,6 +52,24 @@ def parts(model: keras.Model, endpoints: tuple[str, ...]) -> list[Part]:
         result.append(Part(endpoint, shape, parameters, sum(costs.get(layer.name, 0) for layer in between)))
         start = max(start, stop)
     return result
+
+
+def _single(model: keras.Model) -> keras.Model:
+    """The same over a batch of one, where every shape is known."""
+    image = keras.Input(batch_shape=(1, *model.inputs[0].shape[1:]), name=model.inputs[0].name)
+    return keras.models.clone_model(model, input_tensors=image)
+
+
+def _costs(model: keras.Model) -> dict[str, int]:
+    """Multiply-accumulates of each layer."""
+    costs: dict[str, int] = {}
+    single = _single(model)
+    layers = [layer.name for layer in single.layers]
+    known = frozenset(layers)
+    for step in expand(single).steps:
+        home = home_of(step.name, known) or layers[0]
+        costs[home] = costs.get(home, 0) + macs_of(step)
+    return costs
 
 
 def home_of(step: str, layers: frozenset[str]) -> str:

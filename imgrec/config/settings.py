@@ -261,6 +261,10 @@ class QuantizeConfig:
     export_to: str = setting("tflite", resume=True, tune=False)
     """Formats of the files, joined by commas: tflite, onnx, saved_model, triton, openvino. All are judged;
     `pipelines.export --to` makes others later."""
+    prune: str = setting("none", tune=False)
+    """Files of a pruned network beside the float32 file: 0.5 (the share of multiply-accumulates to save by
+    removing channels), "channels(macs=0.5, importance=taylor, multiple=8)", "weights(sparsity=0.8)" (zeros in
+    place: smaller only when compressed), each also with epochs=10 and rate=0.01 of its fine-tuning."""
 
 
 @dataclass(frozen=True)

@@ -45,8 +45,8 @@ class OpenVinoModel:
         if num_threads:
             config["INFERENCE_NUM_THREADS"] = str(num_threads)
         try:
-            model = ov.Core().read_model(str(file))
-            self._compiled = ov.Core().compile_model(model, "CPU", config)
+            core = ov.Core()
+            self._compiled = core.compile_model(core.read_model(str(file)), "CPU", config)
         except RuntimeError as error:
             told = str(error).strip().splitlines()
             raise InputError(

@@ -39,7 +39,8 @@ def _write(write_onnx: Callable[..., Path], model: keras.Model, path: Path, card
 
     def write(unfinished: Path) -> None:
         with tempfile.TemporaryDirectory() as between:
-            read = ov.Core().read_model(str(write_onnx(model, Path(between) / "model.onnx", card)))
+            core = ov.Core()
+            read = core.read_model(str(write_onnx(model, Path(between) / "model.onnx", card)))
             read.set_rt_info("Classification", ["model_info", "model_type"])
             read.set_rt_info(
                 " ".join(_one_word(name) for name in card.task.classes), ["model_info", "labels"]

@@ -47,7 +47,9 @@ def check(path: Path, wanted: Iterable[Weight]) -> None:
         raise InputError(f"{path}: its {WEIGHTS} is refused: {error}; restore the folder") from None
     except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error) as error:
         raise InputError(f"{path}: no whole .keras file ({error}); restore the folder") from None
-    held = Counter((part.shape, part.dtype) for part in found.values())
+    # A model that was saved as it was trained has its optimiser's numbers too, which nothing reads.
+    own = (part for name, part in found.items() if not name.startswith("optimizer/"))
+    held = Counter((part.shape, part.dtype) for part in own)
     asked = Counter(wanted)
     if held != asked:
         raise InputError(

@@ -1,6 +1,6 @@
 """Channel and spatial attention for convolutional networks: SE and CBAM."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
@@ -25,6 +25,9 @@ class SqueezeExcitation(Composite):
 
     Source: Hu et al., "Squeeze-and-Excitation Networks", 2018 (arXiv 1709.01507).
     """
+
+    widths: ClassVar = {"reduce": "hidden"}
+    gates: ClassVar = ("expand",)
 
     def __init__(
         self,
@@ -63,19 +66,24 @@ class SqueezeExcitation(Composite):
 class ChannelAttention(Composite):
     """Weigh the channels of `[B, H, W, C]` by one shared network on their averages and their maxima.
 
-    `x · σ(mlp(avg(x)) + mlp(max(x)))`; the network has biases and `max(C // ratio, 4)` hidden units.
+    `x · σ(mlp(avg(x)) + mlp(max(x)))`; the network has biases and `hidden` units, where that is 0
+    `max(C // ratio, 4)`.
 
     Source: Woo et al., "CBAM: Convolutional Block Attention Module", 2018 (arXiv 1807.06521), § 3.
     """
 
-    def __init__(self, ratio: int = 16, **kwargs: Any) -> None:
+    widths: ClassVar = {"reduce": "hidden"}
+    gates: ClassVar = ("expand",)
+
+    def __init__(self, ratio: int = 16, hidden: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.ratio = ratio
+        self.hidden = hidden
 
     def build(self, input_shape: tuple[Any, ...]) -> None:
         """Create the shared dense layers for C channels."""
         channels, dtype = input_shape[-1], self.dtype_policy
-        hidden = max(channels // self.ratio, MIN_HIDDEN)
+        hidden = self.hidden or max(channels // self.ratio, MIN_HIDDEN)
         self.average = keras.layers.GlobalAveragePooling2D(name="average", dtype=dtype)
         self.maximum = keras.layers.GlobalMaxPooling2D(name="maximum", dtype=dtype)
         self.reduce = keras.layers.Dense(hidden, kernel_initializer="he_normal", name="reduce", dtype=dtype)
@@ -129,11 +137,15 @@ class CBAM(Composite):
     Source: Woo et al., "CBAM: Convolutional Block Attention Module", 2018 (arXiv 1807.06521).
     """
 
-    def __init__(self, ratio: int = 16, kernel: int = 7, **kwargs: Any) -> None:
+    widths: ClassVar = {"channel_reduce": "hidden"}
+    gates: ClassVar = ("channel_expand",)
+
+    def __init__(self, ratio: int = 16, kernel: int = 7, hidden: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.ratio = ratio
         self.kernel = kernel
-        self.channel = ChannelAttention(ratio, name="channel", dtype=self.dtype_policy)
+        self.hidden = hidden
+        self.channel = ChannelAttention(ratio, hidden, name="channel", dtype=self.dtype_policy)
         self.spatial = SpatialAttention(kernel, name="spatial", dtype=self.dtype_policy)
 
     def build(self, input_shape: tuple[Any, ...]) -> None:

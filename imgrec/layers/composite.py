@@ -1,7 +1,8 @@
 """What layers of our own have in common, and the marker of those that are nothing but other layers."""
 
 import inspect
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, ClassVar
 
 import keras
 
@@ -35,7 +36,17 @@ class Composite(Configured):
 
     A weight of the layer's own may only meet a tensor computed from `x`: an operation on weights
     alone would be evaluated once, while unfolding, and its result would train no further.
+
+    `widths` and `gates` say how it is made narrower inside, by the names of sublayers in the unfolded
+    graph, after the composite's own. Pruning leaves whole all other sublayers.
+
+    Attributes:
+        widths: sublayer → the constructor argument that is its number of units.
+        gates: sublayers with a unit for each channel of the input, which what they give is multiplied with.
     """
+
+    widths: ClassVar[Mapping[str, str]] = {}
+    gates: ClassVar[Collection[str]] = ()
 
     def build_sublayers(self, *pairs: tuple[keras.layers.Layer, tuple[int | None, ...]]) -> None:
         """Build each `(sublayer, input shape)` pair, so that its weights exist under stable names."""

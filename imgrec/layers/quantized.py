@@ -81,11 +81,13 @@ class FloatMatmul(keras.layers.Layer):
 class ChannelAffine(keras.layers.Layer):
     """A factor and an offset for each channel, `[B, …, C]` → same: a batch normalisation on its own.
 
-    Computed as a depthwise 1×1 convolution, so that the factors keep one scale each in the file.
+    Computed as a depthwise 1×1 convolution, so that the factors keep one scale each in the file; where it
+    is left float32, as what it is.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, left_float: bool = False, **kwargs: Any) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
+        self.left_float = left_float
 
     def build(self, input_shape: Any) -> None:
         """Create `scale` and `offset`, one value per channel."""
@@ -94,12 +96,18 @@ class ChannelAffine(keras.layers.Layer):
 
     def call(self, x: Any) -> Any:
         """Multiply and add."""
+        if self.left_float:
+            return x * _value(self.scale) + _value(self.offset)
         shape = x.shape
         # One factor a channel is its own scale's 127th step: rounding leaves it as it is.
         kernel = ops.reshape(_value(self.scale), (1, 1, -1, 1))
         image = x if len(shape) == 4 else ops.reshape(x, (-1, _rows(shape), 1, shape[-1]))
         image = ops.depthwise_conv(image, kernel) + _value(self.offset)
         return image if len(shape) == 4 else ops.reshape(image, (-1, *shape[1:]))
+
+    def get_config(self) -> dict[str, Any]:
+        """Whether it is left float32."""
+        return {**super().get_config(), "left_float": self.left_float}
 
 
 def _rows(shape: tuple[int | None, ...]) -> int:

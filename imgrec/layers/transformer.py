@@ -8,7 +8,7 @@ that normal in its own code and in torchvision's: there `stddev` says so.
 """
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
@@ -221,6 +221,8 @@ class MLP(Composite):
     Source: Dosovitskiy et al., 2021 (arXiv 2010.11929), eq. 3; Hendrycks and Gimpel, "Gaussian Error
     Linear Units", 2016 (arXiv 1606.08415).
     """
+
+    widths: ClassVar = {"expand": "hidden"}
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from imgrec.errors import InputError
-from imgrec.models import build_model
+from imgrec.models.widths import rebuilt
 
 LARGEST = 1 << 24
 """No side of an image, width or number of classes is as large."""
@@ -20,7 +20,7 @@ def outline(recorded: Mapping[str, Any]) -> keras.Model:
     values, for each thread: no later call fills these in.
 
     Args:
-        recorded: `name`, `input_shape`, `num_classes` and `options` for `build_model`.
+        recorded: `name`, `input_shape`, `num_classes`, `options` and perhaps `widths`, for `rebuilt`.
 
     Raises:
         InputError: one is missing, of another kind or far too large, or the zoo refuses it.
@@ -32,14 +32,7 @@ def outline(recorded: Mapping[str, Any]) -> keras.Model:
     def build() -> None:
         try:
             with keras.StatelessScope(initialize_variables=False):
-                built.append(
-                    build_model(
-                        recorded["name"],
-                        tuple(recorded["input_shape"]),
-                        recorded["num_classes"],
-                        **recorded["options"],
-                    )
-                )
+                built.append(rebuilt(recorded))
         except Exception as error:  # of any library under the sun: the settings are somebody else's
             failed.append(error)
 

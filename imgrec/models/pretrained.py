@@ -167,7 +167,7 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
         raise InputError(f"{path}: reading it needs the package safetensors: {EXTRA}") from None
     try:
         return load_file(path)
-    except SafetensorError as error:
+    except (SafetensorError, KeyError, TypeError) as error:  # the latter two: types that NumPy has not
         raise InputError(f"{path}: no whole .safetensors file ({error}); fetch it again") from None
 
 

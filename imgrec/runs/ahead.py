@@ -1,5 +1,6 @@
 """What a run does after its training, told in epochs of it, so that the time left counts it."""
 
+from imgrec.compression.pruning import prunings
 from imgrec.compression.variants import chain, find
 from imgrec.export.formats import FORMATS, chosen
 from imgrec.learning.session import Session
@@ -19,6 +20,14 @@ def after_training(session: Session, most: int) -> Ahead:
     """
     measured = len(session.source.test) * (2 if session.preprocess.adapts else 1)
     passes = measured + sum(_passes(session, name, most) for name in _variants(session))
+    passes += session.config.quantize.qat_epochs * _epoch(session, QAT_STEP) * _tunings(session)
+    passes += prunings.epochs(session.config.quantize.prune) * _epoch(session, STEP)
+    return Ahead(passes / _epoch(session, STEP), _seconds(session, _variants(session)))
+
+
+def after_pruning(session: Session, most: int) -> Ahead:
+    """Return what comes after the fine-tuning of a pruned network, in epochs of that."""
+    passes = sum(_passes(session, name, most) for name in _variants(session))
     passes += session.config.quantize.qat_epochs * _epoch(session, QAT_STEP) * _tunings(session)
     return Ahead(passes / _epoch(session, STEP), _seconds(session, _variants(session)))
 

@@ -8,6 +8,7 @@ import math
 from dataclasses import fields
 
 from imgrec import runtime
+from imgrec.compression.pruning import prunings
 from imgrec.config import Config, OptimConfig
 from imgrec.data.sources.dataset import Source
 from imgrec.data.sources.load import load_source
@@ -223,6 +224,7 @@ def within(asked: Config, config: Config, forward: float, step: float, source: S
         left -= 2 * forward * (len(source.train) + len(source.val))
     if Spec.parse(quantize.quantize).name == "qat":
         left -= step * quantize.qat_epochs * QAT_STEP / STEP * len(source.train)
+    left -= step * prunings.epochs(quantize.prune) * len(source.train)
     steps = optim.epochs - (config.transfer.unfreeze_at if config.transfer.head == "solved" else 0)
     if asked.optim.epochs != "auto" or not steps or left >= epoch * steps:
         return config, ""

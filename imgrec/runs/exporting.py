@@ -17,15 +17,15 @@ from imgrec.data.loading import load_arrays
 from imgrec.export import parity
 from imgrec.export.card import Card
 from imgrec.export.formats import FORMATS, chosen
-from imgrec.learning import methods
 from imgrec.learning.session import Session
 from imgrec.metrics.baseline import Standing
-from imgrec.runs import fallback, resume
+from imgrec.runs import fallback
 from imgrec.runs.ahead import after_tuning
 from imgrec.runs.gating import Gate
+from imgrec.runs.pruning import Base, bases, keep_zeros
+from imgrec.runs.tuning import Tuning, short, spread, tune
 from imgrec.runtime import scope
 from imgrec.spec import Spec
-from imgrec.training.fit import Recording, fit_phases
 
 PARITY_IMAGES = 2000
 """At most this many test images go through every file, one at a time as on a phone."""
@@ -90,39 +90,67 @@ def export(
         milder: whether a post-training file that fails the gate is made again in milder ways, see
             `runs.fallback`; a model that answers by chance has nothing to save.
     """
-    formats = chosen(session.config.quantize.export_to, "--export-to")
     measured = spread(len(session.source.test), PARITY_IMAGES)
     gate = Gate.of(session, session.source.test.take(measured), outputs[measured])
-    rows, model, card = [], session.model, card_of(session)
+    into = into or folder / "exports"
+    rows: list[parity.ParityRow] = []
     costs: list[str] = []
-
-    def files(variant: str, model: keras.Model) -> list[parity.ParityRow]:
-        """Write the variant's files of a model, and measure them."""
-        reference = gate.outputs
-        if model is not session.model and find(variant).promise is Promise.SAME_ANSWERS:
-            reference = model.predict(gate.images.astype("float32"), batch_size=session.batch_size, verbose=0)
-        written_files = written(model, variant, into or folder / "exports", card, formats)
-        return [gate.row(artefact, model, reference) for artefact in written_files]
-
-    float_ms: dict[str, float] = {}
-    for name in chain(session.config.quantize.quantize):
-        model = made(session, name, model, folder)
-        found = files(name, model)
-        if milder and fallback.applies(name) and parity.gate(found):
-            found, name = fallback.until_it_holds(
-                name,
-                found,
-                layer_errors(model, gate.images),
-                write=lambda text: files(text, made(session, text, session.model, folder)),
-                drop=lambda stem: _drop(into or folder / "exports", stem),
-            )
-        rows += found
-        for row in found:
-            before = float_ms.setdefault(row.format, row.ms_per_image)
-            costs += _cost(session.model, name, row, before)
+    for base in bases(session, folder, into, PARITY_IMAGES):
+        made_from = _Files(session, base, gate, folder, into)
+        for found, said in made_from.all(milder):
+            rows += found
+            costs += said
     return Exported(
         len(gate.images), rows, parity.gate(rows), parity.table(rows), parity.doubts(rows), costs=costs
     )
+
+
+@dataclass(frozen=True)
+class _Files:
+    """The files of one network, the trained or a pruned one; `folder` and `into` are those of `export`."""
+
+    session: Session
+    base: Base
+    gate: Gate
+    folder: Path
+    into: Path
+
+    def all(self, milder: bool) -> Iterator[tuple[list[parity.ParityRow], list[str]]]:
+        """Give for each variant the rows of its files, and what is said of their costs."""
+        session, model = self.session, self.base.model
+        own = self.gate.outputs if model is session.model else self.answers(model)
+        float_ms: dict[str, float] = {}
+        for name in chain(self.base.quantize):
+            model = made(session, name, model, self.folder)
+            found = self.write(name, model, own)
+            if milder and fallback.applies(name) and parity.gate(found):
+                found, name = fallback.until_it_holds(
+                    name,
+                    found,
+                    layer_errors(model, self.gate.images),
+                    write=lambda text: self.write(
+                        text, made(session, text, self.base.model, self.folder), own
+                    ),
+                    drop=lambda stem: _drop(self.into, stem),
+                )
+            costs: list[str] = []
+            for row in found:
+                before = float_ms.setdefault(row.format, row.ms_per_image)
+                costs += _cost(self.base.model, name, row, before)
+            yield found, costs
+
+    def write(self, variant: str, model: keras.Model, own: np.ndarray) -> list[parity.ParityRow]:
+        """Write the variant's files of a model, and measure them; `own` are the network's answers."""
+        differs = model is not self.base.model and find(variant).promise is Promise.SAME_ANSWERS
+        reference = self.answers(model) if differs else own
+        formats = chosen(self.session.config.quantize.export_to, "--export-to")
+        artefacts = written(model, variant, self.into, card_of(self.session), formats, self.base.stem)
+        return [self.gate.row(artefact, model, reference) for artefact in artefacts]
+
+    def answers(self, model: keras.Model) -> np.ndarray:
+        """Return a model's outputs for the gate's images."""
+        images = self.gate.images.astype("float32")
+        return np.asarray(model.predict(images, batch_size=self.session.batch_size, verbose=0))
 
 
 def _drop(folder: Path, stem: str) -> None:
@@ -156,19 +184,25 @@ def made(session: Session, name: str, model: keras.Model, folder: Path) -> keras
         keras.utils.set_random_seed(session.config.run.seed)
         with scope(session.strategy):
             model = variant.convert(model, calibration_images(session))
+        keep_zeros(session, model)
     if variant.fine_tuning:
         fine_tune(session, name, model, folder)
     return model
 
 
 def written(
-    model: keras.Model, variant: str, folder: Path, card: Card, formats: Collection[str] = FORMATS
+    model: keras.Model,
+    variant: str,
+    folder: Path,
+    card: Card,
+    formats: Collection[str] = FORMATS,
+    stem: str = "",
 ) -> Iterator[Artefact]:
-    """Write the file of each of the `formats` that takes the variant."""
+    """Write the file of each of the `formats` that takes the variant; its name begins with `stem`."""
     made_as = find(variant)
     for name, form in FORMATS.items():
         if name in formats and made_as.arithmetic in form.writers:
-            path = folder / f"{made_as.stem}{form.ending}"
+            path = folder / f"{stem}{made_as.stem}{form.ending}"
             print(f"exporting {path.name}", flush=True)
             yield Artefact(
                 form.writers[made_as.arithmetic](model, path, card), name, variant, made_as.promise
@@ -177,38 +211,10 @@ def written(
 
 def fine_tune(session: Session, variant: str, model: keras.Model, folder: Path) -> None:
     """Train the variant's model a little longer, in place, on the epochs after the last."""
-    settings, optim = session.config.quantize, session.config.optim
-    stage = Spec.named(variant).name
-    print(f"{find(variant).fine_tuning} fine-tuning, {settings.qat_epochs} epochs", flush=True)
-    method = methods.choose(session.config)
-    fit_phases(
-        model,
-        [method.fine_tuning(dataclasses.replace(session, model=model), settings.qat_epochs)],
-        optim=dataclasses.replace(
-            optim,
-            epochs=settings.qat_epochs,
-            batch_size=session.batch_size,
-            optimizer="sgd",
-            schedule="cosine",
-            layer_decay=1.0,
-            l1=0.0,
-            l2=0.0,
-            ema=0.0,
-            swa_epochs=0,
-            sam=0.0,
-            learning_rate=settings.qat_learning_rate,
-            warmup_epochs=0.1,
-            patience=0,
-        ),
-        steps_per_epoch=session.steps_per_epoch,
-        goal=session.goal,
-        strategy=session.strategy,
-        recording=Recording(
-            folder / f"history_{stage}.csv",
-            policy=resume.checkpoint_policy(session, folder, stage),
-            ahead=after_tuning(session, variant, PARITY_IMAGES),
-        ),
-    )
+    settings = session.config.quantize
+    optim = short(session, settings.qat_epochs, settings.qat_learning_rate, optimizer="sgd")
+    tuning = Tuning(Spec.named(variant).name, find(variant).fine_tuning, optim)
+    tune(session, model, tuning, folder, after_tuning(session, variant, PARITY_IMAGES))
 
 
 def calibration_images(session: Session) -> np.ndarray:
@@ -216,8 +222,3 @@ def calibration_images(session: Session) -> np.ndarray:
     train = session.source.train
     chosen = spread(len(train), session.config.quantize.calibration_images)
     return load_arrays(train.take(chosen), session.preprocess)
-
-
-def spread(total: int, wanted: int) -> np.ndarray:
-    """Return at most `wanted` positions of `total`, evenly spread, so that sorted classes all take part."""
-    return np.unique(np.linspace(0, total - 1, min(total, wanted)).round().astype(int))

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from imgrec import bundle, files, runtime, tasks
+from imgrec import bundle, files, tasks
 from imgrec.data.sources.dataset import Split
 from imgrec.evaluation import cross_validation
 from imgrec.evaluation.report import write_report
@@ -13,6 +13,7 @@ from imgrec.metrics.baseline import Quick
 from imgrec.runs.advice import advice
 from imgrec.runs.exporting import Exported, export, judged
 from imgrec.runs.measuring import Measured, Subject, evaluated, measure
+from imgrec.runs.record import record_of
 from imgrec.runs.session import for_measuring
 from imgrec.training.fit import Fitted
 
@@ -20,19 +21,7 @@ from imgrec.training.fit import Fitted
 def write_inputs(session: Session, folder: Path) -> None:
     """Write what is known before training: run.json, audit.json, preprocess.json, task.json, labels.txt."""
     source = session.source
-    counts = {name: len(split) for name, split in source.splits.items()}
-    record = {
-        "format": bundle.FORMAT,
-        "command": session.command,
-        "config": session.config.tree(),
-        "asked": session.asked.tree(),
-        "model": session.recorded_model,
-        "machine": session.machine,
-        "versions": runtime.versions(),
-        "data": {"name": source.name, "fingerprint": source.fingerprint, "images": counts},
-        "teachers": list(session.teachers),
-    }
-    files.write_json(folder / "run.json", record)
+    files.write_json(folder / "run.json", record_of(session))
     findings = [finding.record() for finding in source.findings]
     files.write_json(folder / "audit.json", {"policy": session.config.data.policy, "issues": findings})
     for part in (folder, folder / "exports"):

@@ -9,6 +9,7 @@ import keras
 
 from imgrec import bundle, runtime
 from imgrec.compression import variants
+from imgrec.compression.pruning import prunings
 from imgrec.config import AugmentConfig, Config, LossConfig, QuantizeConfig
 from imgrec.config.facts import check_bounds
 from imgrec.data import adapt
@@ -135,6 +136,7 @@ def check(config: Config) -> None:
     check_bounds(config)
     if config.quantize.quantize != "auto":
         variants.chain(config.quantize.quantize)
+    prunings.read(config.quantize.prune)
     adapt.parse(config.data.adapt)
     Interval.parse(config.run.checkpoint_every)
     formats.chosen(config.quantize.export_to, "--export-to")
@@ -220,6 +222,8 @@ def _build(asked: Config, plan: Plan, strategy: Any, method: Method) -> tuple[ke
         model = bundle.build(plan.model)
     # Now rather than after the training: names what is not covered, or missing.
     variants.check(plan.config.quantize.quantize, model)
+    if asked_pruning := prunings.read(plan.config.quantize.prune):
+        asked_pruning.pruning.check(model)
     method.check(plan.config, model)
     if plan.config.transfer.weights == "none":
         return model, ()

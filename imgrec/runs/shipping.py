@@ -28,6 +28,9 @@ class ExportSettings:
     """none: float32 only; float16, dynamic, ptq, ptq_litert: also that one, made after training; qat: also
     ptq and int8 after quantisation-aware fine-tuning of the run's --qat-epochs; with options as train takes
     them; auto: as the run was trained with."""
+    prune: str = "auto"
+    """none, or how a pruned network is made and fine-tuned first, as train takes it: 0.5, "channels(macs=0.5,
+    epochs=10)", "weights(sparsity=0.8)"; auto: as the run was trained with."""
     out: Path | None = None
     """Folder of the files, by default RUN.exports/NAME; those of an earlier export are replaced."""
     data: str = ""
@@ -50,11 +53,13 @@ def ship(settings: ExportSettings, command: str = "") -> int:
     from imgrec.runs import beside
 
     held = bundle.read(settings.run)  # before anything heavy is imported
-    own = held.config["quantize"]["quantize"]
-    quantize = own if settings.quantize == "auto" else settings.quantize
-    out = beside.place(settings.run, settings.out, KIND, _folder_name(quantize))
+    own = held.config["quantize"]
+    quantize = own["quantize"] if settings.quantize == "auto" else settings.quantize
+    prune = own.get("prune", "none") if settings.prune == "auto" else settings.prune
+    name = quantize if prune == "none" else f"{quantize}-pruned-{prune}"
+    out = beside.place(settings.run, settings.out, KIND, _folder_name(name))
     import_frameworks()
-    finished, formats = _ready(settings, quantize)
+    finished, formats = _ready(settings, quantize, prune)
     source = _elsewhere(finished, settings.data) if settings.data else finished.own_source()
     for note in source.notes:
         print(f"note: {note}")
@@ -66,13 +71,14 @@ def ship(settings: ExportSettings, command: str = "") -> int:
 
 
 def _folder_name(quantize: str) -> str:
-    """The variant with its options, as a folder may be called."""
+    """The variant and the pruning with their options, as a folder may be called."""
     return re.sub(r"[^\w.=*-]+", "-", quantize).strip("-")
 
 
-def _ready(settings: ExportSettings, quantize: str) -> "tuple[Finished, tuple[str, ...]]":
-    """Load the run, told to make `quantize`, and make sure that all of it can be made."""
+def _ready(settings: ExportSettings, quantize: str, prune: str) -> "tuple[Finished, tuple[str, ...]]":
+    """Load the run, told to make `quantize` and `prune`, and make sure that all of it can be made."""
     from imgrec import runtime
+    from imgrec.compression.pruning import prunings
     from imgrec.compression.variants import check
     from imgrec.export.formats import chosen
     from imgrec.runs.finished import open_run
@@ -84,7 +90,9 @@ def _ready(settings: ExportSettings, quantize: str) -> "tuple[Finished, tuple[st
     formats = chosen(settings.to, "--to")
     finished = open_run(settings.run)
     check(quantize, finished.bundle.model)
-    config = finished.config.replace(quantize=quantize, export_to=",".join(formats))
+    if asked := prunings.read(prune):
+        asked.pruning.check(finished.bundle.model)
+    config = finished.config.replace(quantize=quantize, prune=prune, export_to=",".join(formats))
     return replace(finished, config=config), formats
 
 
@@ -117,7 +125,8 @@ def _write(
     folder = bundle.begin(out)
     record = origin(finished, KIND, command)
     data = {"name": source.name, "fingerprint": source.fingerprint, "images": len(source.test)}
-    made = {"quantize": session.config.quantize.quantize, "formats": formats, "data": data}
+    settings = session.config.quantize
+    made = {"quantize": settings.quantize, "prune": settings.prune, "formats": formats, "data": data}
     files.write_json(folder / "run.json", {**record, **made})
     files.write_text(folder / "preprocess.json", session.preprocess.to_json())
     tasks.write(folder, session.task)

@@ -67,16 +67,20 @@ class BestWeights(Remembering):
 
     `patience` > 0 stops the training, or the phase of it, after that many epochs without an improvement.
     A tie goes to the lower validation loss. `whole` is the model whose weights are kept, where
-    only a part of it is fitted; `monitor` its name in the history.
+    only a part of it is fitted; `monitor` its name in the history; none before epoch `since` is kept.
     """
 
     remembered = ("best", "best_epoch", "waiting_since")  # all but the weights, which are arrays
 
     def __init__(
-        self, patience: int = 0, whole: keras.Model | None = None, monitor: str = "val_accuracy"
+        self,
+        patience: int = 0,
+        whole: keras.Model | None = None,
+        monitor: str = "val_accuracy",
+        since: int = 0,
     ) -> None:
         super().__init__()
-        self.patience, self.whole, self.monitor = patience, whole, monitor
+        self.patience, self.whole, self.monitor, self.since = patience, whole, monitor, since
         self.best = [-1.0, -math.inf]
         self.best_epoch = self.waiting_since = -1
         self.weights: list[np.ndarray] = []
@@ -87,6 +91,8 @@ class BestWeights(Remembering):
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Compare the epoch with the best so far."""
+        if epoch < self.since:
+            return
         if self.waiting_since < 0:
             self.waiting_since = epoch
         score = [(logs or {})[self.monitor], -(logs or {})["val_loss"]]

@@ -75,7 +75,7 @@ def fit_phases(
     goal, recording = goal or Goal.accuracy(optim.label_smoothing), recording or Recording()
     stateful = StatefulCallbacks(
         HistoryWriter(recording.history_path),
-        BestWeights(optim.patience, model, f"val_{goal.score}"),
+        BestWeights(optim.patience, model, f"val_{goal.score}", recording.best_since),
         Progress(phases[-1].until, steps_per_epoch, int(optim.batch_size), goal.score, recording.ahead),
         NaNGuard(),
         tuple(

@@ -44,3 +44,5 @@ class Recording:
     """Whether a training that leads nowhere begins anew, once, with half the rate."""
     ahead: Ahead | None = None
     """What comes after it and counts as what is left; None: nothing is known of that."""
+    best_since: int = 0
+    """The first epoch, from 0, whose weights may be the best."""

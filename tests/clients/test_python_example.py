@@ -29,7 +29,6 @@ def test_of_other_sizes_pillow_comes_near(
     file = shipped.exports / "float32.tflite"
     ours, theirs = predicted(file, shipped.other), answers(litert_python, file, shipped.other)
     same = sum(theirs[picture][0][0] == ranked[0][0] for picture, ranked in ours.items())
-    print(f"\n{name}: {same} of {len(ours)}")
     assert same >= 0.97 * len(ours)
 
 

@@ -104,7 +104,6 @@ def test_it_answers_as_predict(
     for file in sorted(shipped.exports.glob("*.tflite")):
         said = in_chromium(web, file, pictures, tmp_path)
         same, apart = compared(predicted(file, pictures), ranks(said))
-        print(f"\n{name} {kind} {file.name}: {same} of {PICTURES}, |Δ| ≤ {apart:.2g}")
         assert same == PICTURES and apart < 1e-4
         classes = len((shipped.exports / "labels.txt").read_text(encoding="utf-8").splitlines())
         assert said["status"].startswith(f"model.tflite: {classes} classes")

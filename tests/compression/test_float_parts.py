@@ -60,11 +60,6 @@ def test_they_are_float32_in_the_file_and_all_else_is_int8(parts: tuple[str, ...
     assert not float_operators(operators, meant)
     answered, expected = open_runtime(path).answer(images), answers(quantized, images)
     assert np.abs(answered - expected).max() < 0.02 * np.ptp(expected)
-    exact = answers(model, images)
-    assert (
-        np.abs(expected - exact).mean()
-        < np.abs(answers(qat.prepare(model, images[:64]), images) - exact).mean()
-    )
 
 
 def test_products_of_attention_stay_float32_too(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_openvino_runs_every_file(tuned: Tuned, int8_file: Path, tmp_path: Path)
         (int8_file, rounded, MIN_AGREEMENT),
     )
     for path, expected, least in made:
-        assert agreement(OpenVinoModel(path, 1)(IMAGES), expected) >= least, path.name
+        assert agreement(OpenVinoModel(path)(IMAGES), expected) >= least, path.name
 
 
 def test_folders_for_servers_answer_alike(tuned: Tuned, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What shows that a hostile file was obeyed: a file that its payload would make, and a listener to Python's audit."""
+"""What shows that a hostile file was obeyed: a file its payload makes, and a listener to Python's audit."""
 
 import sys
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ sys.addaudithook(_listen)
 
 @contextmanager
 def silence(canary: Path, secret: Path) -> Iterator[None]:
-    """Assert that within nothing is executed, nothing connected to, `secret` not opened, `canary` not made."""
+    """Assert that nothing is executed, nothing connected to, `secret` not opened, `canary` not made."""
     _heard.clear()
     _state.update(on=True, secret=secret)
     try:

@@ -1,4 +1,4 @@
-"""Architectures that would execute something when Keras rebuilds them: a known way each, with a harmless payload."""
+"""Architectures that would execute something when Keras rebuilds them, each with a harmless payload."""
 
 import base64
 import marshal

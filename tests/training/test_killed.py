@@ -81,9 +81,8 @@ def test_ten_kills_and_two_terminations_change_nothing(tmp_path: Path) -> None:
     assert max(outcome["waits"][:2]) < 10
 
 
-@pytest.mark.parametrize(
-    "method", ["distill(hint=features)", pytest.param("distill", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["distill(hint=features)", "distill"])
 def test_kills_while_a_teacher_is_followed_change_nothing(tmp_path: Path, method: str) -> None:
     """The regressor of a hint learns beside the model; without hints the answers are kept on disk."""
     from killed import tiny

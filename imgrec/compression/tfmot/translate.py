@@ -66,6 +66,8 @@ def _call(description: Description, step: Step, layers: dict[str, Any], inputs: 
             layer.set_weights(
                 [weights[role].reshape(w.shape) for role, w in zip(roles, layer.weights, strict=True)]
             )
+    if step.config.get("activation") in ACTIVATIONS:
+        outputs = Operation(step.config["activation"], {}, name=f"{step.name}_activation")(outputs)
     return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
 
 
@@ -148,6 +150,8 @@ def _activation(step: Step, weights: dict[str, np.ndarray]) -> Built:
 
 def _own_activation(step: Step) -> str:
     name = str(step.config["activation"])
+    if name in ACTIVATIONS:
+        return "linear"  # `_call` puts it behind the layer
     if name not in KNOWN:
         raise InputError(f"{step.name}: no activation of tf_keras is known for {name!r}")
     return "swish" if name == "silu" else name

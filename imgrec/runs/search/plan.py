@@ -75,7 +75,7 @@ def begin(config: Config, wanted: int, space_file: Path, storage: str, name: str
         raise InputError(f"--out {out}: holds something that is no search; name a new folder")
     places.make_folder(out / "trials")
     study = studies.connect(storage or f"sqlite:///{(out / 'study.db').absolute()}", name)
-    settings = {key: value for key, value in config.flat().items() if key not in ("out", "quantize")}
+    settings = {key: value for key, value in config.flat().items() if key not in ("out", "quantize", "prune")}
     settings |= {f"space {key}": text for key, text in space.record().items()}
     studies.adopt(study, json.loads(json.dumps(settings)))
     study.pruner = studies.pruner(config.optim.epochs)

@@ -50,7 +50,7 @@ def run_trial(search: Search, trial: "optuna.Trial") -> int:
     changes = ", ".join(f"{name} {_short(value)}" for name, value in trial.params.items())
     print(f"{title}: {'the first setting: ' * is_first}{changes}", flush=True)
     out, begun = search.folder(trial.number), time.perf_counter()
-    config = search.space.apply(search.config, trial.params).replace(quantize="none")
+    config = search.space.apply(search.config, trial.params).replace(quantize="none", prune="none")
     with Training(config, out) as training:
         stopped = _follow(search, trial, training)
         code = training.exit_code

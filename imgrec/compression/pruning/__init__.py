@@ -1,0 +1,1 @@
+"""Pruning: channels taken out of a network, or small weights set to zero."""
