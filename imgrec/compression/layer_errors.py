@@ -25,7 +25,7 @@ MOVES = frozenset(
     ]
 )
 """What moves or picks values, so that rounded ones stay rounded."""
-IMAGES, BATCH = 32, 8
+IMAGES, BATCH = 16, 8
 """Images that errors are measured on, and how many of them at a time."""
 SILENCE = 1e-12  # power of an error or of a signal that is none: no logarithm of zero
 CLEAN = 100.0  # dB, of a layer without any error
