@@ -99,7 +99,12 @@ def to_int8(quantized: keras.Model, path: str | Path, card: Card | None = None) 
     greys = card is not None and quantized.inputs[0].shape[-1] == 1
     wide = any(layer.bits == 16 for layer in ranges)
     graph = logits_16 if wide else logits
-    content = _convert(graph, quantized, greys, int8=True, pixels=not wide)
+    try:
+        content = _convert(graph, quantized, greys, int8=True, pixels=not wide)
+    except ExportError as error:
+        if not wide:
+            raise
+        raise ExportError(f"{error}; TFLite has not all of it in 16 bits: use activations=8") from error
     try:
         content = set_kernels(content, quantized.layers)
         content = widen_biases(content) if wide else content

@@ -13,6 +13,7 @@ from imgrec.errors import InputError
 from imgrec.export import litert
 from imgrec.export.inspect import describe
 from imgrec.export.kernels import packed
+from imgrec.layers.attention import SqueezeExcitation
 from imgrec.layers.rounded_kernel import RoundsKernel
 from imgrec.runtimes import open_runtime
 
@@ -61,6 +62,16 @@ def test_activations_of_sixteen_bits_are_the_file_s_int16(tmp_path: Path) -> Non
     answered = runtime.answer(images)
     assert np.mean(answered.argmax(1) == expected.argmax(1)) >= 0.99
     assert np.abs(answered - expected).max() < 0.005 * np.ptp(expected)
+
+
+def test_what_the_converter_has_not_in_sixteen_bits_is_no_file(tmp_path: Path) -> None:
+    image = keras.Input((8, 8, 3), name="image")
+    x = SqueezeExcitation(2, name="se")(keras.layers.Conv2D(4, 3, name="stem")(image))
+    model = keras.Model(image, keras.layers.GlobalAveragePooling2D(name="logits")(x))
+    quantized = qat.prepare(model, pictures(16, size=8)[0], activations=16)
+    with pytest.raises(litert.ExportError, match="not all of it in 16 bits: use activations=8"):
+        litert.to_int8(quantized, tmp_path / "a16.tflite")
+    assert not any(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
