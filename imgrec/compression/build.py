@@ -122,7 +122,8 @@ class _Builder:
     def _weighted(self, op: Op, kind: type[RoundsKernel]) -> None:
         assert op.step is not None
         layer: Any = self.shared.get(id(op.step.operation))
-        if layer is None:
+        once = layer is None
+        if once:
             config = {**op.options["config"], "name": op.name, "dtype": "float32", "activation": None}
             config |= {"use_bias": True, "kernel_initializer": "zeros", "depthwise_initializer": "zeros"}
             unknown = "kernel_initializer" if op.kind == "depthwise" else "depthwise_initializer"
@@ -131,7 +132,11 @@ class _Builder:
             config["learned"] = "weights" in self.scheme.learned
             layer = self.shared[id(op.step.operation)] = kind.from_config(config)
             self.weights.append((layer, layer.starting_weights(op.options["kernel"], op.options["bias"])))
-        self._finish(op, layer(*self._read(op)))
+        tensors = self._read(op)
+        source = None if self._is_float(op) else self.slots[id(op.inputs[0])].range
+        # Called twice, it has two biases in the file, in steps of their own.
+        layer.reads(source if once else None)
+        self._finish(op, layer(*tensors))
 
     def _add_conv(self, op: Op) -> None:
         self._weighted(op, quantized_layers.QuantizedConv2D)
@@ -148,7 +153,9 @@ class _Builder:
         layer = quantized_layers.ChannelAffine(self._is_float(op), name=op.name, trainable=not pixels)
         self.weights.append((layer, [scale, offset]))
         ends = pixel_range(scale, offset) if pixels else (None, None)
-        self._finish(op, layer(*self._read(op)), *ends)
+        tensors = self._read(op)
+        layer.reads(None if self._is_float(op) else self.slots[id(op.inputs[0])].range)
+        self._finish(op, layer(*tensors), *ends)
 
     def _add_relu(self, op: Op) -> None:
         layer = keras.layers.ReLU(max_value=op.options["ceiling"], name=op.name, dtype="float32")

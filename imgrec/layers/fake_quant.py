@@ -194,6 +194,11 @@ class ActivationRange(Configured):
         """The range as it stands, before `nudge`."""
         return to_numpy(self.minimum).min(), to_numpy(self.maximum).max()
 
+    def step_size(self) -> Any:
+        """The distance of its points, float32 scalar, without a gradient."""
+        low, high = nudge(ops.min(self.minimum), ops.max(self.maximum), bits=self.bits)
+        return ops.stop_gradient((high - low) / steps_of(self.bits))
+
     def _end(self, name: str, fixed: float | None) -> Any:
         start = keras.initializers.Constant(0.0 if fixed is None else fixed)
         shape = (self.members,) if self.members > 1 else ()

@@ -55,6 +55,10 @@ class LearnedStep(ActivationRange):
         step, zero = self._positive(to_numpy(self.step), np), to_numpy(self.zero)
         return np.float32(-zero * step), np.float32((LEVELS - zero) * step)
 
+    def step_size(self) -> Any:
+        """The distance of its points, float32 scalar, without a gradient."""
+        return ops.stop_gradient(self._positive(self.step, ops))
+
     def settle(self) -> None:
         """Begin learning with what was measured."""
         low, high = nudge(to_numpy(self.minimum).min(), to_numpy(self.maximum).max(), np)

@@ -1,13 +1,14 @@
 """Layers whose weights are rounded in the forward pass, and the few that a file needs besides."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from imgrec.layers.fake_quant import constant, current_mode, round_tensor, to_numpy
-from imgrec.layers.rounded_kernel import RoundsKernel
+from imgrec.layers.fake_quant import ActivationRange, constant, current_mode, round_tensor, to_numpy
+from imgrec.layers.rounded_kernel import RoundsKernel, largest_step, round_bias
 
 
 def _value(variable: Any) -> Any:
@@ -23,7 +24,7 @@ class QuantizedConv2D(RoundsKernel, keras.layers.Conv2D):
 
     def call(self, inputs: Any) -> Any:
         """Convolve with the rounded kernel and add the bias."""
-        return self.convolution_op(self.shielded(inputs), self.rounded_kernel()) + _value(self.bias)
+        return self.convolution_op(self.shielded(inputs), self.rounded_kernel()) + self.rounded_bias()
 
 
 @keras.saving.register_keras_serializable("imgrec")
@@ -42,7 +43,7 @@ class QuantizedDepthwiseConv2D(RoundsKernel, keras.layers.DepthwiseConv2D):
             dilation_rate=self.dilation_rate,
             data_format=self.data_format,
         )
-        return outputs + _value(self.bias)
+        return outputs + self.rounded_bias()
 
 
 @keras.saving.register_keras_serializable("imgrec")
@@ -59,7 +60,7 @@ class QuantizedDense(RoundsKernel, keras.layers.Dense):
         """Multiply by the rounded kernel and add the bias."""
         shape = inputs.shape
         rows = inputs if len(shape) == 2 else ops.reshape(inputs, (-1, shape[-1]))
-        rows = ops.matmul(self.shielded(rows), self.rounded_kernel()) + _value(self.bias)
+        rows = ops.matmul(self.shielded(rows), self.rounded_kernel()) + self.rounded_bias()
         return rows if len(shape) == 2 else ops.reshape(rows, (-1, *shape[1:-1], self.units))
 
 
@@ -88,6 +89,17 @@ class ChannelAffine(keras.layers.Layer):
     def __init__(self, left_float: bool = False, **kwargs: Any) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
         self.left_float = left_float
+        self._input_step: Callable[[], Any] | None = None
+
+    def reads(self, source: ActivationRange | None) -> None:
+        """Say in which range the input is rounded; None, in none: the offset is not rounded."""
+        self._input_step = source.step_size if source is not None else None
+
+    def _rounded_offset(self) -> Any:
+        if self._input_step is None or current_mode() != "quantise":
+            return _value(self.offset)
+        kernel_steps = largest_step(ops.reshape(self.scale, (1, -1)), (0,), np_like=ops)[0]
+        return round_bias(ops.convert_to_tensor(self.offset), self._input_step(), kernel_steps)
 
     def build(self, input_shape: Any) -> None:
         """Create `scale` and `offset`, one value per channel."""
@@ -102,7 +114,7 @@ class ChannelAffine(keras.layers.Layer):
         # One factor a channel is its own scale's 127th step: rounding leaves it as it is.
         kernel = ops.reshape(_value(self.scale), (1, 1, -1, 1))
         image = x if len(shape) == 4 else ops.reshape(x, (-1, _rows(shape), 1, shape[-1]))
-        image = ops.depthwise_conv(image, kernel) + _value(self.offset)
+        image = ops.depthwise_conv(image, kernel) + self._rounded_offset()
         return image if len(shape) == 4 else ops.reshape(image, (-1, *shape[1:]))
 
     def get_config(self) -> dict[str, Any]:

@@ -5,13 +5,14 @@ Esser et al., "Learned Step Size Quantization", 2020 (arXiv 1902.08153), for ste
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from imgrec.layers.fake_quant import constant, current_mode, to_numpy
+from imgrec.layers.fake_quant import ActivationRange, constant, current_mode, to_numpy
 
 FLOAT = 32
 """Bits of a kernel that is left as it is."""
@@ -93,6 +94,21 @@ def kernel_levels(
     return np.floor(np.clip(kernel / size, -top, top) + np.float32(0.5)), size
 
 
+def round_bias(bias: Any, input_step: Any, kernel_steps: Any) -> Any:
+    """Round a bias to the steps of the file's int32 one: the input's times its channel's kernel's.
+
+    Left out, it shifts a whole channel by up to half such a step, and a value in a few hundred comes to lie
+    on the neighbouring point; behind fifty layers most do. The gradient passes straight through.
+
+    Args:
+        bias: float32 `[F]`.
+        input_step: float32 scalar, `ActivationRange.step_size`.
+        kernel_steps: float32 `[F]`.
+    """
+    step = ops.stop_gradient(input_step * kernel_steps)
+    return bias + ops.stop_gradient(ops.round(bias / step) * step - bias)
+
+
 class RoundsKernel(keras.layers.Layer):
     """Mixed into a layer with a kernel and a bias: how that kernel is rounded.
 
@@ -106,6 +122,11 @@ class RoundsKernel(keras.layers.Layer):
     def __init__(self, *args: Any, bits: int = 8, learned: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.bits, self.learned = bits, learned and bits != FLOAT
+        self._input_step: Callable[[], Any] | None = None
+
+    def reads(self, source: ActivationRange | None) -> None:
+        """Say in which range the input is rounded; None, in none or in several: the bias is not rounded."""
+        self._input_step = source.step_size if source is not None else None
 
     def build(self, input_shape: Any) -> None:
         """Create kernel and bias, and the steps where they are learned."""
@@ -141,6 +162,16 @@ class RoundsKernel(keras.layers.Layer):
         if self.learned:
             return learned_kernel(kernel, ops.reshape(self.step, self._step_shape), self.AXES, self.bits)
         return round_kernel(kernel, self.AXES, self.bits)
+
+    def rounded_bias(self) -> Any:
+        """The bias as the file will have it; for the export as it is, since the converter rounds it."""
+        if current_mode() == "export":
+            return constant(to_numpy(self.bias))
+        bias = ops.convert_to_tensor(self.bias)
+        if self._input_step is None or self.bits == FLOAT or current_mode() != "quantise":
+            return bias
+        step = self.step if self.learned else largest_step(self.weight_kernel, self.AXES, self.bits)
+        return round_bias(bias, self._input_step(), ops.reshape(step, (-1,)))
 
     def shielded(self, x: Any) -> Any:
         """The layer's input: of a float layer in a file, negated.

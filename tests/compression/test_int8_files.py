@@ -5,6 +5,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from quantized_nets import CLASSES, NETS, Tuned, answers, measured, pictures
 
 from imgrec.compression import qat
@@ -12,6 +13,7 @@ from imgrec.export import litert
 from imgrec.export.inspect import describe, float_operators
 from imgrec.layers.fake_quant import ActivationRange, nudge
 from imgrec.layers.normalize import PixelNormalization
+from imgrec.layers.rounded_kernel import RoundsKernel
 from imgrec.models import build_model
 from imgrec.runtimes import open_runtime
 
@@ -30,6 +32,28 @@ def test_every_learned_range_is_in_the_file(tuned: Tuned) -> None:
         scale = (high - low) / 255
         match = (np.abs(scales / scale - 1) < 1e-5) & (zeros == round(-low / scale) - 128)
         assert match.any(), f"{name}: [{low}, {high}] is in no tensor of the file"
+
+
+def test_biases_are_rounded_as_the_file_has_them(tuned: Tuned) -> None:
+    plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    interpreter = Interpreter(str(tuned.path), experimental_op_resolver_type=plain)
+    interpreter.allocate_tensors()
+    held = [
+        interpreter.get_tensor(detail["index"])
+        * detail["quantization_parameters"]["scales"].astype("float64")
+        for detail in interpreter.get_tensor_details()
+        if detail["dtype"] == np.int32 and len(detail["quantization_parameters"]["scales"])
+    ]
+    layers = [la for la in tuned.quantized.layers if isinstance(la, RoundsKernel) and la._input_step]
+    assert len(layers) > 5
+    off = []
+    for layer in layers:
+        bias = np.asarray(layer.rounded_bias())
+        alike = [values for values in held if values.shape == bias.shape] or [np.zeros_like(bias)]
+        off.append(min((np.abs(values - bias) for values in alike), key=np.max) > 5e-7)
+        assert np.abs(bias - np.asarray(layer.bias)).max() < 1e-3
+    # One that lies in the middle between two steps may go the other way.
+    assert np.concatenate(off).mean() < 0.01
 
 
 def test_every_convolution_dense_and_product_is_int8(tuned: Tuned) -> None:
