@@ -13,8 +13,8 @@ their milliseconds taken in turns on one thread. What was done is kept in DIR; a
 - tfmot: `quantize_model`; layers that it does not know (CBAM's Multiply, its mean and maximum over channels)
   get a `QuantizeConfig` written for them.
 - tfmot × 4: four times as many epochs, for its ranges start at ±6 and move by a thousandth of the way a step.
-- tfmot, 16 clusters: `cluster_weights`, trained at a hundredth of the rates (tfmot's guide has 1e-5), then int8
-  by calibration; its gain is in the file as it is downloaded, compressed.
+- tfmot, 16 clusters: `cluster_weights`, trained at a hundredth of the rates (tfmot's guide has 1e-5), then
+  int8 by calibration; its gain is in the file as it is downloaded, compressed.
 """
 
 import argparse

@@ -69,6 +69,8 @@ def _weights(archive: zipfile.ZipFile, view: memoryview) -> tuple[int, int]:
             raise ValueError(f"{member.filename} is compressed or encrypted; Keras stores it as it is")
         if member.file_size != member.compress_size or member.file_size > len(view):
             raise ValueError(f"{member.filename} claims {member.file_size} bytes that are not there")
+    if broken := archive.testzip():
+        raise ValueError(f"{broken} is not as it was written")
     chosen = next(member for member in members if member.filename == WEIGHTS)
     signature, name, extra = _LOCAL.unpack_from(view, chosen.header_offset)
     start = chosen.header_offset + _LOCAL.size + name + extra
