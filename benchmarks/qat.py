@@ -12,7 +12,7 @@ their milliseconds taken in turns on one thread. What was done is kept in DIR; a
 
 - tfmot: `quantize_model`; layers that it does not know (CBAM's Multiply, its mean and maximum over channels)
   get a `QuantizeConfig` written for them.
-- tfmot × 4: four times as many epochs, for its ranges start at ±6 and move by a thousandth of the way a step.
+- × 4: four times as many epochs, for tfmot's ranges start at ±6 and move by a thousandth of the way a step.
 - tfmot, 16 clusters: `cluster_weights`, trained at a hundredth of the rates (tfmot's guide has 1e-5), then
   int8 by calibration; its gain is in the file as it is downloaded, compressed.
 """
@@ -53,6 +53,7 @@ BOTH = ("AlexNet", "ResNet-8", "ResNet-20", "ResNet-8 + CBAM")
 OURS, TIMED = "ours", 300
 ENGINES: dict[str, tuple[Job | None, int, float]] = {
     OURS: (None, 1, 1.0),
+    "ours × 4": (None, 4, 1.0),
     "tfmot": (Job("quantise", own_configs=True), 1, 1.0),
     "tfmot × 4": (Job("quantise", own_configs=True), 4, 1.0),
     # A cluster's gradient is the sum of its weights': at the whole rate ResNet-8 fell to chance.
@@ -85,7 +86,7 @@ def coverage(form: Form, python: str) -> dict[str, Any]:
 
 def recipe_of(data: Prepared, times: int = 1, share: float = 1.0) -> Recipe:
     """Return the fine-tuning of `data` as numbers: `times` as many epochs, at a `share` of the rates."""
-    optim = dataclasses.replace(data.tuning(), epochs=times * data.form.tuning_epochs)
+    optim = data.tuning(times)
     schedule = build_schedule(optim, data.steps)
     rates = [share * float(schedule(step)) for step in range(optim.epochs * data.steps)]
     weight_decay = float(optim.weight_decay)
@@ -107,7 +108,7 @@ def compare(form: Form, home: Path, python: str, engines: Collection[str]) -> di
     """Train a family's float model and let `engines` go on from it, what `home` does not hold yet.
 
     Returns:
-        Every file's figures; None as long as an engine is missing.
+        The figures of every file that is there, and which engines are missing; None as long as ours is.
     """
     data = prepare(form)
     model = _float_model(data, home)
@@ -115,9 +116,10 @@ def compare(form: Form, home: Path, python: str, engines: Collection[str]) -> di
         if name in engines and not (home / name / RESULT).exists():
             print(f"{form.model}: {name}", flush=True)
             _run(name, data, model, home / name, python)
-    if not all((home / name / RESULT).exists() for name in ENGINES):
+    missing = [name for name in ENGINES if not (home / name / RESULT).exists()]
+    if OURS in missing:
         return None
-    return {"form": dataclasses.asdict(form), **_figures(data, home)}
+    return {"form": dataclasses.asdict(form), "missing": missing, **_figures(data, home)}
 
 
 def _float_model(data: Prepared, home: Path) -> keras.Model:
@@ -139,14 +141,13 @@ def _float_model(data: Prepared, home: Path) -> keras.Model:
 def _run(name: str, data: Prepared, model: keras.Model, folder: Path, python: str) -> None:
     """Train by one of `ENGINES`; file and answer lie in `folder` afterwards."""
     folder.mkdir(parents=True, exist_ok=True)
-    if name == OURS:
-        rounded = fine_tuned(data, calibrated(data, model))
+    job, times, share = ENGINES[name]
+    if job is None:
+        rounded = fine_tuned(data, calibrated(data, model), times)
         litert.to_int8(rounded, folder / FILE)
         outputs = {"trained": _outputs(rounded, data)}
         write_answer(Answer(outputs=outputs, processor_s=data.seconds["qat_processor_s"]), folder)
         return
-    job, times, share = ENGINES[name]
-    assert job is not None
     asked = dataclasses.replace(job, recipe=recipe_of(data, times, share))
     ask(model, asked, data_of(data, times), folder, python)
 
@@ -158,8 +159,16 @@ def _outputs(model: keras.Model, data: Prepared) -> np.ndarray:
 def _figures(data: Prepared, home: Path) -> dict[str, Any]:
     """Every file on the same test images, and what refused ones said."""
     images, labels = data.test()
-    answers = {name: read_answer(home / name) for name in ("float", *ENGINES)}
-    paths = {name: home / name / FILE for name, answer in answers.items() if not answer.refused}
+    done = [name for name in ("float", *ENGINES) if (home / name / RESULT).exists()]
+    answers = {name: read_answer(home / name) for name in done}
+    refused = {name: answer.refused for name, answer in answers.items() if answer.refused}
+    paths = {name: home / name / FILE for name in answers if name not in refused}
+    for name, path in list(paths.items()):
+        try:
+            open_runtime(path, num_threads=1)
+        except InputError as unfit:  # the converter writes files that the runtime does not take
+            refused[name] = f"its file does not run: {unfit}".replace(str(path), FILE)
+            del paths[name]
     milliseconds, task = in_turns(paths, images[:TIMED]), Multiclass(data.source.classes)
     files = {}
     for name, path in paths.items():
@@ -173,7 +182,6 @@ def _figures(data: Prepared, home: Path) -> dict[str, Any]:
             "left_in_float": in_float(describe(path)),
             "against_ours": _against(paths[OURS], path, images, labels, task),
         }
-    refused = {name: answer.refused for name, answer in answers.items() if answer.refused}
     return {"images": len(images), "files": files, "refused": refused}
 
 
@@ -186,6 +194,11 @@ def _against(
         runtime = open_runtime(path, num_threads=1)
         right.append(task.right(runtime.scores_of(runtime.answer(images), task), labels))
     return paired.from_answers(*right).record()
+
+
+def _missing(path: Path, engines: Collection[str]) -> bool:
+    """Whether a record lacks one of the engines; one of coverage has none."""
+    return bool(set(json.loads(path.read_text(encoding="utf-8")).get("missing", [])) & set(engines))
 
 
 def main() -> None:
@@ -203,7 +216,7 @@ def main() -> None:
     names = given.families or (list(FAMILIES) if given.coverage else list(BOTH))
     for name in [] if given.table else names:
         path = of_family(folder, name)
-        if path.exists():
+        if path.exists() and not _missing(path, given.engines):
             continue
         keras.backend.clear_session()
         if given.coverage:

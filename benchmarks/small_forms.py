@@ -89,11 +89,11 @@ class Prepared:
         chosen = spread(len(self.source.train), CALIBRATION_IMAGES)
         return load_arrays(self.source.train.take(chosen), self.preprocess)
 
-    def tuning(self) -> OptimConfig:
-        """Return how the rounded model is fine-tuned, as `runs.exporting.fine_tune` does."""
+    def tuning(self, times: int = 1) -> OptimConfig:
+        """Return how the rounded model is fine-tuned: as `runs.exporting.fine_tune` does, `times` as long."""
         return dataclasses.replace(
             self.optim,
-            epochs=self.form.tuning_epochs,
+            epochs=times * self.form.tuning_epochs,
             optimizer="sgd",
             learning_rate=QAT_RATE,
             warmup_epochs=QAT_WARMUP,
@@ -135,11 +135,15 @@ def train(data: Prepared) -> keras.Model:
     return model
 
 
-def fine_tuned(data: Prepared, calibrated: keras.Model) -> keras.Model:
-    """Train a model of `qat.prepare` further, in place, on the epochs after the last, and return it."""
+def fine_tuned(data: Prepared, calibrated: keras.Model, times: int = 1) -> keras.Model:
+    """Train a model of `qat.prepare` further, in place, on the epochs after the last, and return it.
+
+    `times` as many epochs as the form has.
+    """
     begun = time.perf_counter(), processor_seconds()
-    stream = data.stream(data.form.tuning_epochs, first_epoch=data.form.epochs)
-    fit(calibrated, stream, data.validation(), optim=data.tuning(), steps_per_epoch=data.steps)
+    optim = data.tuning(times)
+    stream = data.stream(int(optim.epochs), first_epoch=data.form.epochs)
+    fit(calibrated, stream, data.validation(), optim=optim, steps_per_epoch=data.steps)
     _note(data, "qat", begun)
     return calibrated
 
