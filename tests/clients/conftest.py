@@ -8,8 +8,8 @@ import venv
 from collections.abc import Callable
 from pathlib import Path
 
+import client_pictures
 import cv2
-import drawn
 import numpy as np
 import pytest
 from shipped_runs import ROOT, Shipped, run
@@ -65,9 +65,9 @@ def grey(tmp_path_factory: pytest.TempPathFactory) -> Shipped:
     words = ["--data", "sample", "--epochs", "2", "--qat-epochs", "1", "--quantize", "qat"]
     assert train.main([*words, "--out", str(folder / "run"), *TRAINED]) == 0
     for number, image in enumerate(load_sample().test.images[::8]):
-        drawn.write(folder / "own" / f"{number:03d}.png", image)
+        client_pictures.write(folder / "own" / f"{number:03d}.png", image)
         large = cv2.resize(image, (200, 200), interpolation=cv2.INTER_CUBIC)
-        drawn.write(folder / "other" / f"{number:03d}.png", large[..., np.newaxis])
+        client_pictures.write(folder / "other" / f"{number:03d}.png", large[..., np.newaxis])
     return Shipped(folder / "run" / "exports", folder / "own", folder / "other")
 
 
@@ -75,7 +75,7 @@ def grey(tmp_path_factory: pytest.TempPathFactory) -> Shipped:
 def colour(tmp_path_factory: pytest.TempPathFactory) -> Shipped:
     """One shape a picture, letterboxed."""
     folder = tmp_path_factory.mktemp("colour")
-    data = drawn.folder_of_classes(folder / "data", 150, COLOUR)
+    data = client_pictures.folder_of_classes(folder / "data", 150, COLOUR)
     return _of_shapes(folder, str(data), ["--resize", "letterbox"], 1)
 
 
@@ -83,7 +83,7 @@ def colour(tmp_path_factory: pytest.TempPathFactory) -> Shipped:
 def several(tmp_path_factory: pytest.TempPathFactory) -> Shipped:
     """None to all shapes a picture, cropped."""
     folder = tmp_path_factory.mktemp("several")
-    return _of_shapes(folder, f"csv:{drawn.table_of_labels(folder / 'data', 500, COLOUR)}", [], 2)
+    return _of_shapes(folder, f"csv:{client_pictures.table_of_labels(folder / 'data', 500, COLOUR)}", [], 2)
 
 
 def _of_shapes(folder: Path, data: str, words: list[str], shapes: int) -> Shipped:
@@ -93,7 +93,10 @@ def _of_shapes(folder: Path, data: str, words: list[str], shapes: int) -> Shippe
     train.main([*words, "--image-size", str(COLOUR[0]), "--out", str(folder / "run"), *TRAINED])
     for kind, size in (("own", COLOUR), ("other", (120, 152))):
         for number in range(250):
-            shown = [list(drawn.SHAPES)[(number + k) % len(drawn.SHAPES)] for k in range(shapes)]
-            image = drawn.picture(shown, size, 10_000 + number)
-            drawn.write(folder / kind / f"{number:03d}.png", image)
+            shown = [
+                list(client_pictures.SHAPES)[(number + k) % len(client_pictures.SHAPES)]
+                for k in range(shapes)
+            ]
+            image = client_pictures.picture(shown, size, 10_000 + number)
+            client_pictures.write(folder / kind / f"{number:03d}.png", image)
     return Shipped(folder / "run" / "exports", folder / "own", folder / "other")

@@ -291,8 +291,8 @@ def test_json_round_trip_and_its_mistakes():
     process = Preprocess((48, 32), "grey", "letterbox", crop_fraction=0.875, fill=3, max_pixels=9)
     assert Preprocess.from_json(process.to_json()) == process
     for text, message in (
-        ("{", "cannot be read"),
-        ("[]", "cannot be read"),
+        ("{", "damaged, expected JSON"),
+        ("[]", "expected a mapping"),
         ('{"colour": "rgb"}', "cannot be read"),
         ('{"size": [8, 8], "wavelets": 1}', "wavelets"),
         ('{"size": [8, 8], "format": 2}', "format is 2, this version knows 1"),

@@ -9,6 +9,7 @@ import pytest
 
 from imgrec import bundle
 from imgrec.runtimes import of_model, open_runtime
+from imgrec.tasks.multiclass import Multiclass
 from pipelines import train
 
 WORDS = ["--model", "resnet8(width=8)", "--weights", "none", "--epochs", "1", "--batch-size", "16"]
@@ -36,5 +37,6 @@ def test_file_and_folder_compute_in_float32(tmp_path: Path, precision: str) -> N
     assert keras.config.dtype_policy().name == precision
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
     file = open_runtime(out / "exports" / "float32.tflite")
-    one, other = (each.answer(images[..., None]) for each in (of_model(model), file))
+    task = Multiclass(tuple("0123"))
+    one, other = (each.scores_of(each.answer(images[..., None]), task) for each in (of_model(model), file))
     assert np.abs(one - other).max() < 1e-4

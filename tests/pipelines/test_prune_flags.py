@@ -1,6 +1,7 @@
 """Files of a pruned network: at the end of a training, and of a finished run."""
 
 import json
+import re
 from pathlib import Path
 
 import keras
@@ -76,7 +77,9 @@ def test_the_pruned_network_is_a_run_of_its_own(run: Path, capsys: pytest.Captur
 def test_a_finished_run_is_pruned_by_the_export(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     export.main(["--run", str(run), "--quantize", "ptq", "--prune", "weights(sparsity=0.6, epochs=2)"])
     out = run.with_name("stripes.exports") / "ptq-pruned-weights-sparsity=0.6-epochs=2"
-    assert "60.0% zeros" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    least, most = map(float, re.search(r"([\d.]+)% to ([\d.]+)% zeros", said).groups())
+    assert 59.9 <= least <= most < 62
     files = {path.name for path in out.glob("*.tflite")}
     assert files == {"float32.tflite", "sparse_float32.tflite", "sparse_ptq_int8.tflite"}
     sparse = bundle.load(out / "sparse").model
@@ -104,7 +107,7 @@ def test_layers_are_put_in_two_by_the_export(run: Path, capsys: pytest.CaptureFi
     assert two.run["model"]["ranks"] and macs(two.model) < macs(whole.model)
     images = np.random.default_rng(1).integers(0, 255, (4, 24, 24, 1), dtype=np.uint8)
     scores = keras.ops.softmax(two.model(images.astype("float32"), training=False))
-    shipped = open_runtime(out / "low_rank_float32.tflite").scores(images, two.task)
+    shipped = open_runtime(out / "low_rank_float32.tflite").answer(images)
     np.testing.assert_allclose(shipped, scores, atol=1e-5)
     assert (out / "low_rank_ptq_int8.tflite").is_file()
 

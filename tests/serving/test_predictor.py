@@ -242,7 +242,7 @@ def test_files_that_do_not_belong_together_are_refused(shipped: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"no flatbuffer", b"\x1c\0\0\0TFL3" + bytes(100)])
 def test_a_damaged_file_is_refused(shipped: Path, content: bytes) -> None:
     shipped.write_bytes(content)
-    with pytest.raises(InputError, match="not a TFLite file that can be run here"):
+    with pytest.raises(InputError, match="not a model file that can be run here"):
         Predictor.load(shipped)
 
 

@@ -224,8 +224,8 @@ def test_folders_from_before_tasks_are_read(held: dict[str, str], kind: type[Tas
         ),
         ('{"format": 2, "task": "multiclass"}', r"task.json: format 2, this version reads 1"),
         ('{"format": 1}', r"task.json: cannot be read \('task'\)"),
-        ('{"format": 1, "ta', r"task.json: cannot be read \(Unterminated"),
-        ("[1]", r"task.json: cannot be read"),
+        ('{"format": 1, "ta', r"task.json: damaged, expected JSON \(Unterminated"),
+        ("[1]", r"task.json: holds a list, expected a mapping"),
     ],
 )
 def test_a_damaged_record_is_refused(text: str, said: str, tmp_path: Path) -> None:

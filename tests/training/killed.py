@@ -25,7 +25,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from imgrec import files, models
+from imgrec import files
 from imgrec.config import Config
 from imgrec.data import pipeline as pipeline  # these here so that no child has to import them
 from imgrec.data.augment import compose as compose
@@ -33,6 +33,7 @@ from imgrec.layers.normalization import BatchNormalization
 from imgrec.layers.residual import StochasticDepth
 from imgrec.learning import imbalance as imbalance
 from imgrec.learning import transfer as transfer
+from imgrec.models import widths
 from imgrec.runs import results
 from imgrec.runs.training import train
 from imgrec.training import leg
@@ -107,7 +108,7 @@ def trainer(folder: Path, name: str, data: Path, in_save: int) -> None:
     global log
     log = os.open(folder / f"{name}.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(log, b"start\n")
-    models.build_model = tiny
+    widths.build_model = tiny
     leg.StepCounter = Noting
     if in_save:
         die_in_save(in_save)
