@@ -14,6 +14,7 @@ ResNet-56 → ResNet-20: student alone 69.06, taught so 70.66, teacher 72.34. Th
 
 import argparse
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +26,18 @@ PUBLISHED = "CIFAR-100, ResNet-56 → ResNet-20 (arXiv 1910.10699, table 1): alo
 
 
 def run(config: Config) -> dict[str, Any]:
-    """Train; return parameters, and the accuracies of the float model and of each file."""
+    """Train, or take what is there; return parameters, and the accuracies of the float model and of each file."""
     from imgrec import bundle
 
-    train(config)
     out = Path(config.run.out)
+    if not (out / bundle.MANIFEST).exists():
+        train(config)
     metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
     model = bundle.load(out).model
     files = {row["name"]: row for row in metrics["exports"]["files"]}
     return {
         "accuracy": metrics["test"]["accuracy"],
-        "parameters": sum(int(weight.size) for weight in model.trainable_weights),
+        "parameters": sum(math.prod(weight.shape) for weight in model.trainable_weights),
         **{name: row["accuracy"] for name, row in files.items() if name.endswith("int8")},
     }
 
