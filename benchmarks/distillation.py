@@ -26,7 +26,7 @@ PUBLISHED = "CIFAR-100, ResNet-56 → ResNet-20 (arXiv 1910.10699, table 1): alo
 
 
 def run(config: Config) -> dict[str, Any]:
-    """Train, or take what is there; return parameters, and the accuracies of the model and of its int8 files."""
+    """Train, or take what is there; return parameters, and accuracies of the model and its int8 files."""
     from imgrec import bundle
 
     out = Path(config.run.out)
