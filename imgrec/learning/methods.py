@@ -39,6 +39,11 @@ def choose(config: Config) -> Method:
         method = asked[-1]() if asked else Supervised()
     else:
         method = build(METHODS, spec.name, "method", spec.options)
+        if method.trait and type(method) not in asked:
+            raise InputError(
+                f"--method {spec}: the setting that it follows, {method.trait}, is not given; "
+                "give it, or leave --method out"
+            )
         if asked != ([type(method)] if method.trait else []):
             raise InputError(f"--method {spec}: other settings ask for another, or none for this: try auto")
     return Decoupled(method) if Decoupled.asked(config) else method

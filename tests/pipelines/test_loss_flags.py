@@ -53,7 +53,7 @@ UNEVEN = source([90, 10])
         ({"imbalance": "decoupled", "freeze": "backbone"}, "use --imbalance balanced"),
         ({"imbalance": "decoupled", "mask_loss": 0.5}, "does not go with --mask-loss"),
         ({"method": "supervised", "freeze": "backbone"}, "--method supervised: other settings ask"),
-        ({"method": "mask_loss"}, "--method mask_loss: other settings ask for another, or none for this"),
+        ({"method": "mask_loss"}, "--method mask_loss: the setting that it follows, mask loss, is not given"),
         ({"imbalance": "decoupled", "epochs": 1}, "expected 2 epochs or more, got 1"),
         ({"imbalance": "logit", "loss": "binary_focal"}, "use --imbalance weights"),
     ],
