@@ -10,7 +10,6 @@ from imgrec.evaluation.evaluated import Evaluated, Section
 from imgrec.evaluation.figures import curve, data_uri
 from imgrec.metrics.single_label import CALIBRATION_BINS
 from imgrec.metrics.wording import number, percent
-from imgrec.runtimes import RUNTIMES
 from imgrec.tasks.task import Tile
 
 _OPEN_ROWS = 25  # longer tables show this many rows, the others on request
@@ -210,7 +209,7 @@ def use(given: Evaluated) -> Section:
     """The commands that use this run: with its Keras model, and with its best shipped file."""
     folder = str(given.config.get("out", "RUN"))
     passing = [str(row["name"]) for row in _files(given) if row["passed"]]
-    files = [name if Path(name).suffix in RUNTIMES else f"{name}.tflite" for name in passing]
+    files = [name if Path(name).suffix else f"{name}.tflite" for name in passing]
     # The last is the most compressed; of several formats, the one that every installation opens.
     last = max(range(len(files)), key=lambda place: (files[place].endswith(".tflite"), place), default=0)
     file = f"{folder}/exports/{files[last]}" if files else ""

@@ -155,6 +155,13 @@ def test_report_says_what_the_figures_are_of(tmp_path: Path) -> None:
     assert "All 3 classes" in text and "180" in text
 
 
+def test_the_command_names_a_file_that_is_there(tmp_path: Path) -> None:
+    shipped = [dict(FILES[0]), {**FILES[0], "name": "float32.onnx"}]
+    for files, last in ((shipped, "float32.tflite"), (shipped[1:], "float32.onnx")):
+        text = made(tmp_path, list("ab"), exports=files, config={"out": "runs/photos", "model": "resnet20"})
+        assert f"predict photo.jpg --run runs/photos/exports/{last}\n" in text.replace("<", "\n")
+
+
 def test_head_and_tail_are_told_apart_where_the_training_was_uneven(tmp_path: Path) -> None:
     text = " ".join(made(tmp_path, [EVIL, "b", "c"], perfect=True, counts=[99, 30, 3]).split())
     assert "Balanced accuracy" in text and "By how many training images there were" in text
