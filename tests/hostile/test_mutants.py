@@ -54,17 +54,18 @@ def survived(source: Path, count: int, seed: int, photo: Path, good: Path) -> di
     return dict(rows)
 
 
-def check(source: Path, count: int, seed: int, photo: Path, good: Path) -> None:
+def check(source: Path, count: int, seed: int, photo: Path, good: Path) -> int:
+    """Assert that every mutant was survived, and return how many were refused."""
     found = survived(source, count, seed, photo, good)
     print(source.suffix, found)
     assert set(found) <= {"answered", "refused", "no number"}, found
-    assert found["refused"] > count / 8  # or the damage was none
+    return found["refused"]
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_the_command_survives(name: str, sources: dict[str, Path], photo: Path, good: Path) -> None:
     count = {"tflite": 25, "onnx": 15, "keras": 20}[name]
-    check(sources[name], count, 0, photo, good)
+    assert check(sources[name], count, 0, photo, good) > count / 8, "hardly any damage"
 
 
 @pytest.mark.slow
@@ -72,4 +73,5 @@ def test_the_command_survives(name: str, sources: dict[str, Path], photo: Path, 
 def test_the_command_survives_two_thousand(
     name: str, sources: dict[str, Path], photo: Path, good: Path
 ) -> None:
-    check(sources[name], {"tflite": 800, "onnx": 600, "keras": 600}[name], 1, photo, good)
+    count = {"tflite": 800, "onnx": 600, "keras": 600}[name]
+    assert check(sources[name], count, 1, photo, good) > count / 4, "hardly any damage"
