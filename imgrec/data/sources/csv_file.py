@@ -60,7 +60,9 @@ def list_csv(file: str) -> Listing:
         raise InputError(f"csv:{path}: no row is of the split train, only of {', '.join(parts)}")
     folders, found = dict.fromkeys(parts, ""), occurring(entries, parts, classes, multi_label)
     ordered = tuple(sorted(entries, key=lambda entry: entry.part))
-    notes = (f"{turned:,} paths with backslashes were read with / in their place",) if turned else ()
+    notes: tuple[str, ...] = ()
+    if turned:
+        notes += (f"{turned:,} paths with backslashes were read with / in their place",)
     if further:
         notes += (f"columns that are not learned from, and told apart in the report: {', '.join(further)}",)
     return Listing(
