@@ -1,6 +1,6 @@
 """What a training leaves in its run folder, and the last lines it prints."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from imgrec import bundle, files, tasks
@@ -10,6 +10,7 @@ from imgrec.evaluation.report import write_report
 from imgrec.learning import quick
 from imgrec.learning.session import Session
 from imgrec.metrics.baseline import Quick
+from imgrec.runs import calibrating
 from imgrec.runs.advice import advice
 from imgrec.runs.exporting import Exported, export, judged
 from imgrec.runs.measuring import Measured, Subject, evaluated, measure
@@ -35,6 +36,7 @@ def finish(session: Session, folder: Path, out: Path, fitted: Fitted) -> int:
     images = len(session.source.test)
     print(f"\nbest epoch: {fitted.best_epoch}; measuring on {images:,} test images", flush=True)
     files.write_file(folder / "model.keras", lambda path: session.model.save(path))
+    session = calibrated(session, folder)
     measured = evaluate(session, folder)
     exported = judged(
         export(session, folder, measured.outputs, milder=not measured.standing.by_chance), measured.standing
@@ -42,6 +44,22 @@ def finish(session: Session, folder: Path, out: Path, fitted: Fitted) -> int:
     write_results(session, folder, fitted, measured, exported)
     where = bundle.finish(folder, out)
     return announce(session, where, fitted, measured, exported) or int(where != out)
+
+
+def calibrated(session: Session, folder: Path) -> Session:
+    """Return the session whose task knows what its validation images say of its sureness; say what they do.
+
+    The task's files are written anew, before any other is made by them.
+    """
+    settings, val = session.config.calibration, session.source.val
+    if not calibrating.asks(settings, session.task) or not len(val):
+        return session
+    answers = subject_of(session).answers(val)
+    task, notes = calibrating.fit(session.task, settings, session.config.run.seed, answers, val.labels)
+    print(*notes, sep="\n", flush=True)
+    for part in (folder, folder / "exports"):
+        tasks.write(part, task)
+    return replace(session, task=task)
 
 
 def evaluate(session: Session, folder: Path) -> Measured:
@@ -55,7 +73,8 @@ def evaluate(session: Session, folder: Path) -> Measured:
     files.write_csv(folder / "predictions.csv", task.table(test.ids, test.labels, measured.outputs))
     if held_out is not None:
         answers = measured.outputs if held_out is test else subject.answers(held_out)
-        cross_validation.write_answers(folder / cross_validation.FILE, held_out, answers, source.classes)
+        place, scaled = folder / cross_validation.FILE, task.calibrated(answers)
+        cross_validation.write_answers(place, held_out, scaled, source.classes)
     return measured
 
 
