@@ -37,7 +37,13 @@ class Browser:
         # High numbers, so that neither is in the way of 3 and 4, which Chromium reads and writes.
         ends = [fcntl.fcntl(fd, fcntl.F_DUPFD, 10) for fd in (ours[0], theirs[1])]
         offline = "--host-resolver-rules=MAP * ~NOTFOUND"
-        words = [CHROMIUM, *SWITCHES, offline, "--remote-debugging-pipe", f"--user-data-dir={folder / 'profile'}"]
+        words = [
+            CHROMIUM,
+            *SWITCHES,
+            offline,
+            "--remote-debugging-pipe",
+            f"--user-data-dir={folder / 'profile'}",
+        ]
         shell = ["sh", "-c", f'exec "$@" 3<&{ends[0]} 4>&{ends[1]}', "sh", *words, "about:blank"]
         with open(folder / "chromium.log", "wb") as log:
             self._process = subprocess.Popen(
@@ -139,7 +145,9 @@ class Browser:
             "return [r.x + r.width / 2, r.y + r.height / 2] })()"
         )
         for kind in ("mousePressed", "mouseReleased"):
-            self.do("Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], button="left", clickCount=1)
+            self.do(
+                "Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], button="left", clickCount=1
+            )
 
     def press(self, key: str) -> None:
         """Press a key, such as `Enter`."""

@@ -34,7 +34,8 @@ class Language:
         values the text is taken as it is, braces and all.
         """
         if isinstance(text, Phrase):
-            text, values = text.template, {**text.values, **values}
+            values = {**text.values, **values}
+            text = text.template
         said = self.catalogue.get(text, text)
         return said.format(**{name: self.of(value) for name, value in values.items()}) if values else said
 

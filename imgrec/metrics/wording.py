@@ -12,7 +12,9 @@ def percent(share: float | None, digits: int = 1) -> Phrase:
         return Phrase("–")
     text = f"{100 * share:.{digits}f}"
     if share < 1 and float(text) == 100:
-        return Phrase(">\N{NO-BREAK SPACE}{share}\N{NO-BREAK SPACE}%", share=f"{100 - 10**-digits:.{digits}f}")
+        return Phrase(
+            ">\N{NO-BREAK SPACE}{share}\N{NO-BREAK SPACE}%", share=f"{100 - 10**-digits:.{digits}f}"
+        )
     if share > 0 and float(text) == 0:
         return Phrase("<\N{NO-BREAK SPACE}{share}\N{NO-BREAK SPACE}%", share=f"{10**-digits:.{digits}f}")
     return Phrase("{share}\N{NO-BREAK SPACE}%", share=text)
