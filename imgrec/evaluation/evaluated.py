@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imgrec.evaluation.language import ENGLISH, Language
 from imgrec.metrics.answers import Mistake
 from imgrec.metrics.baseline import Standing
 from imgrec.tasks.task import Task
@@ -40,6 +41,7 @@ class Evaluated:
     adaptation: what `evaluation.adaptation.judge` returns, and `line`, the steps; None without steps.
     facts: what else is to be said of the data, such as source and fingerprint.
     command: the command line that made the run, if known.
+    language: of the page; what a reader sees goes through it.
     """
 
     title: str
@@ -63,6 +65,7 @@ class Evaluated:
     adaptation: Mapping[str, Any] | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     command: str = ""
+    language: Language = ENGLISH
 
 
 @dataclass(frozen=True)
