@@ -44,7 +44,14 @@ class Browser:
             "--remote-debugging-pipe",
             f"--user-data-dir={folder / 'profile'}",
         ]
-        shell = ["sh", "-c", f'exec "$@" 3</dev/fd/{ends[0]} 4>/dev/fd/{ends[1]}', "sh", *words, "about:blank"]
+        shell = [
+            "sh",
+            "-c",
+            f'exec "$@" 3</dev/fd/{ends[0]} 4>/dev/fd/{ends[1]}',
+            "sh",
+            *words,
+            "about:blank",
+        ]
         with open(folder / "chromium.log", "wb") as log:
             self._process = subprocess.Popen(
                 shell, pass_fds=ends, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True

@@ -45,8 +45,12 @@ class Language:
 
     def sentence(self, text: str) -> str:
         """Return a clause as a sentence: with a capital, where letters have them, and a full stop."""
+        return self("{clause}.", clause=self.capital(text))
+
+    def capital(self, text: str) -> str:
+        """Return a clause with a capital, where letters have them."""
         said = self(text)
-        return self("{clause}.", clause=said[:1].upper() + said[1:])
+        return said[:1].upper() + said[1:]
 
 
 ENGLISH = Language()

@@ -18,8 +18,8 @@ def write_report(folder: Path, evaluated: Evaluated, also: Mapping[str, Evaluati
 
     `also` are evaluations that were asked for, as `evaluations.requested` returns them.
 
-    Everything that comes from the user (class names, ids, settings) is escaped. The page asks for nothing over
-    a network, runs one script, its own, by whose hash its policy knows it, and can be read without it.
+    Everything that comes from the user (class names, ids, settings) is escaped. The page asks for nothing
+    over a network, runs one script, its own, by whose hash its policy knows it, and can be read without it.
     """
     told = {name: evaluate(evaluated) for name, evaluate in in_order(dict(also)).items()}
     sections = {name: section for name, section in told.items() if section is not None}

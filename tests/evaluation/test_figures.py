@@ -39,6 +39,6 @@ def test_heat_map_shows_shares_as_opacity() -> None:
 
 def test_curve_follows_the_page_s_colours() -> None:
     svg = figures.curve("loss", [1, 2, 3], {"training": [3.0, 2.0, 1.0], "validation": [3.0, None, 2.0]})
-    assert svg.startswith('<svg role="img" aria-label="loss over 3 epochs: training, validation"')
+    assert svg.startswith('<svg role="img" aria-label="loss by epoch, 3 of them: training, validation"')
     assert "var(--val)" in svg and "var(--train)" in svg and "#00000" not in svg
     assert "http" not in svg

@@ -183,7 +183,10 @@ def test_what_files_hold_and_which_layers_rounding_harms(tmp_path: Path) -> None
     text = " ".join(made(tmp_path, ["a", "b", "c"], exports=rows, failures=[]).split())
     assert '<td class="text long">CONV_2D 3, ROUND 1</td><td>12.5</td>' in text
     assert '<td class="text long">ROUND 1</td><td class="text long">none</td>' in text
-    assert "(80–95)" in text and "<p>ptq_int8: left in float32: stem.</p> <p>ptq_int8: departs at stem.</p>" in text
+    assert (
+        "(80–95)" in text
+        and "<p>ptq_int8: left in float32: stem.</p> <p>ptq_int8: departs at stem.</p>" in text
+    )
     own = [text.index(f"<td>{db}</td>") for db in (43, 44, 45, 46, 47)]
     assert own == sorted(own) and text.count("<td>30</td>") == 5
     assert EVIL not in text
