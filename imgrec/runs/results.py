@@ -3,17 +3,21 @@
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
+
 from imgrec import bundle, files, tasks
 from imgrec.data.sources.dataset import Split
-from imgrec.evaluation import cross_validation
+from imgrec.evaluation import cross_validation, stored
 from imgrec.evaluation.report import write_report
+from imgrec.evaluation.stored import Stored
+from imgrec.evaluation.subject import Subject
 from imgrec.learning import quick
 from imgrec.learning.session import Session
 from imgrec.metrics.baseline import Quick
 from imgrec.runs import calibrating
 from imgrec.runs.advice import advice
 from imgrec.runs.exporting import Exported, export, judged
-from imgrec.runs.measuring import Measured, Subject, evaluated, measure
+from imgrec.runs.measuring import Measured, evaluated, measure
 from imgrec.runs.record import record_of
 from imgrec.runs.session import for_measuring
 from imgrec.training.fit import Fitted
@@ -36,8 +40,9 @@ def finish(session: Session, folder: Path, out: Path, fitted: Fitted) -> int:
     images = len(session.source.test)
     print(f"\nbest epoch: {fitted.best_epoch}; measuring on {images:,} test images", flush=True)
     files.write_file(folder / "model.keras", lambda path: session.model.save(path))
-    session = calibrated(session, folder)
-    measured = evaluate(session, folder)
+    chosen_by = subject_of(session).answers(session.source.val) if len(session.source.val) else None
+    session = calibrated(session, folder, chosen_by)
+    measured = evaluate(session, folder, chosen_by)
     exported = judged(
         export(session, folder, measured.outputs, milder=not measured.standing.by_chance), measured.standing
     )
@@ -46,31 +51,36 @@ def finish(session: Session, folder: Path, out: Path, fitted: Fitted) -> int:
     return announce(session, where, fitted, measured, exported) or int(where != out)
 
 
-def calibrated(session: Session, folder: Path) -> Session:
+def calibrated(session: Session, folder: Path, chosen_by: np.ndarray | None) -> Session:
     """Return the session whose task knows what its validation images say of its sureness; say what they do.
 
-    The task's files are written anew, before any other is made by them.
+    The task's files are written anew, before any other is made by them. `chosen_by` are the model's outputs
+    for the validation images, None where there are none.
     """
-    settings, val = session.config.calibration, session.source.val
-    if not calibrating.asks(settings, session.task) or not len(val):
+    settings, seed, labels = session.config.calibration, session.config.run.seed, session.source.val.labels
+    if chosen_by is None or not calibrating.asks(settings, session.task):
         return session
-    answers = subject_of(session).answers(val)
-    task, notes = calibrating.fit(session.task, settings, session.config.run.seed, answers, val.labels)
+    task, notes = calibrating.fit(session.task, settings, seed, chosen_by, labels)
     print(*notes, sep="\n", flush=True)
     for part in (folder, folder / "exports"):
         tasks.write(part, task)
     return replace(session, task=task)
 
 
-def evaluate(session: Session, folder: Path) -> Measured:
-    """Answer for every test image, write predictions.csv and return the figures.
+def evaluate(session: Session, folder: Path, chosen_by: np.ndarray | None) -> Measured:
+    """Answer for every test image, write predictions.csv and outputs.npz, return the figures.
 
+    `chosen_by` are the outputs for the validation images, None where there are none.
     What a fold of a cross-validation holds out goes to out_of_fold.csv, with every class's probability.
     """
     source, task, subject = session.source, session.task, subject_of(session)
     test, held_out = source.test, source.held_out
     measured = measure(subject, test, source.train, quick=quick_of(session, test))
     files.write_csv(folder / "predictions.csv", task.table(test.ids, test.labels, measured.outputs))
+    answered = {"test": Stored.of(test, measured.outputs)}
+    if chosen_by is not None:
+        answered["val"] = Stored.of(source.val, chosen_by)
+    stored.write(folder, answered)
     if held_out is not None:
         answers = measured.outputs if held_out is test else subject.answers(held_out)
         place, scaled = folder / cross_validation.FILE, task.calibrated(answers)
@@ -113,6 +123,8 @@ def write_results(
         totals={name: len(split) for name, split in source.splits.items()},
         facts={"source": source.name, "colour": source.colour, "fingerprint": source.fingerprint},
         command=session.command,
+        validation=stored.read(folder, session.task).get("val"),
+        train=source.train,
     )
     write_report(folder, page)
 
