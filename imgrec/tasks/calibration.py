@@ -54,7 +54,7 @@ class Scaling:
         """Return it ready for JSON."""
         told: dict[str, Any] = {"method": self.method, "images": self.images}
         if self.method == "temperature":
-            # Rounded, so that what is read is what was fitted: one over one over it differs in the last digit.
+            # Rounded, so that what is read is what was fitted: 1 / (1 / T) differs in the last digit.
             return {**told, "temperature": round(self.temperature, 9), "interval_95": list(self.interval)}
         return {**told, "factors": list(self.factors), "shifts": list(self.shifts)}
 
