@@ -1,7 +1,7 @@
 """The 15 corruptions of ImageNet-C at five severities: what cameras, weather and files do to images.
 
-`corrupt` is a function: equal (image, name, severity, seed, key) give equal pixels. Small images take CIFAR-C's
-constants. OpenCV, SciPy and Pillow only. What differs from the published code stands in docs/robustness.md.
+`corrupt` is a function: equal (image, name, severity, seed, key) give equal pixels. Small images take
+CIFAR-C's constants. What differs from the published code stands in docs/robustness.md.
 """
 
 import hashlib
@@ -72,7 +72,9 @@ def corrupt(image: np.ndarray, name: str, severity: int, seed: int = 0, key: str
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] not in (1, 3):
         raise InputError(f"image array of {image.dtype} {list(image.shape)}: expected uint8 [h, w, 1 or 3]")
     if min(image.shape[:2]) < LEAST_SIDE:
-        raise InputError(f"an image of {image.shape[0]} × {image.shape[1]} px: corruptions need 16 px or more")
+        raise InputError(
+            f"an image of {image.shape[0]} × {image.shape[1]} px: corruptions need 16 px or more"
+        )
     table = SMALL_IMAGES if min(image.shape[:2]) <= SMALL else LARGE_IMAGES
     draw = generator(seed, key, name, severity)
     changed = corruption.apply(image / 255, draw, *table[name][severity - 1])

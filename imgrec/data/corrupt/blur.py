@@ -45,7 +45,9 @@ def glass_blur(
     return blurred(shuffled, sigma)
 
 
-def blurred(image: np.ndarray, sigma: float, cut: float = 4.0, border: int = cv2.BORDER_REPLICATE) -> np.ndarray:
+def blurred(
+    image: np.ndarray, sigma: float, cut: float = 4.0, border: int = cv2.BORDER_REPLICATE
+) -> np.ndarray:
     """Return `image` under a Gaussian of `sigma` pixels that ends at `cut` of them; 0 changes nothing."""
     side = 2 * int(cut * sigma + 0.5) + 1
     if side == 1:
@@ -59,7 +61,7 @@ def motion_blur(image: np.ndarray, draw: np.random.Generator, radius: int, sigma
 
 
 def moved(image: np.ndarray, radius: int, sigma: float, angle: float) -> np.ndarray:
-    """Return the image blurred along `angle` degrees, to one side, as ImageMagick does; edges are repeated."""
+    """Return the image blurred along `angle` degrees, to one side, as by ImageMagick; edges are repeated."""
     kernel, anchor = trail(radius, sigma, angle)
     return filtered(image, kernel, cv2.BORDER_REPLICATE, anchor)
 

@@ -1,4 +1,4 @@
-"""How strong each corruption is at severities 1 to 5: the constants of ImageNet-C, and of CIFAR-C for small images.
+"""How strong each corruption is at severities 1 to 5: constants of ImageNet-C, and of CIFAR-C.
 
 Source: Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
 Perturbations", ICLR 2019 (arXiv 1903.12261), as `make_imagenet_c.py` and `make_cifar_c.py` publish them. Each

@@ -33,7 +33,9 @@ def elastic(
     )
     rows, columns = np.mgrid[:height, :width]
     places = np.stack([rows + down, columns + right])
-    channels = [map_coordinates(image[..., c], places, order=1, mode="reflect") for c in range(image.shape[-1])]
+    channels = [
+        map_coordinates(image[..., c], places, order=1, mode="reflect") for c in range(image.shape[-1])
+    ]
     return np.stack(channels, axis=-1)
 
 
@@ -43,7 +45,9 @@ def _tilted(image: np.ndarray, draw: np.random.Generator, most: float) -> np.nda
     corners = np.array([[x + reach, y + reach], [x + reach, y - reach], [x - reach, y - reach]], np.float32)
     moved = corners + draw.uniform(-most, most, corners.shape).astype(np.float32)
     matrix = cv2.getAffineTransform(corners, moved)
-    return cv2.warpAffine(image, matrix, (width, height), borderMode=cv2.BORDER_REFLECT_101).reshape(image.shape)
+    return cv2.warpAffine(image, matrix, (width, height), borderMode=cv2.BORDER_REFLECT_101).reshape(
+        image.shape
+    )
 
 
 def pixelate(image: np.ndarray, draw: np.random.Generator, share: float) -> np.ndarray:

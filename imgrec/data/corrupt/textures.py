@@ -64,8 +64,9 @@ def frost_texture(number: int, scale: float, least: int) -> np.ndarray:
     grain = draw.normal(0.0, 0.08, (_SIDE, _SIDE))
     ice = np.clip(0.12 + 0.35 * cover + 0.65 * needles + grain * (0.3 + 0.7 * cover), 0, 1)
     side = max(round(_SIDE * scale), least)
-    ice = cv2.resize(ice, (side, side), interpolation=cv2.INTER_AREA if side < _SIDE else cv2.INTER_CUBIC)
-    return np.clip(ice[..., np.newaxis] * np.array(_TINT), 0, 1)
+    how = cv2.INTER_AREA if side < _SIDE else cv2.INTER_CUBIC
+    fitted = cv2.resize(ice, (side, side), interpolation=how)[..., np.newaxis]
+    return np.clip(fitted * np.array(_TINT), 0, 1)
 
 
 def _smooth(draw: np.random.Generator, rows: int, columns: int | None = None) -> np.ndarray:
@@ -80,9 +81,12 @@ def _patches(draw: np.random.Generator) -> np.ndarray:
 
 
 def _needles(draw: np.random.Generator, bend: list[np.ndarray], angle: float) -> np.ndarray:
-    """Return thin crystals that lie along `angle`, a little bent, 0…1: the ridges where long noise is near 0."""
+    """Return thin crystals that lie along `angle`, a little bent, 0…1: ridges where long noise is near 0."""
     rows, columns = np.mgrid[:_SIDE, :_SIDE]
-    along, across = (columns * np.cos(angle) + rows * np.sin(angle), rows * np.cos(angle) - columns * np.sin(angle))
+    along, across = (
+        columns * np.cos(angle) + rows * np.sin(angle),
+        rows * np.cos(angle) - columns * np.sin(angle),
+    )
     noise = _smooth(draw, 160, 12)
     ridges = cv2.remap(
         np.exp(-5 * np.abs(noise)),

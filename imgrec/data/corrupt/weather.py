@@ -21,9 +21,7 @@ def snow(image: np.ndarray, draw: np.random.Generator, *look: float) -> np.ndarr
     return pale + flakes + flakes[::-1, ::-1]
 
 
-def frost(
-    image: np.ndarray, draw: np.random.Generator, kept: float, ice: float, scale: float
-) -> np.ndarray:
+def frost(image: np.ndarray, draw: np.random.Generator, kept: float, ice: float, scale: float) -> np.ndarray:
     """Return `kept` of the image and `ice` of a place in a frost texture, at `scale` of its size."""
     height, width, channels = image.shape
     texture = frost_texture(int(draw.integers(5)), scale, max(height, width))
@@ -36,7 +34,7 @@ def frost(
 
 
 def fog(image: np.ndarray, draw: np.random.Generator, thickness: float, decay: float) -> np.ndarray:
-    """Return the image under a plasma fractal of `thickness`, scaled so that the brightest stays as bright."""
+    """Return the image under a plasma fractal of `thickness`, scaled so that the brightest stays so."""
     height, width = image.shape[:2]
     side = 1 << (max(height, width) - 1).bit_length()
     most = image.max()
