@@ -281,8 +281,8 @@ class RunConfig:
     """How long the whole command may take, about: what is left to auto is chosen to fit; 0: no limit.
     auto: 10 on a processor, no limit on an accelerator."""
     members: int = setting(0, low=0, high=64, tune=False)
-    """Train so many networks, with seeds from --seed on and the splits of the first, to OUT.members/, and make
-    OUT their ensemble, by mean probability; 0: one network. See docs/ensembles.md."""
+    """Train so many networks, with seeds from --seed on and the splits of the first, to OUT.members/, and
+    make OUT their ensemble, by mean probability; 0: one network. See docs/ensembles.md."""
     seed: int = setting(0, tune=False)
     """Seed of split, weights, order, augmentation and mixing; equal seeds give equal histories."""
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"

@@ -23,8 +23,8 @@ FOLDS = 5
 def fit_shares(probabilities: Floats, tolerance: float = 1e-10, most: int = 20_000) -> NDArray[np.float64]:
     """Return the convex weights, float64 `[G]`, that minimise the mean of `−log Σ w p`.
 
-    Expectation-maximisation for the shares of a mixture whose parts are known: each step lowers the loss, which
-    is convex, so that it ends at the one minimum (Dempster, Laird and Rubin, 1977).
+    Expectation-maximisation for the shares of a mixture whose parts are known: each step lowers the loss,
+    which is convex, so that it ends at the one minimum (Dempster, Laird and Rubin, 1977).
 
     Args:
         probabilities: what each of G models gave to the truth, `[G, N]`: of its class, or of each label.
@@ -37,7 +37,7 @@ def fit_shares(probabilities: Floats, tolerance: float = 1e-10, most: int = 20_0
     known = np.asarray(probabilities, np.float64)
     if known.ndim != 2 or not known.size or not ((known >= 0) & (known <= 1)).all():
         raise InputError(
-            f"probabilities of shape {known.shape}: expected [models, images] between 0 and 1, one image or more"
+            f"probabilities of shape {known.shape}: expected [models, images] between 0 and 1, one or more"
         )
     known = np.maximum(known, FLOOR)
     shares = np.full(len(known), 1 / len(known))
@@ -124,8 +124,8 @@ def fit_stacking(probabilities: Floats, labels: NDArray[np.integer], seed: int =
     counts = np.bincount(labels, minlength=classes)
     if counts.min() < FOLDS:
         raise InputError(
-            f"stacking: class {int(counts.argmin())} has {counts.min()} images to fit on, expected {FOLDS} or "
-            "more of each; use weighted"
+            f"stacking: class {int(counts.argmin())} has {counts.min()} images to fit on, expected {FOLDS} "
+            "or more of each; use weighted"
         )
     known = features(probabilities)
     folds = list(StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(known, labels))
@@ -156,8 +156,8 @@ class Spread:
     """How far members are apart on each image, all `[N]`, in nats.
 
     entropy: of the mean probabilities: all the uncertainty there is.
-    mutual_information: what of it is the members' disagreement, `H[p̄] − mean H[p]`: high where an image is like
-        none that they learned from (Depeweg et al., 2018, arXiv 1710.07283).
+    mutual_information: what of it is the members' disagreement, `H[p̄] − mean H[p]`: high where an image is
+        like none that they learned from (Depeweg et al., 2018, arXiv 1710.07283).
     disagreement: share of members that name another class than all of them together.
     """
 

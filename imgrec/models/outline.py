@@ -70,7 +70,7 @@ def _check(recorded: Mapping[str, Any]) -> None:
 
 
 def _check_members(recorded: Mapping[str, Any]) -> None:
-    """Raise InputError unless the members of an ensemble, if there are any, are such models, and none of them."""
+    """Raise InputError unless the members of an ensemble are such models, and no ensembles."""
     members = recorded.get("members", [])
     if not isinstance(members, list) or len(members) > MOST:
         raise InputError(f"run.json: its model has no list of members, or more than {MOST}")

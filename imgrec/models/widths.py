@@ -54,8 +54,8 @@ def rebuilt(recorded: Mapping[str, Any]) -> keras.Model:
 
     Args:
         recorded: `name`, `input_shape`, `num_classes` and `options` for `build_model`; of a pruned model also
-            `widths`, as `resized` takes them, and of one with layers in two `ranks`, as `factored` does. Of an
-            ensemble `members`, a list of such, and `options` are for `joined`.
+            `widths`, as `resized` takes them, and of one with layers in two `ranks`, as `factored` does. Of
+            an ensemble `members`, a list of such, and `options` are for `joined`.
 
     Raises:
         InputError: as `build_model`, `joined`, `factored` and `resized`.
