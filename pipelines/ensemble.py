@@ -10,7 +10,7 @@ import tyro
 
 from pipelines.cli import guarded, parse
 
-DESCRIPTION = """Put finished runs together into one run folder; every command takes it as it takes a trained one.
+DESCRIPTION = """Put finished runs together into one, which every command takes as it takes a trained run.
 
   python -m pipelines.ensemble saved_models/seed-* --out saved_models/five
   python -m pipelines.ensemble saved_models/a saved_models/b --out saved_models/ab --how weighted

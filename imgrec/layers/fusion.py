@@ -30,7 +30,7 @@ class AnswerFusion(Configured):
     - stacking: `W log p + b`, the layer's weights (Wolpert, "Stacked generalization", 1992).
 
     One layer rather than operations, because a file with rounded tensors computes the whole of it in float32.
-    No use is made of a softmax operator: in such a file its output would have steps of 1/256.
+    Softmax is written out: as an operator of such a file its output would have steps of 1/256.
 
     Args:
         how: one of `HOWS`.

@@ -63,7 +63,7 @@ def spread_out(model: keras.Model) -> keras.Model:
     last = fusion(model)
     if last is None:
         raise InputError(f"{model.name}: is no ensemble")
-    return keras.Model(model.inputs, [model.outputs[0], *last.input], name=model.name)
+    return keras.Model(model.input, [model.outputs[0], *last.input], name=model.name)
 
 
 def put_members(model: keras.Model, members: Sequence[keras.Model], fitted: Sequence[Any] = ()) -> None:

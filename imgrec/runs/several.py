@@ -58,7 +58,7 @@ def begin(out: Path, settings: dict[str, Any], kind: Kind, command: str) -> dict
 
 
 def is_finished(run: Path, section: str, **wanted: Any) -> bool:
-    """Whether a run folder is whole, its files passed their gate, and a section of its settings has `wanted`."""
+    """Whether a run folder is whole, its files passed their gate, a section of its settings as `wanted`."""
     try:
         config = bundle.read(run).config
     except InputError:

@@ -12,9 +12,9 @@ from imgrec.data.sources.dataset import Source
 from imgrec.errors import InputError
 from imgrec.evaluation import cross_validation
 from imgrec.evaluation.cross_validation import Answers
+from imgrec.evaluation.subject import Subject
 from imgrec.metrics import fusing
 from imgrec.runs.ensembles.members import Member
-from imgrec.runs.measuring import Subject
 from imgrec.tasks.task import Task
 
 FITTED = ("weighted", "stacking")

@@ -149,8 +149,8 @@ def _soup(
 ) -> _Made:
     """Average the members' weights, greedily by the validation images."""
     from imgrec import bundle
+    from imgrec.evaluation.subject import Subject
     from imgrec.runs.ensembles import soup
-    from imgrec.runs.measuring import Subject
 
     first = members[0].runs[0]
     recorded = first.run["model"]

@@ -21,9 +21,9 @@ def place(out: Path) -> Path:
 def train_members(config: Config, command: str = "") -> int:
     """Train what is not trained yet, and make the ensemble in `config.run.out`; return the exit code.
 
-    Members differ in their seed alone: all have the splits of the first. Their files are float32; those of the
-    ensemble are the ones that the settings ask for. A finished member is not trained again, and more members
-    join those that are there.
+    Members differ in their seed alone: all have the splits of the first. Their files are float32; those of
+    the ensemble are the ones that the settings ask for. A finished member is not trained again, and more
+    members join those that are there.
 
     Raises:
         InputError: bad settings, or a folder that holds something else.
@@ -53,7 +53,7 @@ def train_members(config: Config, command: str = "") -> int:
 
 
 def _one(config: Config) -> Config:
-    """Return the settings of one member, its seed aside: its share of the minutes, and no files but float32."""
+    """Return the settings of one member, its seed aside: its share of the minutes, float32 files alone."""
     own: dict[str, Any] = {"members": 0, "quantize": "none", "prune": "none", "export_to": "tflite"}
     if config.run.minutes not in ("auto", 0):
         own["minutes"] = float(config.run.minutes) / config.run.members
