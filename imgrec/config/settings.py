@@ -19,6 +19,7 @@ Choice = Literal["auto", "true", "false"]
 Cache = Literal["auto", "memory", "none"]
 FoldOver = Literal["train", "all"]
 Head = Literal["auto", "solved", "trained"]
+Lang = Literal["en", "zh"]
 Optimizer = Literal["auto", "sgd", "adamw", "adam", "rmsprop", "lion", "lamb", "muon"]
 
 
@@ -311,3 +312,5 @@ class RunConfig:
     bit for bit; slower. Order, draws and step count are exact without it too."""
     tensorboard: bool = setting(True, resume=True, tune=False)
     """Write TensorBoard logs to the run folder's tensorboard/."""
+    lang: Lang = setting("en", resume=True, tune=False)
+    """Language of the report: en (English) or zh (Chinese, 中文). What is printed is English."""

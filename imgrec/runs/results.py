@@ -6,12 +6,14 @@ from pathlib import Path
 from imgrec import bundle, files, tasks
 from imgrec.data.sources.dataset import Split
 from imgrec.evaluation import cross_validation, stored
+from imgrec.evaluation.language import language
 from imgrec.evaluation.report import write_report
 from imgrec.evaluation.stored import Stored
 from imgrec.evaluation.subject import Subject
 from imgrec.learning import quick
 from imgrec.learning.session import Session
 from imgrec.metrics.baseline import Quick
+from imgrec.phrases import Phrase
 from imgrec.runs.advice import advice
 from imgrec.runs.exporting import Exported, export, judged
 from imgrec.runs.measuring import Measured, evaluated, measure
@@ -86,7 +88,8 @@ def write_results(
         subject_of(session),
         source.test,
         measured,
-        title=f"{session.recorded_model['name']} on {source.name}",
+        title=Phrase("{model} on {data}", model=session.recorded_model["name"], data=source.name),
+        language=language(session.config.run.lang),
         config=session.config.flat(),
         data={name: split.counts(classes).tolist() for name, split in source.splits.items()},
         history=fitted.history,
