@@ -8,12 +8,12 @@ from typing import Any
 from imgrec.config import Config
 from imgrec.errors import InputError
 from imgrec.files import write_json
-from imgrec.runs import several
+from imgrec.runs import trainings
 from imgrec.runs.child import for_one_training
 
 RECORD = "crossval.json"
 FORMAT = "imgrec crossval 1"
-KIND = several.Kind(RECORD, FORMAT, "a cross-validation")
+KIND = trainings.Kind(RECORD, FORMAT, "a cross-validation")
 
 
 def cross_validate(config: Config, folds: int, command: str = "") -> int:
@@ -27,13 +27,13 @@ def cross_validate(config: Config, folds: int, command: str = "") -> int:
     for_one_training(config)
     out = Path(config.run.out)
     settings = {name: value for name, value in config.flat().items() if name != "out"}
-    record = several.begin(out, {"folds": folds, **settings}, KIND, command)
+    record = trainings.begin(out, {"folds": folds, **settings}, KIND, command)
     for number in range(1, folds + 1):
         fold, name = out / f"fold-{number}", f"{number}/{folds}"
         title = f"fold {number} of {folds}"
-        if several.is_finished(fold, "data", fold=name):
+        if trainings.is_finished(fold, "data", fold=name):
             print(f"{title}: trained before, {fold}", flush=True)
-        elif code := several.train(config.replace(fold=name), fold, title, "fold"):
+        elif code := trainings.train(config.replace(fold=name), fold, title, "fold"):
             return code
     finish(out, record, folds)
     return 0

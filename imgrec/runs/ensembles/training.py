@@ -6,11 +6,11 @@ from typing import Any
 from imgrec import bundle
 from imgrec.config import Config
 from imgrec.errors import InputError
-from imgrec.runs import beside, several
+from imgrec.runs import beside, trainings
 from imgrec.runs.child import for_one_training
 from imgrec.runs.ensembles.making import Recipe, make
 
-KIND = several.Kind("members.json", "imgrec members 1", "a set of members")
+KIND = trainings.Kind("members.json", "imgrec members 1", "a set of members")
 
 
 def place(out: Path) -> Path:
@@ -38,14 +38,14 @@ def train_members(config: Config, command: str = "") -> int:
     folder = place(out)
     one = _one(config)
     settings = {name: value for name, value in one.flat().items() if name != "out"}
-    several.begin(folder, settings, KIND, command)
+    trainings.begin(folder, settings, KIND, command)
     runs = []
     for number in range(count):
         seed = config.run.seed + number
         run, title = folder / f"seed-{seed}", f"member {number + 1} of {count}"
-        if several.is_finished(run, "run", seed=seed):
+        if trainings.is_finished(run, "run", seed=seed):
             print(f"{title}: trained before, {run}", flush=True)
-        elif code := several.train(one.replace(seed=seed), run, title, "member"):
+        elif code := trainings.train(one.replace(seed=seed), run, title, "member"):
             return code
         runs.append(run)
     wanted = config.quantize
