@@ -198,7 +198,7 @@ def _sets(given: _Fitting, task: Task, chosen: NDArray[np.intp]) -> Sets | None:
     if asked == "none" or not given.exclusive:
         return None
     least = conformal.least(coverage)
-    if asked == "auto" and images < max(ENOUGH, least):
+    if images < (max(ENOUGH, least) if asked == "auto" else least):
         given.notes.append(
             f"no prediction sets: {images} validation images for their threshold, {max(ENOUGH, least)} "
             f"needed; --prediction-sets lac makes them from {least} on"

@@ -42,15 +42,20 @@ def finish(session: Session, folder: Path, out: Path, fitted: Fitted) -> int:
     images = len(session.source.test)
     print(f"\nbest epoch: {fitted.best_epoch}; measuring on {images:,} test images", flush=True)
     files.write_file(folder / "model.keras", lambda path: session.model.save(path))
-    chosen_by = subject_of(session).answers(session.source.val) if len(session.source.val) else None
-    session = calibrated(session, folder, chosen_by)
-    measured = evaluate(session, folder, chosen_by)
+    session, measured = answered(session, folder)
     exported = judged(
         export(session, folder, measured.outputs, milder=not measured.standing.by_chance), measured.standing
     )
     write_results(session, folder, fitted, measured, exported)
     where = bundle.finish(folder, out)
     return announce(session, where, fitted, measured, exported) or int(where != out)
+
+
+def answered(session: Session, folder: Path) -> tuple[Session, Measured]:
+    """Calibrate the session's model by its validation images, and answer for the test images."""
+    chosen_by = subject_of(session).answers(session.source.val) if len(session.source.val) else None
+    session = calibrated(session, folder, chosen_by)
+    return session, evaluate(session, folder, chosen_by)
 
 
 def calibrated(session: Session, folder: Path, chosen_by: np.ndarray | None) -> Session:
