@@ -11,6 +11,7 @@ from functools import partial
 from imgrec.errors import InputError
 from imgrec.evaluation.evaluated import Evaluated, Section
 from imgrec.evaluation.sections.adaptive_steps import adaptive_steps
+from imgrec.evaluation.sections.calibration import calibration
 from imgrec.evaluation.sections.classes import classes
 from imgrec.evaluation.sections.confusion import confusion
 from imgrec.evaluation.sections.data import data
@@ -29,6 +30,7 @@ EVALUATIONS: dict[str, Evaluation] = {
     "classes": classes,
     "confusion": confusion,
     "mistakes": mistakes,
+    "calibration": calibration,
     "training": training,
     "adaptation": adaptive_steps,
     "exports": exports,
