@@ -14,6 +14,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from imgrec.serving.front import Answer, Asked, Front
 from imgrec.serving.refusal import RefusedError, error_body
 
+PARTING = 0.5
+"""Seconds that an idle connection has, once the server ends: a request may just be on its way."""
+
 
 class _Nobody:
     """Waits for no event: stands in for the one by which uvicorn's cycles are woken."""
@@ -174,6 +177,17 @@ class Connection(HttpToolsProtocol):
         if not exchange.keep_alive:
             self.transport.close()
         self.on_response_complete()
+
+    def shutdown(self) -> None:
+        """The server is about to end: close when the answer is sent, or soon, for one may be on its way."""
+        if self.cycle is None or self.cycle.response_complete:
+            self.loop.call_later(PARTING, self._part)
+        else:
+            super().shutdown()
+
+    def _part(self) -> None:
+        if (self.cycle is None or self.cycle.response_complete) and self._in_head and not self._heads:
+            self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP, or too much of it."""

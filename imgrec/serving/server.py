@@ -1,12 +1,14 @@
 """The server process: binds, starts workers, and answers until it is told to end; nothing is lost then."""
 
 import asyncio
+import contextlib
 import gc
 import logging
 import resource
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 import uvicorn
 import uvloop
@@ -54,8 +56,26 @@ class Server(uvicorn.Server):
         """Answer what there is, then end."""
         self._front.draining = True
         await asyncio.sleep(0 if self.force_exit else self._linger)
+        taken = [asyncio.ensure_future(self._take(client)) for client in _waiting_at(sockets or [])]
         await super().shutdown(sockets)
+        await asyncio.gather(*taken)
         self._captured_signals.clear()  # a drained server ends with 0
+
+    async def _take(self, client: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        protocol = cast(Any, self.config.http_protocol_class)
+        given = {"config": self.config, "server_state": self.server_state, "app_state": self.lifespan.state}
+        await loop.connect_accepted_socket(lambda: protocol(**given, _loop=loop), client)
+
+
+def _waiting_at(listeners: Sequence[socket.socket]) -> list[socket.socket]:
+    """Return clients that are connected and not yet taken: a listener that closes would reset them."""
+    clients = []
+    for listener in listeners:
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                clients.append(listener.accept()[0])
+    return clients
 
 
 def serve(plan: Plan, place: Place, said: Callable[[str], None]) -> None:
@@ -118,6 +138,7 @@ def _bound(host: str, port: int) -> socket.socket:
         listener = socket.socket(family, kind, protocol)
     except (OSError, UnicodeError) as error:
         raise InputError(f"--host {host}: not an address of this machine ({error})") from None
+    listener.setblocking(False)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(address)

@@ -1,5 +1,6 @@
 """What happens to requests when workers die, the server ends, clients are slow or too many."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -43,6 +44,10 @@ class Load:
 
     def _ask(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
+        with contextlib.closing(connection):
+            self._ask_on(connection)
+
+    def _ask_on(self, connection: http.client.HTTPConnection) -> None:
         while not self._over.is_set():
             try:
                 connection.connect() if connection.sock is None else None
@@ -76,6 +81,7 @@ def kill_workers(linear_file: Path, log: Path, times: int) -> None:
             os.kill(server.workers()[0], signal.SIGKILL)
             until(lambda before=before: sum(load.statuses.values()) > before + 20)
         until(lambda: len(server.workers()) == 2)
+        time.sleep(0.5)
         metrics = server.ask("/metrics")[2].decode()
         assert f"imgrec_workers_died {times}.0" in metrics
     assert set(load.statuses) <= {200, 503}, load.statuses
@@ -171,6 +177,7 @@ def sent(port: int, *parts: bytes, pause: float = 0.0, end: bool = False) -> byt
 
 
 HEAD = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+CHUNK = b"8000\r\n" + bytes(0x8000) + b"\r\n"
 CLOSE = b"POST /predict HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
 
 
@@ -205,7 +212,7 @@ def impatient(linear_file: Path, tmp_path_factory: pytest.TempPathFactory):
             (b"POST /predict HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",),
         ),
         (b"413", (HEAD % (1 << 40),)),
-        (b"413", (b"POST /predict HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", *[b"8000\r\n" + bytes(32768) + b"\r\n"] * 8)),
+        (b"413", (b"POST /predict HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", *[CHUNK] * 8)),
         (b"431", (b"POST /predict HTTP/1.1\r\n", *[b"X-%d: y\r\n" % k for k in range(10_000)], b"\r\n")),
         (b"431", (b"GET / HTTP/1.1\r\nX: " + b"y" * 100_000,)),
         (b"431", (b"GET /" + b"y" * 100_000,)),
