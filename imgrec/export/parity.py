@@ -15,14 +15,17 @@ from imgrec.data.preprocess import Preprocess
 from imgrec.export.encoded import Encoded
 from imgrec.export.inventory import Inventory, take
 from imgrec.files import size_of
-from imgrec.metrics import paired
+from imgrec.metrics import paired, reliability
 from imgrec.metrics.intervals import exact_interval, wilson_interval
 from imgrec.metrics.paired import Paired
+from imgrec.phrases import Phrase, listed
 from imgrec.runtimes import Runtime, open_runtime
 from imgrec.tasks.task import Outputs, Task
 
 MIN_AGREEMENT = 0.98
 MAX_ACCURACY_LOSS = 0.01
+MAX_CALIBRATION_DEPARTURE = 0.005
+"""Between a file's calibration error and the float model's, of which nothing is said."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,9 @@ class ParityRow:
     other pixels than the model was measured on, `names_differ` says whether it has other names for the
     classes; `inventory` is there of a TFLite file, `layers` has the errors that rounding makes in each layer,
     `departs` says where a file that fails the gate leaves the model it was written from, and `note` what was
-    done to make it pass; `format` is that of the file.
+    done to make it pass; `format` is that of the file. `calibration_error` is the distance between how sure
+    the file is and how often it is right (`metrics.reliability.error`), `float_calibration_error` the float
+    model's; None where outputs are no probabilities.
     """
 
     name: str
@@ -59,6 +64,8 @@ class ParityRow:
     departs: str = ""
     note: str = ""
     format: str = ""
+    calibration_error: float | None = None
+    float_calibration_error: float | None = None
 
 
 def measure(
@@ -95,7 +102,8 @@ def measure(
     names = tasks.from_texts(texts, artefact.path).classes if tasks.LABELS in texts else task.classes
     outputs, seconds = runtime.timed(pixels)
     scores, expected = runtime.scores_of(outputs, task), task.scores(reference)
-    right, float_right = task.right(scores, labels), task.right(task.scores(float_outputs), labels)
+    float_scores = task.scores(float_outputs)
+    right, float_right = task.right(scores, labels), task.right(float_scores, labels)
     same = task.same(scores, expected)
     return ParityRow(
         name=artefact.name,
@@ -113,8 +121,15 @@ def measure(
         accuracy_interval_95=wilson_interval(int(right.sum()), len(right)),
         pixels_differ=_count_differing(pixels, images),
         names_differ=names != task.classes,
+        calibration_error=_calibration_error(task, scores, labels),
+        float_calibration_error=_calibration_error(task, float_scores, labels),
         inventory=take(artefact.path) if artefact.path.suffix == ".tflite" else None,
     )
+
+
+def _calibration_error(task: Task, scores: np.ndarray, labels: np.ndarray) -> float | None:
+    decided = task.decisions(scores, labels)
+    return None if decided is None else reliability.error(decided[0].ravel(), decided[1].ravel())
 
 
 def _texts(artefact: Artefact, runtime: Runtime) -> dict[str, str]:
@@ -143,50 +158,79 @@ def gate(rows: Sequence[ParityRow]) -> list[str]:
     be at most one point less accurate than the float model. It fails where the images there are show that
     it does not: where all of the 95 % interval lies beyond the bound. What they cannot show, `doubts` says.
     """
-    failures = []
-    for row in rows:
-        if row.pixels_differ:
-            failures.append(
-                f"{row.name}: its own description prepares {row.pixels_differ:,} of {row.images:,} images to "
-                "other pixels than its model had"
+    return [failure for row in rows for failure in _failures(row)]
+
+
+def _failures(row: ParityRow) -> list[str]:
+    failures: list[str] = []
+    images = row.images
+    if row.pixels_differ:
+        failures.append(
+            Phrase(
+                "{file}: its own description prepares {differ:,} of {images:,} images to other pixels than "
+                "its model had",
+                file=row.name,
+                differ=row.pixels_differ,
+                images=images,
             )
-        if row.names_differ:
-            failures.append(f"{row.name}: has other names for the classes than its model")
-        agrees = row.agreement_interval_95[1]
-        if row.promise is Promise.SAME_ANSWERS and agrees < MIN_AGREEMENT:
-            failures.append(
-                f"{row.name}: agrees with the model it was made from on {row.agreement:.2%} of "
-                f"{row.images:,} images (95 % interval up to {agrees:.2%}), "
-                f"at least {MIN_AGREEMENT:.0%} expected"
+        )
+    if row.names_differ:
+        failures.append(Phrase("{file}: has other names for the classes than its model", file=row.name))
+    agrees = row.agreement_interval_95[1]
+    if row.promise is Promise.SAME_ANSWERS and agrees < MIN_AGREEMENT:
+        failures.append(
+            Phrase(
+                "{file}: agrees with the model it was made from on {share:.2%} of {images:,} images "
+                "(95 % interval up to {most:.2%}), at least {bound:.0%} expected",
+                file=row.name,
+                share=row.agreement,
+                images=images,
+                most=agrees,
+                bound=MIN_AGREEMENT,
             )
-        least = row.lost.interval_95[0]
-        if least > MAX_ACCURACY_LOSS:
-            failures.append(
-                f"{row.name}: accuracy {row.accuracy:.2%} is {100 * row.lost.difference:.2f} points below "
-                f"the float model's {row.float_accuracy:.2%} (95 % interval from {100 * least:.2f}), "
-                "at most one expected"
+        )
+    least = row.lost.interval_95[0]
+    if least > MAX_ACCURACY_LOSS:
+        failures.append(
+            Phrase(
+                "{file}: accuracy {share:.2%} is {points:.2f} points below the float model's "
+                "{float_share:.2%} (95 % interval from {least:.2f}), at most one expected",
+                file=row.name,
+                share=row.accuracy,
+                points=100 * row.lost.difference,
+                float_share=row.float_accuracy,
+                least=100 * least,
             )
+        )
     return failures
 
 
-def doubts(rows: Sequence[ParityRow]) -> str:
+def doubts(rows: Sequence[ParityRow]) -> Phrase:
     """Return in one line what the images are too few to show of files that did not fail; empty if nothing."""
-    failed = {failure.partition(":")[0] for failure in gate(rows)}
-    parts = [f"{row.name} {doubt}" for row in rows if row.name not in failed and (doubt := _doubt(row))]
+    parts = [
+        Phrase("{file} {doubt}", file=row.name, doubt=doubt)
+        for row in rows
+        if not _failures(row) and (doubt := _doubt(row))
+    ]
     if not parts:
-        return ""
-    return f"{rows[0].images:,} images cannot show one point (95 % intervals): {'; '.join(parts)}"
+        return Phrase("")
+    return Phrase(
+        "{images:,} images cannot show one point (95 % intervals): {parts}",
+        images=rows[0].images,
+        parts=listed(parts),
+    )
 
 
-def _doubt(row: ParityRow) -> str:
+def _doubt(row: ParityRow) -> Phrase:
     """Return which of its bounds the row's interval reaches across, and how far; empty where none."""
     low, high = row.agreement_interval_95
     if row.promise is Promise.SAME_ANSWERS and low < MIN_AGREEMENT:
-        return f"agrees on {100 * low:.0f} to {100 * high:.0f} %"
+        return Phrase("agrees on {low:.0f} to {high:.0f} %", low=100 * low, high=100 * high)
     less, more = row.lost.interval_95
     if more > MAX_ACCURACY_LOSS:
-        return f"accuracy {100 * max(0.0, -less):.1f} points above to {100 * more:.1f} below"
-    return ""
+        above = 100 * max(0.0, -less)
+        return Phrase("accuracy {above:.1f} points above to {below:.1f} below", above=above, below=100 * more)
+    return Phrase("")
 
 
 def table(rows: Sequence[ParityRow]) -> str:
@@ -219,9 +263,20 @@ def insides(rows: Sequence[ParityRow]) -> list[str]:
     lines = []
     for row in rows:
         told = row.inventory.lines() if row.inventory else []
+        told += [sure] if (sure := _sureness(row)) else []
         told += [f"worst layers: {worst}"] if (worst := worst_layers(row)) else []
         lines += [f"{row.name}: {line}" for line in (*told, row.departs, row.note) if line]
     return lines
+
+
+def _sureness(row: ParityRow) -> str:
+    """Return the calibration error beside the float model's, and what a difference means; or nothing."""
+    own, theirs = row.calibration_error, row.float_calibration_error
+    if own is None or theirs is None:
+        return ""
+    line = f"calibration error {100 * own:.2f} %, the float model's {100 * theirs:.2f} %"
+    far = abs(own - theirs) > MAX_CALIBRATION_DEPARTURE
+    return f"{line}: more than half a point apart, its probabilities mean something else" if far else line
 
 
 def worst_layers(row: ParityRow, count: int = 3) -> str:

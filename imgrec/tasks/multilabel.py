@@ -12,6 +12,7 @@ from imgrec.data.sources.labels import LabelKind, worded
 from imgrec.errors import InputError
 from imgrec.metrics.answers import Mistake, sigmoid
 from imgrec.metrics.wording import percent
+from imgrec.phrases import Phrase
 from imgrec.tasks.classes import ClassTask
 from imgrec.tasks.task import Outputs, Tile
 
@@ -40,6 +41,8 @@ class Multilabel(ClassTask):
         "imbalance": "expected one label an image, and these are multi-label: leave it out",
         "embedding loss": "expected one label an image, and these are multi-label: leave it out",
         "softmax loss": "compares the classes, and these images are multi-label: use binary_focal or so",
+        "prediction sets": "hold one label an image, and these are multi-label: leave it out",
+        "abstain": "withholds one answer an image, and these are multi-label: leave it out",
         "consistency": "compares softmax answers, and these images are multi-label: leave it out",
     }
 
@@ -66,7 +69,7 @@ class Multilabel(ClassTask):
 
     def scores(self, outputs: Outputs) -> NDArray[np.float32]:
         """Return the probability of each label by itself, float32 `[N, C]`."""
-        return sigmoid(outputs).astype(np.float32)
+        return sigmoid(self.calibrated(outputs)).astype(np.float32)
 
     def decode(self, scores: Outputs, top: int = 5) -> list[dict[str, Any]]:
         """Return `{"labels": […], "top": …}` of each image: those above ½, and the most probable."""
@@ -76,6 +79,12 @@ class Multilabel(ClassTask):
     def line(self, answer: Mapping[str, Any]) -> str:
         """Return the classes with their per cent, then what is said."""
         return f"{super().line(answer)}  labels: {', '.join(answer['labels']) or 'none above 50 %'}"
+
+    def decisions(
+        self, scores: Outputs, labels: np.ndarray
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]] | None:
+        """Return the probability of each label of each image, and whether it has it, `[N, C]`."""
+        return np.asarray(scores, np.float32), np.asarray(labels > 0.5)
 
     def right(self, scores: Outputs, labels: np.ndarray) -> NDArray[np.bool_]:
         """Whether every label of an image is decided right."""
@@ -97,7 +106,7 @@ class Multilabel(ClassTask):
         """Return what `metrics.multi_label.summarize` does."""
         from imgrec.metrics.multi_label import summarize
 
-        return summarize(outputs, labels, self.classes)
+        return summarize(self.calibrated(outputs), labels, self.classes)
 
     def mistakes(
         self, ids: Sequence[str], labels: np.ndarray, outputs: Outputs, count: int = 24
@@ -105,13 +114,13 @@ class Multilabel(ClassTask):
         """Return the images with a label that was decided wrong most surely."""
         from imgrec.metrics.multi_label import confident_mistakes
 
-        return confident_mistakes(ids, labels, outputs, self.classes, count)
+        return confident_mistakes(ids, labels, self.calibrated(outputs), self.classes, count)
 
     def table(self, ids: Sequence[str], labels: np.ndarray, outputs: Outputs) -> list[list[Any]]:
         """Return what `metrics.multi_label.predictions` does."""
         from imgrec.metrics.multi_label import predictions
 
-        return predictions(ids, labels, outputs, self.classes)
+        return predictions(ids, labels, self.calibrated(outputs), self.classes)
 
     def headline(self, figures: Mapping[str, Any]) -> str:
         """Return mAP, the means of F1, and the share of exact matches."""
@@ -119,28 +128,34 @@ class Multilabel(ClassTask):
         exact = f"{figures['exact_match']:.4f} of {figures['images']:,} images"
         return f"{figures['split']} {', '.join(means)}; all labels right on {exact}"
 
-    def lede(self, figures: Mapping[str, Any]) -> tuple[str, str, str]:
+    def lede(self, figures: Mapping[str, Any]) -> Phrase:
         """Return the share of exact matches as a sentence."""
-        rest = (
-            f"of {figures['images']:,} {figures['split']} images, which have "
-            f"{figures['labels_per_image']:.3g} of {len(figures['classes']):,} labels on average."
+        return Phrase(
+            "has every label right on {figure} of {images:,} {split} images, which have {labels:.3g} of "
+            "{classes:,} labels on average.",
+            figure=percent(figures["exact_match"]),
+            images=figures["images"],
+            split=Phrase(figures["split"]),
+            labels=figures["labels_per_image"],
+            classes=len(figures["classes"]),
         )
-        return "has every label right on", percent(figures["exact_match"]), rest
 
     def tiles(self, figures: Mapping[str, Any]) -> list[Tile]:
         """Return mAP, F1, exact matches with their interval, and cross-entropy."""
-        named = {"mean_average_precision": ("mAP", "mean average precision over the classes")}
-        named["f1_micro"] = ("Micro F1", "every label counts the same")
-        named["f1_macro"] = ("Macro F1", "every class counts the same")
-        tiles = [
+        named = {
+            "mean_average_precision": (Phrase("mAP"), Phrase("mean average precision over the classes")),
+            "f1_micro": (Phrase("Micro F1"), Phrase("every label counts the same")),
+            "f1_macro": (Phrase("Macro F1"), Phrase("every class counts the same")),
+        }
+        tiles: list[Tile] = [
             (name, "–" if figures[key] is None else f"{figures[key]:.3f}", note)
             for key, (name, note) in named.items()
         ]
-        low, high = figures["exact_match_interval_95"]
-        interval = f"every label right; 95 % interval {percent(low)} to {percent(high)}"
-        tiles.append(("Exact match", percent(figures["exact_match"]), interval))
-        entropy = figures["binary_cross_entropy"]
-        return [*tiles, ("Cross-entropy", f"{entropy:.3f}", "nats a label, without smoothing")]
+        low, high = (percent(end) for end in figures["exact_match_interval_95"])
+        interval = Phrase("every label right; 95 % interval {low} to {high}", low=low, high=high)
+        tiles.append((Phrase("Exact match"), percent(figures["exact_match"]), interval))
+        entropy = f"{figures['binary_cross_entropy']:.3f}"
+        return [*tiles, (Phrase("Cross-entropy"), entropy, Phrase("nats a label, without smoothing"))]
 
     def share_right(self, figures: Mapping[str, Any]) -> float:
         """Return the share of exact matches."""
