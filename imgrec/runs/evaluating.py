@@ -201,7 +201,8 @@ def _measure(
     )
     stored.write(folder, {"test": stored.Stored.of(split, measured.outputs)})
     write_report(folder, page, more)
+    told = [*measured.lines(task), *sureness.lines(folder)]
     bundle.finish(folder, out)
-    print(*measured.lines(task), *sureness.lines(out), sep="\n")
+    print(*told, sep="\n")
     print(f"report: {out / 'report' / 'index.html'}")
     print(f"done: {out} (figures: metrics.json, every answer: predictions.csv)")
