@@ -40,6 +40,11 @@ class Config:
     quantize: QuantizeConfig = field(default_factory=QuantizeConfig)
     run: RunConfig = field(default_factory=RunConfig)
 
+    @property
+    def split_seed(self) -> int:
+        """The seed by which splits and folds are made."""
+        return self.run.seed if self.data.split_seed < 0 else self.data.split_seed
+
     def flat(self) -> dict[str, Any]:
         """Return every field by its flag name, sections in order: `{"data": "sample", …}`."""
         return {key: value for section in dataclasses.asdict(self).values() for key, value in section.items()}

@@ -170,9 +170,9 @@ def read_source(config: Config) -> Source:
     Raises:
         InputError: the data is bad.
     """
-    source = load_source(config.data, config.run.seed)
+    source = load_source(config.data, config.split_seed)
     if config.data.long_tail:
-        source = long_tailed(source, config.data.long_tail, config.run.seed)
+        source = long_tailed(source, config.data.long_tail, config.split_seed)
     return source
 
 

@@ -11,6 +11,7 @@ from imgrec.data.sources.dataset import Split
 from imgrec.data.sources.labels import worded
 from imgrec.data.sources.load import load_source
 from imgrec.data.sources.long_tail import long_tailed
+from imgrec.data.sources.matching import matched
 from imgrec.data.sources.splits import divide
 from imgrec.errors import InputError
 
@@ -45,6 +46,28 @@ def test_one_label_a_row_is_ordinary_classification(write):
         assert all(path.endswith(name) for path, name in zip(split.paths, split.ids, strict=True))
         for name, label in zip(split.ids, split.labels, strict=True):
             assert source.classes[label] == ("dog", "cat")[int(name[7:-4]) % 2]
+
+
+def test_further_columns_are_attributes_that_follow_their_images(write):
+    rows = [f"{n:02d}.png,{'ab'[n % 2]},cam{n % 3},{n}" for n in range(40)]
+    source = load(write("path,label,camera,hour\n" + "\n".join(rows)))
+    assert source.classes == ("a", "b")
+    assert "columns that are not learned from, and told apart in the report: camera, hour" in source.notes
+    for split in (
+        *source.splits.values(),
+        source.test.take(np.array([1, 0])),
+        source.val.joined(source.test),
+    ):
+        numbers = [int(name[:2]) for name in split.ids]
+        assert split.attributes == {
+            "camera": tuple(f"cam{number % 3}" for number in numbers),
+            "hour": tuple(map(str, numbers)),
+        }
+    plain = load(write("path,label\n" + "\n".join(row.rsplit(",", 2)[0] for row in rows), "plain.csv"))
+    assert plain.fingerprint == source.fingerprint, "nobody learns from attributes"
+    joined = source.val.joined(plain.test)
+    assert joined.attributes["camera"] == source.val.attributes["camera"] + ("",) * len(plain.test)
+    assert matched(source.test, ("a", "b"), ("b", "a"), "it").attributes == source.test.attributes
 
 
 def test_splits_are_taken_from_their_column(write):
@@ -97,7 +120,6 @@ def test_a_label_missing_from_a_small_split_is_noted(write):
         ("path,split\na.png,train\n", "the header has path, split; expected"),
         ("path,label,label\na.png,x,y\n", "the column 'label' stands in the header twice"),
         ("path,label,labels\na.png,x,y\n", "'label' and 'labels' both say labels"),
-        ("path,label,cat\na.png,x,1\n", "'label' and 'cat' both say labels"),
         ("path,label\na.png,x\nb.png\n", "line 3: 1 cells, the header has 2 columns"),
         ("path,label\na.png,x\n,y\n", "line 3: no path"),
         ("path,label\na.png,x\n\nb.png,\n", "line 4: no label"),

@@ -3,7 +3,9 @@
 The first line names the columns. `path` is relative to the CSV file, and may be written with backslashes;
 `split`, if there, is train, val or test, in any spelling that folders may have. What else there is says
 the labels: a column `label` with one of them; a column `labels` with any number, joined by `|` (a `label`
-column with a `|` in it counts as such); or one column a class, of 0 and 1.
+column with a `|` in it counts as such); or one column a class, of 0 and 1. Beside `label` or `labels`
+further columns are attributes of the images, such as the camera: nobody learns from them, the report has the
+accuracy of each of their values.
 """
 
 import csv
@@ -20,6 +22,7 @@ from imgrec.errors import InputError
 Row = tuple[int, dict[str, str]]
 """The number of a line in the file, from 1, and its cells by column."""
 
+_OURS = ("path", "split", "label", "labels")
 _EXPECTED = "expected path and label, or path, labels (joined by |), or path and a column of 0 and 1 a class"
 
 
@@ -38,6 +41,7 @@ def list_csv(file: str) -> Listing:
     if not rows:
         raise InputError(f"csv:{file}: no rows below the header; expected one for each image")
     multi_label, classes, labels = _labels(columns, rows, f"csv:{file}")
+    further = _further(columns)
     entries, lines, turned = list[Entry](), dict[str, int](), 0
     for (line, row), held in zip(rows, labels, strict=True):
         name = _name(row["path"], path.parent, f"csv:{file}, line {line}")
@@ -49,14 +53,22 @@ def list_csv(file: str) -> Listing:
             )
         lines[name] = line
         part = _part(row.get("split", "train"), f"csv:{file}, line {line}")
-        entries.append(Entry(name, str(path.parent / name), part, held, line))
+        attributes = tuple(row[column] for column in further)
+        entries.append(Entry(name, str(path.parent / name), part, held, line, attributes))
     parts = sorted({entry.part for entry in entries})
     if "train" not in parts:
         raise InputError(f"csv:{path}: no row is of the split train, only of {', '.join(parts)}")
     folders, found = dict.fromkeys(parts, ""), occurring(entries, parts, classes, multi_label)
     ordered = tuple(sorted(entries, key=lambda entry: entry.part))
-    notes = (f"{turned:,} paths with backslashes were read with / in their place",) if turned else ()
-    return Listing(path.parent, folders, found, ordered, multi_label=multi_label, origin=path, notes=notes)
+    notes: tuple[str, ...] = ()
+    if turned:
+        notes += (f"{turned:,} paths with backslashes were read with / in their place",)
+    if further:
+        notes += (f"columns that are not learned from, and told apart in the report: {', '.join(further)}",)
+    return Listing(
+        path.parent, folders, found, ordered,
+        multi_label=multi_label, origin=path, notes=notes, columns=further,
+    )  # fmt: skip
 
 
 def _read(path: Path, what: str) -> tuple[list[str], list[Row]]:
@@ -97,11 +109,10 @@ def _labels(
 ) -> tuple[bool, tuple[str, ...], list[tuple[str, ...]]]:
     """Return whether there may be several an image, the classes, and the labels of each row."""
     named = [name for name in ("label", "labels") if name in columns]
-    others = [name for name in columns if name not in ("path", "split", "label", "labels")]
-    if len(named) == 2 or (named and others):
-        beside = "labels" if len(named) == 2 else others[0]
-        raise InputError(f"{what}: the columns {named[0]!r} and {beside!r} both say labels; {_EXPECTED}")
+    if len(named) == 2:
+        raise InputError(f"{what}: the columns 'label' and 'labels' both say labels; {_EXPECTED}")
     if not named:
+        others = [name for name in columns if name not in _OURS]
         return True, tuple(others), [_marked(row, others, f"{what}, line {line}") for line, row in rows]
     cells = [row[named[0]] for _, row in rows]
     multi_label = named == ["labels"] or any(SEPARATOR in cell for cell in cells)
@@ -111,6 +122,13 @@ def _labels(
         )
     held = [tuple(dict.fromkeys(filter(None, map(str.strip, cell.split(SEPARATOR))))) for cell in cells]
     return multi_label, tuple(sorted({label for labels in held for label in labels})), held
+
+
+def _further(columns: Sequence[str]) -> tuple[str, ...]:
+    """The columns that say something of the images beside their labels, where a column says those."""
+    if not {"label", "labels"} & set(columns):
+        return ()
+    return tuple(name for name in columns if name not in _OURS)
 
 
 def _marked(row: Mapping[str, str], classes: Sequence[str], where: str) -> tuple[str, ...]:

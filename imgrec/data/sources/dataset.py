@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
@@ -24,12 +24,14 @@ class Split:
     labels: int32 `[N]`, indices into `Source.classes`, or of another kind: see `labels.py`.
     images: uint8 `[N, H, W, C]`, C = 1 or 3, or None.
     paths: files to decode, `[N]`, or None.
+    attributes: what else a table says of the images: column → its cells, `[N]` each; nobody learns from them.
     """
 
     ids: tuple[str, ...]
     labels: np.ndarray
     images: np.ndarray | None = None
     paths: tuple[str, ...] | None = None
+    attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if (self.images is None) == (self.paths is None):
@@ -37,6 +39,8 @@ class Split:
         held = len(self.images) if self.images is not None else len(self.paths or ())
         if not len(self.ids) == len(self.labels) == held:
             raise ValueError(f"a Split of {len(self.ids)} ids, {len(self.labels)} labels, {held} images")
+        if any(len(cells) != held for cells in self.attributes.values()):
+            raise ValueError(f"a Split of {held} images with attributes of another number")
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -48,10 +52,14 @@ class Split:
             labels=self.labels[indices],
             images=None if self.images is None else self.images[indices],
             paths=None if self.paths is None else tuple(self.paths[i] for i in indices),
+            attributes={name: tuple(cells[i] for i in indices) for name, cells in self.attributes.items()},
         )
 
     def joined(self, *others: "Split") -> "Split":
-        """Return these images and those of `others`, one split after another; all arrays or all files."""
+        """Return these images and those of `others`, one split after another; all arrays or all files.
+
+        An attribute that one of them lacks has empty cells there.
+        """
         parts = (self, *others)
         images = [part.images for part in parts if part.images is not None]
         return Split(
@@ -59,6 +67,12 @@ class Split:
             labels=np.concatenate([part.labels for part in parts]),
             images=np.concatenate(images) if images else None,
             paths=None if images else tuple(path for part in parts for path in part.paths or ()),
+            attributes={
+                name: tuple(
+                    cell for part in parts for cell in part.attributes.get(name, ("",) * len(part.ids))
+                )
+                for name in dict.fromkeys(name for part in parts for name in part.attributes)
+            },
         )
 
     @property

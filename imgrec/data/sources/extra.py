@@ -78,7 +78,7 @@ def _labelled(split: Split, folders: tuple[str, ...], source: Source, name: str)
     if source.train.kind != "class":
         labels = np.eye(len(known), dtype=source.train.labels.dtype)[labels]
     ids = tuple(MARK + name for name in split.ids)
-    return Split(ids, labels.astype(source.train.labels.dtype), split.images, split.paths)
+    return dataclasses.replace(split, ids=ids, labels=labels.astype(source.train.labels.dtype))
 
 
 def folder_name(label: str) -> str:

@@ -22,6 +22,7 @@ class Entry:
 
     id: its path below the root, with forward slashes.
     labels: names of its classes, one where no image has several.
+    attributes: what else a table says of it, in the order of `Listing.columns`.
     """
 
     id: str
@@ -29,6 +30,7 @@ class Entry:
     part: str
     labels: tuple[str, ...]
     line: int = 0
+    attributes: tuple[str, ...] = ()
 
     @property
     def suffix(self) -> str:
@@ -54,6 +56,7 @@ class Listing:
     multi_label: whether an image may have several labels, or none.
     origin: the folder, or the CSV file.
     notes: what the user should hear about, such as what was left out, one line each.
+    columns: names of the attributes that a table gives its images.
     """
 
     root: Path
@@ -66,6 +69,7 @@ class Listing:
     multi_label: bool = False
     origin: Path = Path()
     notes: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
 
     @property
     def trained(self) -> tuple[str, ...]:
@@ -85,6 +89,10 @@ class Listing:
                 ids=tuple(entry.id for entry in rows),
                 labels=self._numbered(rows),
                 paths=tuple(entry.path for entry in rows),
+                attributes={
+                    name: tuple(entry.attributes[place] for entry in rows)
+                    for place, name in enumerate(self.columns)
+                },
             )
         return made
 

@@ -1,6 +1,7 @@
 """Data from elsewhere, for a model that knows its classes: matched by their names."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -39,4 +40,4 @@ def matched(split: Split, classes: Sequence[str], known: Sequence[str], name: st
                 labels[:, place[each]] = split.labels[:, index]
     else:
         labels = np.array([place.get(each, -1) for each in classes], split.labels.dtype)[split.labels]
-    return Split(split.ids, labels, split.images, split.paths)
+    return replace(split, labels=labels)
