@@ -140,7 +140,7 @@ def study(name: str, data: Sequence[np.ndarray], epochs: int) -> dict[str, Any]:
     figures["likeness"] = {line: {} for line in before}
     keras.utils.set_random_seed(1)
     fresh = build_model(name, model.input_shape[1:], len(CLASSES))
-    some = slice(0, 50)
+    some = slice(0, 20)
     for endpoint in cascade(model, fresh):
         for line, maps in before.items():
             now = maps_of(model, pictures[some], said[some], line)

@@ -139,12 +139,17 @@ def _strip(width: int, lines: Sequence[str], says: str) -> NDArray[np.uint8]:
 
 
 def _written(figure: Figure, text: str, up: float, width: int, left: float = 0.02) -> None:
-    """Write a line, in smaller letters where it would not fit."""
+    """Write a line where it fits: in smaller letters, and the end left out where those would be too small."""
     written = figure.text(left, up, text, va="center", color="black", parse_math=False)
-    room = (0.99 - left) * width
-    taken = written.get_window_extent(figure.canvas.get_renderer()).width  # type: ignore[attr-defined]
-    if taken > room:  # a little smaller still: letters do not scale evenly
-        written.set_fontsize(0.97 * float(written.get_fontsize()) * room / taken)
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    size = usual = float(written.get_fontsize())
+    while written.get_window_extent(renderer).width > (0.98 - left) * width and text:
+        if size > 0.6 * usual:
+            size *= 0.9
+            written.set_fontsize(size)
+        else:
+            text = text[: -(1 + len(text) // 20)]
+            written.set_text(f"{text}…")
 
 
 @lru_cache(maxsize=1)

@@ -40,10 +40,10 @@ def opened(png: bytes) -> np.ndarray:
 
 
 def test_a_run_folder_explains_its_answers(run: Path) -> None:
-    explainer = Explainer.of_run(run, "auto|hirescam(endpoint=stage1)|integrated_gradients(steps=8)")
+    explainer = Explainer.of_run(run, "auto|hirescam(endpoint=stem)|integrated_gradients(steps=8)")
     first, *others = explainer.pictures(photo())
     assert [first.name, *(each.name for each in others)] == ["gradcam", "hirescam", "integrated_gradients"]
-    assert first.method == "gradcam(endpoint=stage2)" and others[0].method == "hirescam(endpoint=stage1)"
+    assert first.method == "gradcam(endpoint=stage1)" and others[0].method == "hirescam(endpoint=stem)"
     drawn = opened(first.png)
     assert drawn.shape[1] == 420 and 300 < drawn.shape[0] < 400
     scores = explainer.runtime.answer(PREPROCESS.on_bytes(photo())[None])
