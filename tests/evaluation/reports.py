@@ -10,6 +10,7 @@ import numpy as np
 from imgrec.config import Config
 from imgrec.evaluation.evaluated import Evaluated
 from imgrec.evaluation.report import write_report
+from imgrec.evaluation.stored import Stored
 from imgrec.tasks.multiclass import Multiclass
 from imgrec.tasks.task import Task
 
@@ -84,6 +85,7 @@ def evaluated(task: Task, perfect: bool = False, counts: list[int] | None = None
         "failures": ["qat_int8: agreement 0.9 < 0.98"],
         "parity_images": 18,
         "facts": {"source": EVIL},
+        "test": Stored(tuple(ids), labels, logits),
     }
     return Evaluated(task=task, **{**given, **more})
 

@@ -49,7 +49,7 @@ def test_report_without_training_exports_or_mistakes(tmp_path: Path) -> None:
     text = made(tmp_path, ["a", "b"], perfect=True, history=[], best_epoch=None, exports=[], failures=[])
     assert 'id="training"' not in text and 'id="exports"' not in text and "#exports" not in text
     assert "every one of the 12 images was recognised" in text
-    assert list(json.loads((tmp_path / "metrics.json").read_text())) == ["test"]
+    assert list(json.loads((tmp_path / "metrics.json").read_text())) == ["test", "calibration"]
 
 
 def test_baselines_stand_beside_the_accuracy(tmp_path: Path) -> None:
