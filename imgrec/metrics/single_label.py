@@ -55,7 +55,7 @@ def summarize(
     check_answers(logits, labels, classes)
     count, size = logits.shape
     predicted = logits.argmax(axis=1)
-    ranks = _ranks(logits, labels)
+    ranks = ranks(logits, labels)
     correct = int((ranks == 0).sum())
     probabilities = softmax(logits)
     top = min(5, size)
@@ -198,7 +198,7 @@ def predictions(
     return rows
 
 
-def _ranks(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> NDArray[np.integer]:
+def ranks(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> NDArray[np.integer]:
     """Return how many classes stand before the true one, [N]; ties go to the lower index, as in argmax."""
     own = logits[np.arange(len(labels)), labels][:, None]
     before = np.arange(logits.shape[1]) < np.asarray(labels)[:, None]
