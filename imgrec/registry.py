@@ -2,7 +2,7 @@
 
 import difflib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from imgrec.errors import InputError
@@ -24,10 +24,14 @@ def lookup(table: Mapping[str, T], name: str, kind: str = "name") -> T:
     raise InputError(f"unknown {kind} {name!r}: {hint}known: {', '.join(known)}")
 
 
-def build(
-    table: Mapping[str, Callable[..., T]], name: str, kind: str, options: Mapping[str, Any], **given: Any
-) -> T:
-    """Return `table[name]`, called with `options`, which a user gave, and with `given`, which he cannot give.
+def check_options(
+    table: Mapping[str, Callable[..., T]],
+    name: str,
+    kind: str,
+    options: Mapping[str, Any],
+    given: Iterable[str] = (),
+) -> Callable[..., T]:
+    """Return `table[name]`, whose parameters, but those in `given`, a user may name as options.
 
     Raises:
         InputError: `name` is not in `table`, or an option no parameter of what stands there.
@@ -38,4 +42,15 @@ def build(
         if not known:
             raise InputError(f"{kind} {name!r} takes no options, got {option!r}")
         lookup(known, option, f"option of {kind} {name}")
-    return builder(**given, **options)
+    return builder
+
+
+def build(
+    table: Mapping[str, Callable[..., T]], name: str, kind: str, options: Mapping[str, Any], **given: Any
+) -> T:
+    """Return `table[name]`, called with `options`, which a user gave, and with `given`, which he cannot give.
+
+    Raises:
+        InputError: as `check_options`.
+    """
+    return check_options(table, name, kind, options, given)(**given, **options)

@@ -7,6 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imgrec.data.sources.dataset import Split
+from imgrec.evaluation.language import ENGLISH, Language
+from imgrec.evaluation.stored import Stored
+from imgrec.evaluation.subject import Subject
 from imgrec.metrics.answers import Mistake
 from imgrec.metrics.baseline import Standing
 from imgrec.tasks.task import Task
@@ -40,6 +44,11 @@ class Evaluated:
     adaptation: what `evaluation.adaptation.judge` returns, and `line`, the steps; None without steps.
     facts: what else is to be said of the data, such as source and fingerprint.
     command: the command line that made the run, if known.
+    test: the outputs that `figures` were made of, and validation: those for the images that the epoch was
+        chosen by, where they are there.
+    subject: the model, split: the images of `test`, and train: those that it learned from, where they are
+        there.
+    language: of the page; what a reader sees goes through it.
     """
 
     title: str
@@ -63,6 +72,12 @@ class Evaluated:
     adaptation: Mapping[str, Any] | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     command: str = ""
+    test: Stored | None = None
+    validation: Stored | None = None
+    subject: Subject | None = None
+    split: Split | None = None
+    train: Split | None = None
+    language: Language = ENGLISH
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from imgrec.frameworks import import_frameworks
 
 if TYPE_CHECKING:
     from imgrec.data.sources.dataset import Split
+    from imgrec.evaluation.evaluations import Evaluation
+    from imgrec.evaluation.subject import Subject
     from imgrec.metrics.baseline import Quick
     from imgrec.runs.finished import Finished
-    from imgrec.runs.measuring import Subject
 
 KIND = "evaluations"
 
@@ -37,6 +38,8 @@ class EvaluationSettings:
     data's folder."""
     download: bool = False
     """Let tfds:NAME fetch a set that is not on disk."""
+    also: str = ""
+    """Evaluations that take minutes, with their options and | between them; docs/report.md lists them."""
 
 
 @dataclass(frozen=True)
@@ -74,14 +77,16 @@ def evaluate(asked: EvaluationSettings, command: str = "") -> int:
     where = part if is_own else f"{re.sub(r'[^0-9A-Za-z_.]+', '-', asked.data).strip('-.')}-{part}"
     out = beside.place(asked.run, asked.out, KIND, where)
     import_frameworks()
+    from imgrec.evaluation.evaluations import requested
     from imgrec.runs.finished import open_run
 
+    more = requested(asked.also)  # before anything is measured
     finished = open_run(asked.run)
     subject, images = _own(finished, part) if is_own else _other(finished, asked, part)
     for note in images.notes:
         print(f"note: {note}")
     print(f"{finished.name}: measuring on {len(images.split):,} images of {images.name}", flush=True)
-    _measure(finished, subject, images, out, command)
+    _measure(finished, subject, images, more, out, command)
     return 0
 
 
@@ -112,7 +117,7 @@ def _other(finished: "Finished", asked: EvaluationSettings, part: str) -> "tuple
     from imgrec.data.sources.load import load_given
     from imgrec.data.sources.matching import matched
     from imgrec.data.sources.splits import missing
-    from imgrec.runs.measuring import Subject
+    from imgrec.evaluation.subject import Subject
 
     held, config = finished.bundle, finished.config
     elsewhere = config.replace(
@@ -145,9 +150,17 @@ def _other(finished: "Finished", asked: EvaluationSettings, part: str) -> "tuple
     return subject, Images(asked.data, part, split, digest, notes)
 
 
-def _measure(finished: "Finished", subject: "Subject", images: Images, out: Path, command: str) -> None:
+def _measure(
+    finished: "Finished",
+    subject: "Subject",
+    images: Images,
+    more: "dict[str, Evaluation]",
+    out: Path,
+    command: str,
+) -> None:
     """Write the folder `out`, whole, and say what is in it."""
     from imgrec import bundle, files, tasks
+    from imgrec.evaluation import stored
     from imgrec.evaluation.report import write_report
     from imgrec.runs.finished import origin
     from imgrec.runs.measuring import evaluated, measure
@@ -171,8 +184,11 @@ def _measure(finished: "Finished", subject: "Subject", images: Images, out: Path
         totals={images.part: len(split)},
         facts={"source": images.name, "fingerprint": images.fingerprint, "run": str(finished.bundle.path)},
         command=command,
+        validation=stored.read(finished.bundle.path, task).get("val"),
+        train=images.train,
     )
-    write_report(folder, page)
+    stored.write(folder, {"test": stored.Stored.of(split, measured.outputs)})
+    write_report(folder, page, more)
     bundle.finish(folder, out)
     print("\n".join(measured.lines(task)))
     print(f"report: {out / 'report' / 'index.html'}")

@@ -3,38 +3,19 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from imgrec import runtime
 from imgrec.data.loading import load_arrays, triggered
-from imgrec.data.pipeline import evaluation_dataset
-from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources.dataset import Split
 from imgrec.evaluation import adaptation
 from imgrec.evaluation.evaluated import Evaluated
+from imgrec.evaluation.stored import Stored
+from imgrec.evaluation.subject import Subject
 from imgrec.metrics import baseline
 from imgrec.metrics.baseline import Quick, Standing
 from imgrec.tasks.task import Task
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A model with all that its answers depend on.
-
-    batch_size: images at a time; figures are equal to the last digit where this is equal too.
-    """
-
-    model: keras.Model
-    task: Task
-    preprocess: Preprocess
-    batch_size: int
-
-    def answers(self, split: Split) -> np.ndarray:
-        """Return the model's outputs for every image of `split`, float32 `[N, outputs]`."""
-        images = evaluation_dataset(split, self.preprocess, self.task.targets, self.batch_size)
-        return np.asarray(self.model.predict(images, verbose=0))
 
 
 @dataclass(frozen=True)
@@ -127,6 +108,9 @@ def evaluated(subject: Subject, split: Split, measured: Measured, **more: Any) -
     wrong = split.take(np.array([mistake.index for mistake in mistakes], int))
     return Evaluated(
         task=subject.task,
+        subject=subject,
+        split=split,
+        test=Stored.of(split, measured.outputs),
         figures=measured.figures,
         adaptation=measured.adaptation,
         standing=measured.standing,

@@ -5,14 +5,16 @@ from pathlib import Path
 
 from imgrec import bundle, files, tasks
 from imgrec.data.sources.dataset import Split
-from imgrec.evaluation import cross_validation
+from imgrec.evaluation import cross_validation, stored
 from imgrec.evaluation.report import write_report
+from imgrec.evaluation.stored import Stored
+from imgrec.evaluation.subject import Subject
 from imgrec.learning import quick
 from imgrec.learning.session import Session
 from imgrec.metrics.baseline import Quick
 from imgrec.runs.advice import advice
 from imgrec.runs.exporting import Exported, export, judged
-from imgrec.runs.measuring import Measured, Subject, evaluated, measure
+from imgrec.runs.measuring import Measured, evaluated, measure
 from imgrec.runs.record import record_of
 from imgrec.runs.session import for_measuring
 from imgrec.training.fit import Fitted
@@ -45,7 +47,7 @@ def finish(session: Session, folder: Path, out: Path, fitted: Fitted) -> int:
 
 
 def evaluate(session: Session, folder: Path) -> Measured:
-    """Answer for every test image, write predictions.csv and return the figures.
+    """Answer for every test and validation image, write predictions.csv and outputs.npz, return the figures.
 
     What a fold of a cross-validation holds out goes to out_of_fold.csv, with every class's probability.
     """
@@ -53,6 +55,10 @@ def evaluate(session: Session, folder: Path) -> Measured:
     test, held_out = source.test, source.held_out
     measured = measure(subject, test, source.train, quick=quick_of(session, test))
     files.write_csv(folder / "predictions.csv", task.table(test.ids, test.labels, measured.outputs))
+    answered = {"test": Stored.of(test, measured.outputs)}
+    if len(source.val):
+        answered["val"] = Stored.of(source.val, subject.answers(source.val))
+    stored.write(folder, answered)
     if held_out is not None:
         answers = measured.outputs if held_out is test else subject.answers(held_out)
         cross_validation.write_answers(folder / cross_validation.FILE, held_out, answers, source.classes)
@@ -94,6 +100,8 @@ def write_results(
         totals={name: len(split) for name, split in source.splits.items()},
         facts={"source": source.name, "colour": source.colour, "fingerprint": source.fingerprint},
         command=session.command,
+        validation=stored.read(folder, session.task).get("val"),
+        train=source.train,
     )
     write_report(folder, page)
 

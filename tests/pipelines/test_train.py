@@ -75,7 +75,14 @@ def test_the_run_folder_is_whole(trained: Path) -> None:
         "history.csv",
         "task.json",
     }
-    expected |= {"task.json", "predictions.csv", "report/index.html", "history_qat.csv", "audit.json"}
+    expected |= {
+        "task.json",
+        "predictions.csv",
+        "outputs.npz",
+        "report/index.html",
+        "history_qat.csv",
+        "audit.json",
+    }
     expected |= {f"exports/{name}" for name in exports}
     assert set(read.manifest) == expected
     assert read.config["optim"]["epochs"] == 6

@@ -1,0 +1,1 @@
+"""The report's sections, one file each; `evaluations.EVALUATIONS` has their order."""
