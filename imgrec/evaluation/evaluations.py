@@ -13,8 +13,10 @@ from imgrec.evaluation.evaluated import Evaluated, Section
 from imgrec.evaluation.sections.adaptive_steps import adaptive_steps
 from imgrec.evaluation.sections.classes import classes
 from imgrec.evaluation.sections.confusion import confusion
+from imgrec.evaluation.sections.curves import curves
 from imgrec.evaluation.sections.data import data
 from imgrec.evaluation.sections.exports import exports
+from imgrec.evaluation.sections.figures import figures
 from imgrec.evaluation.sections.headline import headline
 from imgrec.evaluation.sections.mistakes import mistakes
 from imgrec.evaluation.sections.settings import settings
@@ -29,6 +31,8 @@ EVALUATIONS: dict[str, Evaluation] = {
     "classes": classes,
     "confusion": confusion,
     "mistakes": mistakes,
+    "figures": figures,
+    "curves": curves,
     "training": training,
     "adaptation": adaptive_steps,
     "exports": exports,

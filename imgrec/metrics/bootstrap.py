@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 MOST, FEWEST = 1000, 200
 """Draws. The interval hangs on their standard deviation alone, which 200 tell to within 5 %, 1000 to 2 %."""
 LEAST = 5
-"""Fewer images of a kind (of a class, wrong ones, right ones) are too few for an interval by drawing: the draws
-say what these few are like, and a sixth may be like none of them. Measured in `tests/metrics/test_bootstrap.py`."""
+"""Fewer images of a kind (of a class, wrong ones, right ones) are too few for an interval by drawing: draws
+know what these few are like, and the next one may be like none of them."""
 _CELLS = 2e9
 _WEIGHTS = 4e7
 _CHUNK = 64
@@ -20,8 +20,9 @@ _CHUNK = 64
 def draws(images: int, outputs: int = 1, seed: int = 0, most: int = MOST) -> NDArray[np.float32]:
     """Return how often each of N images is in each of B draws with replacement, float32 `[N, B]`.
 
-    Columns sum to N. B falls from `most` to `FEWEST` as images times outputs grow, so that time and memory stay
-    bounded. Equal arguments give equal draws. Source: Efron, "Bootstrap methods", Annals of Statistics 7, 1979.
+    Columns sum to N. B falls from `most` to `FEWEST` as images times outputs grow, so that time and memory
+    stay bounded. Equal arguments give equal draws. Source: Efron, "Bootstrap methods: another look at the
+    jackknife", Annals of Statistics 7, 1979.
     """
     many = int(max(FEWEST, min(most, _CELLS / (images * outputs), _WEIGHTS / images)))
     random = np.random.default_rng(seed)
@@ -35,7 +36,9 @@ def draws(images: int, outputs: int = 1, seed: int = 0, most: int = MOST) -> NDA
     return weights
 
 
-def means(values: NDArray[np.floating], weights: NDArray[np.floating]) -> NDArray[np.float64]:
+def means(
+    values: NDArray[np.floating] | NDArray[np.bool_], weights: NDArray[np.floating]
+) -> NDArray[np.float64]:
     """Return the mean of `values` `[N]` in each draw, float64 `[B]`."""
     return np.asarray(np.asarray(values, np.float64) @ weights / weights.sum(axis=0), np.float64)
 
@@ -48,11 +51,11 @@ def interval(
 ) -> list[float] | None:
     """Return the 95 % interval `[low, high]` of a figure, or None where its draws show no spread.
 
-    The figure ± t deviations of its draws, on the scale of its log-odds between `bounds` (of its logarithm where
-    there is no upper one), which keeps it inside them; t is Student's of N - 1 degrees of freedom. Percentiles
-    of the draws are too narrow for few images and say nothing near a bound: at an AUC of .99 on 60 images they
-    hold the truth 86 % of the time, these 95 to 98 %. Source of the scale: the delta method on the logit, as in
-    Pepe, "The Statistical Evaluation of Medical Tests", 2003, section 5.2.
+    The figure ± t deviations of its draws, on the scale of its log-odds between `bounds` (of its logarithm
+    where there is no upper one), which keeps it inside them; t is Student's of N - 1 degrees of freedom.
+    Percentiles of the draws are too narrow for few images and say nothing near a bound: of an AUC of .99 on
+    60 images they hold the truth 86 % of the time, these 95 % or more. Source of the scale: the delta method
+    on the logit, as in Pepe, "The Statistical Evaluation of Medical Tests", 2003, section 5.2.
 
     Args:
         value: the figure on the images themselves.

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from imgrec.metrics import bootstrap
 from imgrec.metrics.counted import Counts
@@ -33,6 +32,7 @@ def areas_of(
     """
     images, size = scores.shape
     auc, average = np.full((2, size, weights.shape[1]), np.nan)
+    with_whole = np.concatenate([np.ones((images, 1), np.float32), weights], axis=1)
     figures = []
     for k in range(size):
         mine, held = scores[:, k], marks[:, k]
@@ -40,12 +40,12 @@ def areas_of(
         if gap is not None and gap.reason != "few images":
             figures.append({"auc": Figure(None, gap=gap), "average_precision": Figure(None, gap=gap)})
             continue
-        auc[k], average[k] = areas(mine, held, weights)
-        values = roc_auc_score(held, mine), average_precision_score(held, mine)
+        found = areas(mine, held, with_whole)
+        auc[k], average[k] = found.auc[1:], found.average_precision[1:]
         figures.append(
             {
-                "auc": drawn(values[0], auc[k], images, gap=gap),
-                "average_precision": drawn(values[1], average[k], images, gap=gap),
+                "auc": drawn(found.auc[0], auc[k], images, gap=gap),
+                "average_precision": drawn(found.average_precision[0], average[k], images, gap=gap),
             }
         )
     return ClassAreas(figures, auc, average)

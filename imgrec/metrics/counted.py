@@ -1,4 +1,4 @@
-"""Figures of counts: what a class has of images, of answers and of right answers, in each draw of the images."""
+"""Figures of counts: the images, the answers and the right answers of each class, in each draw."""
 
 from typing import NamedTuple
 
@@ -64,8 +64,8 @@ def kappa(counts: Counts) -> NDArray[np.float64]:
 def matthews(counts: Counts) -> NDArray[np.float64]:
     """Return Matthews' correlation coefficient of K classes in each draw.
 
-    Source: Gorodkin, "Comparing two K-category assignments by a K-category correlation coefficient", 2004. NaN
-    where all images, or all answers, are of one class.
+    Source: Gorodkin, "Comparing two K-category assignments by a K-category correlation coefficient", 2004.
+    NaN where all images, or all answers, are of one class.
     """
     images = counts.support.sum(axis=0)
     shared = counts.right.sum(axis=0) * images - (counts.support * counts.named).sum(axis=0)

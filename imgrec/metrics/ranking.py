@@ -1,4 +1,4 @@
-"""How well scores put images of a class before others: areas under curves, and the curves, weighted by draws."""
+"""How well scores put images of a class before others: areas under curves, and the curves, in each draw."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ _THRESHOLDS = 200
 
 
 class Areas(NamedTuple):
-    """Areas under the ROC curve and, as a step function, under the precision-recall curve, float64 `[B]` each."""
+    """Areas under the ROC curve and, as a step function, the precision-recall curve, float64 `[B]` each."""
 
     auc: NDArray[np.float64]
     average_precision: NDArray[np.float64]
@@ -50,7 +50,7 @@ def areas(scores: NDArray[np.floating], positive: NDArray[np.bool_], weights: ND
 def _summed(
     rows: NDArray[np.integer], columns: NDArray[np.integer], count: int, weights: NDArray[np.floating]
 ) -> NDArray[np.float32]:
-    """Return the weights of the images `columns` added up by `rows`, `[count, B]`: whole numbers, so exact."""
+    """Return the weights of images `columns` added up by `rows`, `[count, B]`; whole numbers, so exact."""
     ones = np.ones(len(rows), np.float32)
     return np.asarray(sparse.csr_matrix((ones, (rows, columns)), shape=(count, len(weights))) @ weights)
 
@@ -65,10 +65,11 @@ class Curves(NamedTuple):
 def curves(
     scores: NDArray[np.floating], positive: NDArray[np.bool_], weights: NDArray[np.floating]
 ) -> Curves:
-    """Return both curves for each column of weights, by up to 200 scores of each kind; arguments as of `areas`.
+    """Return both curves for each column of weights, by up to 200 scores of each kind; arguments as `areas`.
 
-    Between thresholds the ROC curve is a straight line, which guessing between them reaches; precision is that
-    of the highest threshold with at least the recall. NaN where a column has no image of the class, or only such.
+    Between thresholds the ROC curve is a straight line, which guessing between them reaches; precision is
+    that of the highest threshold with at least the recall. NaN where a column has no image of the class, or
+    only such.
     """
     levels = np.unique(np.concatenate([_thinned(scores[positive]), _thinned(scores[~positive])]))
     spot = np.searchsorted(levels, scores, side="right")  # how many thresholds an image passes

@@ -55,8 +55,8 @@ def summarize(
     check_answers(logits, labels, classes)
     count, size = logits.shape
     predicted = logits.argmax(axis=1)
-    ranks = ranks(logits, labels)
-    correct = int((ranks == 0).sum())
+    place = ranks(logits, labels)
+    correct = int((place == 0).sum())
     probabilities = softmax(logits)
     top = min(5, size)
     figures = precision_recall_fscore_support(labels, predicted, labels=np.arange(size), zero_division=0)
@@ -68,7 +68,7 @@ def summarize(
         "accuracy": correct / count,
         "accuracy_interval_95": wilson_interval(correct, count),
         "top_k": top,
-        "top_k_accuracy": float((ranks < top).mean()),
+        "top_k_accuracy": float((place < top).mean()),
         **macro(rows),
         **({"auc": auc(logits, labels)} if size == 2 else {}),
         "cross_entropy": _cross_entropy(logits, labels),

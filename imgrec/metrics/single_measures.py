@@ -30,10 +30,10 @@ def measure(
 ) -> Measures:
     """Return every figure of answers to single-label images, with its 95 % interval or why there is none.
 
-    Shares of images (accuracy, top-k, recall and precision of a class) have Wilson's interval, all others that
-    of `bootstrap.interval`. Means over classes are over those that have images. `log_loss` takes probabilities
-    of at least the rounding of their type, as scikit-learn's; `brier` is the squared distance from the truth,
-    summed over the classes (0…2; of two classes halved, 0…1), as scikit-learn's.
+    Shares of images (accuracy, top-k, recall and precision of a class) have Wilson's interval, all others
+    that of `bootstrap.interval`. Means over classes are over those that have images. `log_loss` takes
+    probabilities of at least the rounding of their type, as scikit-learn's; `brier` is the squared distance
+    from the truth, summed over the classes (0…2; of two classes halved, 0…1), as scikit-learn's.
 
     Args:
         probabilities: `[N, C]`; the highest is the answer, of equal ones the first.
