@@ -8,9 +8,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ROOMS = {
     "imgrec.errors": 0, "imgrec.files": 0, "imgrec.processors": 0, "imgrec.frameworks": 0,
-    "imgrec.streams": 0, "imgrec.extras": 1, "imgrec.guards": 1, "imgrec.caches": 1, "imgrec.places": 1,
-    "imgrec.registry": 1, "imgrec.spec": 1, "imgrec.jax_devices": 1, "imgrec.workers": 2, "imgrec.config": 3,
-    "imgrec.runtime": 3,
+    "imgrec.streams": 0, "imgrec.phrases": 0, "imgrec.extras": 1, "imgrec.guards": 1, "imgrec.caches": 1,
+    "imgrec.places": 1, "imgrec.registry": 1, "imgrec.spec": 1, "imgrec.jax_devices": 1, "imgrec.workers": 2,
+    "imgrec.config": 3, "imgrec.runtime": 3,
     "imgrec.layers": 10, "imgrec.losses": 10, "imgrec.data": 10,
     "imgrec.models": 20, "imgrec.metrics": 20,
     "imgrec.tasks": 30,

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from imgrec.metrics import paired
+from imgrec.phrases import Phrase
 
 
 def judge(on: np.ndarray, off: np.ndarray, fired: Sequence[tuple[str, ...]]) -> dict[str, Any]:
@@ -49,10 +50,12 @@ def _group(on: np.ndarray, off: np.ndarray, group: np.ndarray) -> dict[str, Any]
     return {"images": count, "accuracy": means[0], "accuracy_off": means[1]}
 
 
-def _verdict(gained: int, lost: int, p_value: float) -> str:
-    counts = f"{gained} images right only with them, {lost} only without"
+def _verdict(gained: int, lost: int, p_value: float) -> Phrase:
     if not gained + lost:
-        return "The steps changed no answer from right to wrong or back."
+        return Phrase("The steps changed no answer from right to wrong or back.")
+    counts = Phrase("{gained} images right only with them, {lost} only without", gained=gained, lost=lost)
     if p_value > paired.SIGNIFICANT:
-        return f"No difference that these images could tell from chance: {counts}."
-    return f"The steps {'raise' if gained > lost else 'lower'} the accuracy: {counts}."
+        return Phrase("No difference that these images could tell from chance: {counts}.", counts=counts)
+    if gained > lost:
+        return Phrase("The steps raise the accuracy: {counts}.", counts=counts)
+    return Phrase("The steps lower the accuracy: {counts}.", counts=counts)

@@ -64,7 +64,8 @@ def write_page(
     kinds = _kinds(findings, show)
     page = render(
         "audit.html.j2",
-        data=data,
+        title=data,
+        links=[*((kind.code, kind.code.replace("_", " ")) for kind in kinds), ("extremes", "extremes")],
         images=len(measured.ids),
         kinds=kinds,
         tiles=[

@@ -84,7 +84,7 @@ class Evaluated:
 class Section:
     """A section of the report; its name in `EVALUATIONS` is its anchor.
 
-    title: its heading.
+    title: its heading, a phrase where it is to be said in the page's language; so is `link`.
     template: name of a fragment in templates/sections/, or the fragment itself where it holds a `<`; Jinja2,
         in which all that is not marked as safe is escaped.
     data: the values that the fragment names.

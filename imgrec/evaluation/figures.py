@@ -5,7 +5,7 @@ import io
 import math
 import re
 from collections.abc import Mapping, Sequence
-from html import escape
+from html import escape, unescape
 from typing import Any, NamedTuple
 
 import cv2
@@ -15,6 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
+
+from imgrec.evaluation.language import ENGLISH, Language
 
 # Drawn in these colours, then replaced by the page's CSS variables, so that a figure follows the
 # reader's light or dark scheme. The values themselves are never shown.
@@ -33,6 +35,7 @@ def curve(
     epochs: Sequence[float],
     lines: Mapping[str, Sequence[float | None]],
     across: str = "epoch",
+    language: Language = ENGLISH,
 ) -> str:
     """Return an SVG of up to two lines over epochs; gaps where a value is None.
 
@@ -41,6 +44,7 @@ def curve(
         epochs: the horizontal positions.
         lines: label → values, training first, validation second.
         across: what the horizontal positions are, where they are no epochs.
+        language: of the words in it; they are drawn in English and then said in this one.
     """
     with matplotlib.rc_context(_style(name)):
         figure = Figure(figsize=(5.4, 3.3), layout="constrained")
@@ -60,7 +64,14 @@ def curve(
         axes.legend(frameon=False, fontsize=10)
         stream = io.StringIO()
         figure.savefig(stream, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator")))
-    return _inline(stream.getvalue(), f"{name} over {len(epochs)} {across}s: {', '.join(lines)}")
+    label = language(
+        "{name} by {across}, {count} of them: {lines}",
+        name=language(name),
+        across=language(across),
+        count=len(epochs),
+        lines=", ".join(map(language, lines)),
+    )
+    return inline(stream.getvalue(), label, language)
 
 
 def banded(
@@ -141,7 +152,7 @@ def front(name: str, points: Sequence[Point], *, highest: bool) -> str:
         stream = io.StringIO()
         figure.savefig(stream, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator")))
     names = ", ".join(f"{p.name} {p.across:.3g} ms {p.up:.4g}" for p in points)
-    return _inline(stream.getvalue(), f"{name} over ms an image: {escape(names)}")
+    return inline(stream.getvalue(), f"{name} over ms an image: {names}")
 
 
 def _side(point: Point, points: Sequence[Point]) -> tuple[int, int, str]:
@@ -197,8 +208,14 @@ def _style(name: str) -> dict[Any, Any]:
     }
 
 
-def _inline(document: str, label: str) -> str:
-    """Turn a stand-alone SVG document into an element for HTML, in the page's colours and font."""
+def inline(document: str, label: str, language: Language = ENGLISH) -> str:
+    """Turn a stand-alone SVG document into an element for HTML, in the page's colours, font and language.
+
+    Args:
+        document: as matplotlib writes it in `_style`.
+        label: what the figure shows, for who cannot see it.
+        language: its words that are keys of the catalogue are said in it.
+    """
     svg = document[document.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg)
@@ -206,10 +223,16 @@ def _inline(document: str, label: str) -> str:
     svg = re.sub(r"(<svg\b[^>]*?) height=\"[^\"]*\"", r"\1", svg, count=1)
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # equal in every figure, and ids are unique in a page
     svg = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", svg)
-    svg = svg.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
+    svg = svg.replace("<svg", f'<svg role="img" aria-label="{escape(label)}"', 1)
+    # Words, not only their glyphs: matplotlib's own font need not have them.
+    svg = re.sub(r"(<text[^>]*>)([^<]+)(</text>)", lambda m: m[1] + _said(m[2], language) + m[3], svg)
     for colour, variable in _STAND_INS.items():
         svg = svg.replace(colour, variable)
     return svg.strip()
+
+
+def _said(text: str, language: Language) -> str:
+    return escape(language(unescape(text)), quote=False)
 
 
 def data_uri(image: NDArray[np.uint8]) -> str:

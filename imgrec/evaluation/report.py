@@ -18,25 +18,35 @@ def write_report(folder: Path, evaluated: Evaluated, also: Mapping[str, Evaluati
 
     `also` are evaluations that were asked for, as `evaluations.requested` returns them.
 
-    Everything that comes from the user (class names, ids, settings) is escaped. The page asks for
-    nothing over a network, runs no script, and follows the reader's light or dark scheme.
+    Everything that comes from the user (class names, ids, settings) is escaped. The page asks for nothing
+    over a network, runs one script, its own, by whose hash its policy knows it, and can be read without it.
     """
     told = {name: evaluate(evaluated) for name, evaluate in in_order(dict(also)).items()}
     sections = {name: section for name, section in told.items() if section is not None}
     write_json(folder / "metrics.json", _joined(sections))
-    name = str(evaluated.config.get("model", "auto"))
-    page = render(
+    write_text(folder / "report" / "index.html", page_of(evaluated, sections))
+
+
+def page_of(evaluated: Evaluated, sections: Mapping[str, Section]) -> str:
+    """Return the page of these sections by their anchors, in the language of `evaluated`."""
+    language, name = evaluated.language, str(evaluated.config.get("model", "auto"))
+    lede = evaluated.task.lede(evaluated.figures)
+    before, _, after = language(lede, figure=_MARK).partition(_MARK)
+    return render(
         "report.html.j2",
-        language=evaluated.language,
+        language,
         title=evaluated.title,
-        model="The model" if name == "auto" else name,
-        lede=evaluated.task.lede(evaluated.figures),
+        model=language("The model") if name == "auto" else name,
+        lede=(before, lede.values.get("figure", ""), after),
+        links=[(name, each.link or each.title) for name, each in sections.items() if each.link != ""],
         sections=[
-            (name, each, fragment(each.template, each.data, evaluated.language))
-            for name, each in sections.items()
+            (name, each, fragment(each.template, each.data, language)) for name, each in sections.items()
         ],
     )
-    write_text(folder / "report" / "index.html", page)
+
+
+_MARK = "\0"
+"""Stands where the figure is to be set off, and in no sentence."""
 
 
 def _joined(sections: Mapping[str, Section]) -> dict[str, Any]:

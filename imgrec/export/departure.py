@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from imgrec.layers.fake_quant import ActivationRange
+from imgrec.phrases import Phrase
 
 IMAGES = 4
 """Images that both sides are walked with."""
@@ -35,14 +36,21 @@ class Layer:
     mean_abs: float
 
 
-def first(model: keras.Model, path: Path, images: np.ndarray, bound: float) -> str:
+def first(model: keras.Model, path: Path, images: np.ndarray, bound: float) -> Phrase:
     """Say in one line where the file departs by more than `bound`, or that no layer does."""
-    before = "its pixels"
+    before: str = Phrase("its pixels")
     for layer in compared(model, path, images):
         if not layer.distance <= bound:  # also where it is no number
-            return f"departs at {layer.name} (relative distance {layer.distance:.2g}), agrees up to {before}"
+            return Phrase(
+                "departs at {layer} (relative distance {distance:.2g}), agrees up to {before}",
+                layer=layer.name,
+                distance=layer.distance,
+                before=before,
+            )
         before = layer.name
-    return f"no layer departs by more than {bound:g} of its values, up to {before}"
+    return Phrase(
+        "no layer departs by more than {bound:g} of its values, up to {before}", bound=bound, before=before
+    )
 
 
 def compared(model: keras.Model, path: Path, images: np.ndarray) -> list[Layer]:

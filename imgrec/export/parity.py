@@ -18,6 +18,7 @@ from imgrec.files import size_of
 from imgrec.metrics import paired
 from imgrec.metrics.intervals import exact_interval, wilson_interval
 from imgrec.metrics.paired import Paired
+from imgrec.phrases import Phrase, listed
 from imgrec.runtimes import Runtime, open_runtime
 from imgrec.tasks.task import Outputs, Task
 
@@ -143,50 +144,79 @@ def gate(rows: Sequence[ParityRow]) -> list[str]:
     be at most one point less accurate than the float model. It fails where the images there are show that
     it does not: where all of the 95 % interval lies beyond the bound. What they cannot show, `doubts` says.
     """
-    failures = []
-    for row in rows:
-        if row.pixels_differ:
-            failures.append(
-                f"{row.name}: its own description prepares {row.pixels_differ:,} of {row.images:,} images to "
-                "other pixels than its model had"
+    return [failure for row in rows for failure in _failures(row)]
+
+
+def _failures(row: ParityRow) -> list[str]:
+    failures: list[str] = []
+    images = row.images
+    if row.pixels_differ:
+        failures.append(
+            Phrase(
+                "{file}: its own description prepares {differ:,} of {images:,} images to other pixels than "
+                "its model had",
+                file=row.name,
+                differ=row.pixels_differ,
+                images=images,
             )
-        if row.names_differ:
-            failures.append(f"{row.name}: has other names for the classes than its model")
-        agrees = row.agreement_interval_95[1]
-        if row.promise is Promise.SAME_ANSWERS and agrees < MIN_AGREEMENT:
-            failures.append(
-                f"{row.name}: agrees with the model it was made from on {row.agreement:.2%} of "
-                f"{row.images:,} images (95 % interval up to {agrees:.2%}), "
-                f"at least {MIN_AGREEMENT:.0%} expected"
+        )
+    if row.names_differ:
+        failures.append(Phrase("{file}: has other names for the classes than its model", file=row.name))
+    agrees = row.agreement_interval_95[1]
+    if row.promise is Promise.SAME_ANSWERS and agrees < MIN_AGREEMENT:
+        failures.append(
+            Phrase(
+                "{file}: agrees with the model it was made from on {share:.2%} of {images:,} images "
+                "(95 % interval up to {most:.2%}), at least {bound:.0%} expected",
+                file=row.name,
+                share=row.agreement,
+                images=images,
+                most=agrees,
+                bound=MIN_AGREEMENT,
             )
-        least = row.lost.interval_95[0]
-        if least > MAX_ACCURACY_LOSS:
-            failures.append(
-                f"{row.name}: accuracy {row.accuracy:.2%} is {100 * row.lost.difference:.2f} points below "
-                f"the float model's {row.float_accuracy:.2%} (95 % interval from {100 * least:.2f}), "
-                "at most one expected"
+        )
+    least = row.lost.interval_95[0]
+    if least > MAX_ACCURACY_LOSS:
+        failures.append(
+            Phrase(
+                "{file}: accuracy {share:.2%} is {points:.2f} points below the float model's "
+                "{float_share:.2%} (95 % interval from {least:.2f}), at most one expected",
+                file=row.name,
+                share=row.accuracy,
+                points=100 * row.lost.difference,
+                float_share=row.float_accuracy,
+                least=100 * least,
             )
+        )
     return failures
 
 
-def doubts(rows: Sequence[ParityRow]) -> str:
+def doubts(rows: Sequence[ParityRow]) -> Phrase:
     """Return in one line what the images are too few to show of files that did not fail; empty if nothing."""
-    failed = {failure.partition(":")[0] for failure in gate(rows)}
-    parts = [f"{row.name} {doubt}" for row in rows if row.name not in failed and (doubt := _doubt(row))]
+    parts = [
+        Phrase("{file} {doubt}", file=row.name, doubt=doubt)
+        for row in rows
+        if not _failures(row) and (doubt := _doubt(row))
+    ]
     if not parts:
-        return ""
-    return f"{rows[0].images:,} images cannot show one point (95 % intervals): {'; '.join(parts)}"
+        return Phrase("")
+    return Phrase(
+        "{images:,} images cannot show one point (95 % intervals): {parts}",
+        images=rows[0].images,
+        parts=listed(parts),
+    )
 
 
-def _doubt(row: ParityRow) -> str:
+def _doubt(row: ParityRow) -> Phrase:
     """Return which of its bounds the row's interval reaches across, and how far; empty where none."""
     low, high = row.agreement_interval_95
     if row.promise is Promise.SAME_ANSWERS and low < MIN_AGREEMENT:
-        return f"agrees on {100 * low:.0f} to {100 * high:.0f} %"
+        return Phrase("agrees on {low:.0f} to {high:.0f} %", low=100 * low, high=100 * high)
     less, more = row.lost.interval_95
     if more > MAX_ACCURACY_LOSS:
-        return f"accuracy {100 * max(0.0, -less):.1f} points above to {100 * more:.1f} below"
-    return ""
+        above = 100 * max(0.0, -less)
+        return Phrase("accuracy {above:.1f} points above to {below:.1f} below", above=above, below=100 * more)
+    return Phrase("")
 
 
 def table(rows: Sequence[ParityRow]) -> str:

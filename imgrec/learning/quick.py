@@ -14,6 +14,7 @@ from imgrec.learning.features import JUDGE
 from imgrec.metrics.baseline import Quick
 from imgrec.models import build_model
 from imgrec.models.pretrained import IMAGENET, load_pretrained, packaged
+from imgrec.phrases import Phrase
 from imgrec.tasks.task import Task
 
 TRAIN = 2000
@@ -49,7 +50,9 @@ def answers(source: Source, split: Split, task: Task, of_pixels: bool) -> Quick 
     extract = partial(_pixels, bits=source.bits) if of_pixels else _Judge(source.bits)
     head = probe.solve(extract(train), train.labels, task.outputs, STRENGTH)
     outputs = head.outputs(extract(split)).astype("float32")
-    name = "logistic regression on " + (f"{PIXELS} × {PIXELS} pixels" if of_pixels else "ImageNet features")
+    name = Phrase("logistic regression on ImageNet features")
+    if of_pixels:
+        name = Phrase("logistic regression on {side} × {side} pixels", side=PIXELS)
     return Quick(name, task.right(task.scores(outputs), split.labels))
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from imgrec.metrics import paired
 from imgrec.metrics.intervals import wilson_interval
 from imgrec.metrics.wording import percent
+from imgrec.phrases import Phrase, listed
 
 Verdict = Literal["better", "no better", "worse"]
 _SHUFFLES = 199
@@ -48,15 +49,30 @@ class Baseline:
     verdict: Verdict
 
     @property
-    def sentence(self) -> str:
+    def sentence(self) -> Phrase:
         """What the model is beside it, such as `better than always 'food' by 63.0 points (p < 0.001)`."""
-        chance = f"p = {self.p_value:.3f}" if self.p_value >= 0.001 else "p < 0.001"
-        if self.verdict != "no better":
-            return f"{self.verdict} than {self.name} by {100 * abs(self.difference):.1f} points ({chance})"
+        points, chance = f"{100 * abs(self.difference):.1f}", self._chance
+        if self.verdict == "better":
+            return Phrase(
+                "better than {name} by {points} points ({p})", name=self.name, points=points, p=chance
+            )
+        if self.verdict == "worse":
+            return Phrase(
+                "worse than {name} by {points} points ({p})", name=self.name, points=points, p=chance
+            )
         if self.difference <= 0:
-            return f"no better than {self.name} ({percent(self.accuracy)})"
-        points = f"{100 * self.difference:.1f} points on {self.images:,} images may be luck, {chance}"
-        return f"not shown to be better than {self.name} ({points})"
+            return Phrase("no better than {name} ({share})", name=self.name, share=percent(self.accuracy))
+        return Phrase(
+            "not shown to be better than {name} ({points} points on {images:,} images may be luck, {p})",
+            name=self.name,
+            points=points,
+            images=self.images,
+            p=chance,
+        )
+
+    @property
+    def _chance(self) -> str:
+        return f"p = {self.p_value:.3f}" if self.p_value >= 0.001 else "p < 0.001"
 
 
 @dataclass(frozen=True)
@@ -86,10 +102,10 @@ class Standing:
         )
 
     @property
-    def sentence(self) -> str:
+    def sentence(self) -> Phrase:
         """What the model is beside its baselines; empty without any."""
-        told = "; ".join(each.sentence for each in self.baselines.values())
-        return f"the model is {told}" if told else ""
+        told = listed([each.sentence for each in self.baselines.values()])
+        return Phrase("the model is {told}", told=told) if told else told
 
     def record(self) -> dict[str, Any]:
         """Return what metrics.json has of it; nothing without a baseline."""
@@ -152,7 +168,7 @@ def of_constant(answer: str, right: NDArray[np.bool_], constant_right: NDArray[n
     difference = hits / len(right) - share
     shown = difference > 0 and p_value < paired.SIGNIFICANT
     verdict: Verdict = "better" if shown else "no better"
-    return _baseline(f"always '{answer}'", constant_right, difference, p_value, verdict)
+    return _baseline(Phrase("always '{answer}'", answer=answer), constant_right, difference, p_value, verdict)
 
 
 def of_quick(quick: Quick, right: NDArray[np.bool_]) -> Baseline:

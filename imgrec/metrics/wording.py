@@ -3,17 +3,21 @@
 import math
 from typing import Any
 
+from imgrec.phrases import Phrase
 
-def percent(share: float | None, digits: int = 1) -> str:
+
+def percent(share: float | None, digits: int = 1) -> Phrase:
     """Return `91.2 %` for 0.912, and a dash for None; never rounds a flaw up to 100 % or down to 0 %."""
     if share is None or math.isnan(share):
-        return "–"
+        return Phrase("–")
     text = f"{100 * share:.{digits}f}"
     if share < 1 and float(text) == 100:
-        return f">\N{NO-BREAK SPACE}{100 - 10**-digits:.{digits}f}\N{NO-BREAK SPACE}%"
+        return Phrase(
+            ">\N{NO-BREAK SPACE}{share}\N{NO-BREAK SPACE}%", share=f"{100 - 10**-digits:.{digits}f}"
+        )
     if share > 0 and float(text) == 0:
-        return f"<\N{NO-BREAK SPACE}{10**-digits:.{digits}f}\N{NO-BREAK SPACE}%"
-    return f"{text}\N{NO-BREAK SPACE}%"
+        return Phrase("<\N{NO-BREAK SPACE}{share}\N{NO-BREAK SPACE}%", share=f"{10**-digits:.{digits}f}")
+    return Phrase("{share}\N{NO-BREAK SPACE}%", share=text)
 
 
 def number(value: Any, digits: int = 3) -> str:

@@ -11,6 +11,7 @@ from imgrec.compression.layer_errors import LayerError, worst
 from imgrec.export import parity
 from imgrec.export.litert import ExportError
 from imgrec.export.parity import ParityRow
+from imgrec.phrases import Phrase, listed
 from imgrec.spec import Spec
 
 VARIANT = "ptq"
@@ -19,7 +20,7 @@ SHARES = (0.1, 0.3)
 """Of the layers that compute, the worst so many are left in float32, one attempt after another."""
 NAMED = 6
 """So many of them are named in a line."""
-HOPELESS = (
+HOPELESS = Phrase(
     "no form of it after training holds the gate, so it needs quantisation-aware training: --quantize qat"
 )
 
@@ -55,11 +56,14 @@ def attempts(text: str, errors: Sequence[LayerError]) -> Iterator[Attempt]:
         found = (name for error in worst_ones for name in (error.name, *error.sources))
         names = tuple(dict.fromkeys(name for name in found if name not in before))
         options = {**spec.options, "float": (*before, *names)}
-        shown = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
-        yield Attempt(str(Spec(spec.name, (), options)), f"left in float32: {shown}")
+        shown, more = ", ".join(names[:NAMED]), len(names) - NAMED
+        change = Phrase("left in float32: {names}", names=shown)
+        if more > 0:
+            change = Phrase("left in float32: {names} and {more} more", names=shown, more=more)
+        yield Attempt(str(Spec(spec.name, (), options)), change)
     if spec.options.get("activations") != 16:
         wide = str(Spec(spec.name, (), {**spec.options, "activations": 16}))
-        yield Attempt(wide, "activations of 16 bits, which few processors are quick at")
+        yield Attempt(wide, Phrase("activations of 16 bits, which few processors are quick at"))
 
 
 def until_it_holds(
@@ -82,7 +86,7 @@ def until_it_holds(
         drop: removes the files of a name that is not to stay.
     """
     tried = {row.name for row in failed}
-    reason = f"with all in int8 its accuracy was {failed[0].accuracy:.2%}"
+    reason = Phrase("with all in int8 its accuracy was {share:.2%}", share=failed[0].accuracy)
     for attempt in attempts(text, errors):
         print(f"{failed[0].name} fails the gate; trying: {attempt.change}", flush=True)
         try:
@@ -92,7 +96,7 @@ def until_it_holds(
             continue
         tried |= {row.name for row in rows}
         if not parity.gate(rows):
-            kept, note = attempt.text, f"{attempt.change}; {reason}"
+            kept, note = attempt.text, listed([attempt.change, reason])
             break
     else:
         rows, kept, note = write(text), text, HOPELESS

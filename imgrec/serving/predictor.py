@@ -64,7 +64,7 @@ class Predictor:
         return self.task.classes
 
     @classmethod
-    def load(cls, path: Path | str, keras_itself: bool = False) -> "Predictor":
+    def load(cls, path: Path | str, keras_itself: bool = False, threads: int | None = None) -> "Predictor":
         """Load a run folder or an exported file.
 
         A `.tflite` is run without TensorFlow. So is a run folder whose `float32.tflite` gave the Keras
@@ -72,7 +72,8 @@ class Predictor:
         `keras_itself`, the Keras model is loaded. A file in the `exports/` of a run folder is checked
         against the run's manifest; any other answers once in a process of its own first, so that a damaged
         one cannot end this one. There, `preprocess.json` and `labels.txt` have to lie beside
-        it, and `task.json` where there was one, as they do in `exports/`, or be inside it.
+        it, and `task.json` where there was one, as they do in `exports/`, or be inside it. `threads` is for
+        interpreters; None leaves them their choice, and a run folder's file all processors.
 
         Raises:
             InputError: no such path, another kind of file, a damaged one, one whose preprocessing or
@@ -83,12 +84,12 @@ class Predictor:
             whole = _run_of(path)
             if whole is None:
                 foreign.check(path)  # what the manifest of a run vouches for needs none
-            runtime = runtimes.open_runtime(path)
+            runtime = runtimes.open_runtime(path, threads)
             companions = (whole.preprocess, whole.task) if whole else _companions(path, runtime.texts)
             return cls(runtime, *companions)
         whole = bundle.read(path)
-        if not keras_itself and _file_answers(whole):
-            runtime = runtimes.open_tflite(whole.path / _FILE, cores())
+        if not keras_itself and file_answers(whole):
+            runtime = runtimes.open_tflite(whole.path / _FILE, threads or cores())
             return cls(runtime, whole.preprocess, whole.task)
         return cls.of_model(bundle.build_trained(whole), whole.preprocess, whole.task)
 
@@ -153,7 +154,7 @@ class Predictor:
             return str(fault).removeprefix(f"{file}: ")
 
 
-def _file_answers(whole: bundle.Bundle) -> bool:
+def file_answers(whole: bundle.Bundle) -> bool:
     """Whether the run's float32 file was found to answer as its Keras model, but for rounding."""
     if not {_FILE, "metrics.json"} <= set(whole.manifest):
         return False

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from imgrec.data.sources.labels import LabelKind
 from imgrec.metrics.answers import Mistake, softmax
 from imgrec.metrics.wording import percent
+from imgrec.phrases import Phrase
 from imgrec.tasks.classes import ClassTask
 from imgrec.tasks.task import Outputs, Tile
 
@@ -127,30 +128,41 @@ class Multiclass(ClassTask):
         groups = [f"{row['group']} {row['accuracy']:.4f}" for row in figures["by_frequency"]]
         return f"{line}\nbalanced accuracy {figures['balanced_accuracy']:.4f}: {', '.join(groups)}"
 
-    def lede(self, figures: Mapping[str, Any]) -> tuple[str, str, str]:
+    def lede(self, figures: Mapping[str, Any]) -> Phrase:
         """Return the accuracy as a sentence."""
-        rest = f"of {figures['images']:,} {figures['split']} images in {len(figures['classes']):,} classes."
-        return "recognises", percent(figures["accuracy"]), rest
+        return Phrase(
+            "recognises {figure} of {images:,} {split} images in {classes:,} classes.",
+            figure=percent(figures["accuracy"]),
+            images=figures["images"],
+            split=Phrase(figures["split"]),
+            classes=len(figures["classes"]),
+        )
 
     def tiles(self, figures: Mapping[str, Any]) -> list[Tile]:
         """Return accuracy with its interval, and what else there is."""
-        low, high = figures["accuracy_interval_95"]
-        interval = f"95 % interval {percent(low)} to {percent(high)}"
-        tiles = [("Accuracy", percent(figures["accuracy"]), interval)]
+        low, high = (percent(end) for end in figures["accuracy_interval_95"])
+        interval = Phrase("95 % interval {low} to {high}", low=low, high=high)
+        tiles: list[Tile] = [(Phrase("Accuracy"), percent(figures["accuracy"]), interval)]
         if figures.get("auc") is not None:
-            tiles.append(("AUC", f"{figures['auc']:.3f}", "area under the ROC curve"))
+            area = Phrase("area under the ROC curve")
+            tiles.append((Phrase("AUC"), f"{figures['auc']:.3f}", area))
         if figures["top_k"] < len(figures["classes"]):
-            among = f"true class among the first {figures['top_k']}"
-            tiles.append((f"Top-{figures['top_k']}", percent(figures["top_k_accuracy"]), among))
+            among = Phrase("true class among the first {k}", k=figures["top_k"])
+            named = Phrase("Top-{k}", k=figures["top_k"])
+            tiles.append((named, percent(figures["top_k_accuracy"]), among))
         if figures.get("balanced_accuracy") is not None:
             balanced = percent(figures["balanced_accuracy"])
-            tiles.append(("Balanced accuracy", balanced, "mean over the classes"))
+            tiles.append((Phrase("Balanced accuracy"), balanced, Phrase("mean over the classes")))
         error = percent(figures["expected_calibration_error"])
         return [
             *tiles,
-            ("Macro F1", f"{figures['f1_macro']:.3f}", "every class counts the same"),
-            ("Calibration error", error, "sureness against hit rate"),
-            ("Cross-entropy", f"{figures['cross_entropy']:.3f}", "nats an image, without smoothing"),
+            (Phrase("Macro F1"), f"{figures['f1_macro']:.3f}", Phrase("every class counts the same")),
+            (Phrase("Calibration error"), error, Phrase("sureness against hit rate")),
+            (
+                Phrase("Cross-entropy"),
+                f"{figures['cross_entropy']:.3f}",
+                Phrase("nats an image, without smoothing"),
+            ),
         ]
 
     def share_right(self, figures: Mapping[str, Any]) -> float:

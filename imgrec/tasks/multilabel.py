@@ -12,6 +12,7 @@ from imgrec.data.sources.labels import LabelKind, worded
 from imgrec.errors import InputError
 from imgrec.metrics.answers import Mistake, sigmoid
 from imgrec.metrics.wording import percent
+from imgrec.phrases import Phrase
 from imgrec.tasks.classes import ClassTask
 from imgrec.tasks.task import Outputs, Tile
 
@@ -142,28 +143,34 @@ class Multilabel(ClassTask):
         exact = f"{figures['exact_match']:.4f} of {figures['images']:,} images"
         return f"{figures['split']} {', '.join(means)}; all labels right on {exact}"
 
-    def lede(self, figures: Mapping[str, Any]) -> tuple[str, str, str]:
+    def lede(self, figures: Mapping[str, Any]) -> Phrase:
         """Return the share of exact matches as a sentence."""
-        rest = (
-            f"of {figures['images']:,} {figures['split']} images, which have "
-            f"{figures['labels_per_image']:.3g} of {len(figures['classes']):,} labels on average."
+        return Phrase(
+            "has every label right on {figure} of {images:,} {split} images, which have {labels:.3g} of "
+            "{classes:,} labels on average.",
+            figure=percent(figures["exact_match"]),
+            images=figures["images"],
+            split=Phrase(figures["split"]),
+            labels=figures["labels_per_image"],
+            classes=len(figures["classes"]),
         )
-        return "has every label right on", percent(figures["exact_match"]), rest
 
     def tiles(self, figures: Mapping[str, Any]) -> list[Tile]:
         """Return mAP, F1, exact matches with their interval, and cross-entropy."""
-        named = {"mean_average_precision": ("mAP", "mean average precision over the classes")}
-        named["f1_micro"] = ("Micro F1", "every label counts the same")
-        named["f1_macro"] = ("Macro F1", "every class counts the same")
-        tiles = [
+        named = {
+            "mean_average_precision": (Phrase("mAP"), Phrase("mean average precision over the classes")),
+            "f1_micro": (Phrase("Micro F1"), Phrase("every label counts the same")),
+            "f1_macro": (Phrase("Macro F1"), Phrase("every class counts the same")),
+        }
+        tiles: list[Tile] = [
             (name, "–" if figures[key] is None else f"{figures[key]:.3f}", note)
             for key, (name, note) in named.items()
         ]
-        low, high = figures["exact_match_interval_95"]
-        interval = f"every label right; 95 % interval {percent(low)} to {percent(high)}"
-        tiles.append(("Exact match", percent(figures["exact_match"]), interval))
-        entropy = figures["binary_cross_entropy"]
-        return [*tiles, ("Cross-entropy", f"{entropy:.3f}", "nats a label, without smoothing")]
+        low, high = (percent(end) for end in figures["exact_match_interval_95"])
+        interval = Phrase("every label right; 95 % interval {low} to {high}", low=low, high=high)
+        tiles.append((Phrase("Exact match"), percent(figures["exact_match"]), interval))
+        entropy = f"{figures['binary_cross_entropy']:.3f}"
+        return [*tiles, (Phrase("Cross-entropy"), entropy, Phrase("nats a label, without smoothing"))]
 
     def share_right(self, figures: Mapping[str, Any]) -> float:
         """Return the share of exact matches."""

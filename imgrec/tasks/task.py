@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from imgrec.data.sources.labels import LabelKind
 from imgrec.metrics.answers import Mistake
+from imgrec.phrases import Phrase
 
 if TYPE_CHECKING:
     import keras
@@ -159,12 +160,12 @@ class Task(ABC):
         """Return the figures in one line for the terminal."""
 
     @abstractmethod
-    def lede(self, figures: Mapping[str, Any]) -> tuple[str, str, str]:
-        """Return the report's first sentence, behind the model's name: before, the figure, and after it."""
+    def lede(self, figures: Mapping[str, Any]) -> Phrase:
+        """Return the report's first sentence, behind the model's name; its value `figure` is set off."""
 
     @abstractmethod
     def tiles(self, figures: Mapping[str, Any]) -> list[Tile]:
-        """Return the headline figures of the report."""
+        """Return the headline figures of the report; in phrases they are said in the page's language."""
 
     @abstractmethod
     def share_right(self, figures: Mapping[str, Any]) -> float:

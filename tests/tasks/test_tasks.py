@@ -143,7 +143,7 @@ def test_the_headline_of_one_class_an_image() -> None:
     uneven = ONE.figures(outputs, labels, [90, 20, 2])
     groups = ", ".join(f"{row['group']} {row['accuracy']:.4f}" for row in uneven["by_frequency"])
     assert ONE.headline(uneven) == f"{line}\nbalanced accuracy {uneven['balanced_accuracy']:.4f}: {groups}"
-    assert ONE.lede(found) == ("recognises", percent(found["accuracy"]), "of 60 test images in 3 classes.")
+    assert ONE.lede(found) == f"recognises {percent(found['accuracy'])} of 60 test images in 3 classes."
     tiles = {name: value for name, value, _ in ONE.tiles(found)}
     assert tiles == {
         "Accuracy": percent(found["accuracy"]),
@@ -169,10 +169,9 @@ def test_the_headline_of_multi_label_images() -> None:
         f"test mAP {found['mean_average_precision']:.4f}, F1 micro {found['f1_micro']:.4f}, "
         f"macro {found['f1_macro']:.4f}; all labels right on {found['exact_match']:.4f} of 60 images"
     )
+    exact = percent(found["exact_match"])
     assert SOME.lede(found) == (
-        "has every label right on",
-        percent(found["exact_match"]),
-        "of 60 test images, which have 1 of 3 labels on average.",
+        f"has every label right on {exact} of 60 test images, which have 1 of 3 labels on average."
     )
     tiles = {name: value for name, value, _ in SOME.tiles(found)}
     assert tiles == {

@@ -8,6 +8,7 @@ import numpy as np
 from imgrec.metrics.answers import Mistake
 from imgrec.metrics.intervals import wilson_interval
 from imgrec.metrics.wording import percent
+from imgrec.phrases import Phrase
 from imgrec.tasks.task import Task
 
 RIGHT, SAME = 20.0, 6.0
@@ -103,10 +104,11 @@ class Angle(Task):
         return f"test: {figures['within']:.4f} within {RIGHT:g}°, mean error {figures['mean_error']:.1f}°"
 
     def lede(self, figures):
-        return (
-            f"is right to {RIGHT:g}° on",
-            percent(figures["within"]),
-            f"of {figures['images']} images.",
+        return Phrase(
+            "is right to {bound:g}° on {figure} of {images} images.",
+            bound=RIGHT,
+            figure=percent(figures["within"]),
+            images=figures["images"],
         )
 
     def tiles(self, figures):

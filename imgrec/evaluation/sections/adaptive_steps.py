@@ -1,6 +1,7 @@
 """What the adaptive steps are worth: a section of the report."""
 
 from imgrec.evaluation.evaluated import Evaluated, Section
+from imgrec.phrases import Phrase
 
 
 def adaptive_steps(given: Evaluated) -> Section | None:
@@ -8,4 +9,6 @@ def adaptive_steps(given: Evaluated) -> Section | None:
     if given.adaptation is None:
         return None
     json = {"adaptation": given.adaptation}
-    return Section("Adaptive steps, against off", "adaptation.html.j2", json, json, link="Adaptation")
+    return Section(
+        Phrase("Adaptive steps, against off"), "adaptation.html.j2", json, json, link=Phrase("Adaptation")
+    )

@@ -5,11 +5,12 @@ from typing import Any
 
 from imgrec.evaluation.evaluated import Evaluated, Section
 from imgrec.evaluation.tables import OPEN_ROWS
+from imgrec.phrases import Phrase
 
 _MEANS = {
-    "average_precision": ("Average precision", "mean_average_precision"),
-    "precision": ("Precision", "precision_macro"),
-    "recall": ("Recall", "recall_macro"),
+    "average_precision": (Phrase("Average precision"), "mean_average_precision"),
+    "precision": (Phrase("Precision"), "precision_macro"),
+    "recall": (Phrase("Recall"), "recall_macro"),
 }
 
 
@@ -29,7 +30,7 @@ def classes(given: Evaluated) -> Section | None:
         "groups": figures.get("by_frequency", ()),
         "open_rows": OPEN_ROWS,
     }
-    return Section("Classes, weakest first", "classes.html.j2", data, link="Classes")
+    return Section(Phrase("Classes, weakest first"), "classes.html.j2", data, link=Phrase("Classes"))
 
 
 def _worst_first(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from imgrec.evaluation.evaluated import Evaluated, Section
 from imgrec.evaluation.figures import heat_map
+from imgrec.phrases import Phrase
 
 _TABLE_CLASSES = 20  # up to here a confusion matrix is a table with figures, above it a heat map …
 _MAP_CLASSES = 40  # … and above this, where no cell could be seen, the pairs that are confused most
@@ -32,7 +33,7 @@ def confusion(given: Evaluated) -> Section | None:
         "classes": size,
         "images": given.figures["images"],
     }
-    return Section("What is taken for what", "confusion.html.j2", data, link="Confusion")
+    return Section(Phrase("What is taken for what"), "confusion.html.j2", data, link=Phrase("Confusion"))
 
 
 def _cells(

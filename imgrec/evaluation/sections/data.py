@@ -2,6 +2,7 @@
 
 from imgrec.evaluation.evaluated import Evaluated, Section
 from imgrec.evaluation.tables import OPEN_ROWS
+from imgrec.phrases import Phrase
 
 
 def data(given: Evaluated) -> Section:
@@ -16,4 +17,4 @@ def data(given: Evaluated) -> Section:
         "rows": list(zip(names, zip(*counts.values(), strict=True), strict=True)) if by_class else [],
         "open_rows": OPEN_ROWS,
     }
-    return Section("Data", "data.html.j2", shown)
+    return Section(Phrase("Data"), "data.html.j2", shown)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from imgrec.evaluation.evaluated import Evaluated, Section
+from imgrec.phrases import Phrase
 
 
 def exports(given: Evaluated) -> Section | None:
@@ -14,7 +15,7 @@ def exports(given: Evaluated) -> Section | None:
     rows = files_of(given)
     data = {"rows": rows, "worst": _worst_layers(rows), **held, "images": given.parity_images}
     json = {"exports": {"images": given.parity_images, "files": list(given.exports), **held}}
-    return Section("Exported files", "exports.html.j2", data, json, link="Exports")
+    return Section(Phrase("Exported files"), "exports.html.j2", data, json, link=Phrase("Exports"))
 
 
 _COLUMNS = (

@@ -3,6 +3,7 @@
 from imgrec.evaluation.evaluated import Evaluated, Section
 from imgrec.evaluation.sections.exports import files_of
 from imgrec.metrics.wording import number, percent
+from imgrec.phrases import Phrase
 from imgrec.tasks.task import Tile
 
 
@@ -14,7 +15,8 @@ def headline(given: Evaluated) -> Section:
     sized = [row for row in files if row["kilobytes"] and row["passed"]]
     if sized:
         row = min(sized, key=lambda row: row["kilobytes"])
-        tiles.append(("Smallest file", f"{number(row['kilobytes'])} KB", f"{row['name']}, passed the gate"))
+        passed = Phrase("{file}, passed the gate", file=row["name"])
+        tiles.append((Phrase("Smallest file"), f"{number(row['kilobytes'])} KB", passed))
     failed = [row["name"] for row in files if row["passed"] is False]
     data = {
         "tiles": tiles,
@@ -24,7 +26,7 @@ def headline(given: Evaluated) -> Section:
         "standing": given.standing,
     }
     json = {"test": given.figures, **(given.standing.record() if given.standing else {})}
-    return Section("Headline figures", "headline.html.j2", data, json, link="")
+    return Section(Phrase("Headline figures"), "headline.html.j2", data, json, link="")
 
 
 def _baselines(given: Evaluated) -> list[Tile]:
@@ -32,12 +34,14 @@ def _baselines(given: Evaluated) -> list[Tile]:
     if given.standing is None:
         return []
     words = {
-        "better": "the model is better",
-        "no better": "the model is no better",
-        "worse": "the model is worse",
+        "better": Phrase("the model is better"),
+        "no better": Phrase("the model is no better"),
+        "worse": Phrase("the model is worse"),
     }
-    of = "" if given.task.share == "accuracy" else f"{given.task.share}: "
+    if given.task.share != "accuracy":
+        share = Phrase(given.task.share)
+        words = {key: Phrase("{share}: {verdict}", share=share, verdict=each) for key, each in words.items()}
     return [
-        (each.name[:1].upper() + each.name[1:], percent(each.accuracy), of + words[each.verdict])
+        (given.language.capital(each.name), percent(each.accuracy), words[each.verdict])
         for each in given.standing.baselines.values()
     ]

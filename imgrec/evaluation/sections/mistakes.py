@@ -2,6 +2,7 @@
 
 from imgrec.evaluation.evaluated import Evaluated, Section
 from imgrec.evaluation.figures import data_uri
+from imgrec.phrases import Phrase
 
 
 def mistakes(given: Evaluated) -> Section:
@@ -13,4 +14,4 @@ def mistakes(given: Evaluated) -> Section:
         "count": images - round(given.task.share_right(given.figures) * images),
         "images": images,
     }
-    return Section("Most confident mistakes", "mistakes.html.j2", data, link="Mistakes")
+    return Section(Phrase("Most confident mistakes"), "mistakes.html.j2", data, link=Phrase("Mistakes"))

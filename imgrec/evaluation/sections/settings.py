@@ -2,6 +2,7 @@
 
 from imgrec.evaluation.evaluated import Evaluated, Section
 from imgrec.metrics.single_label import CALIBRATION_BINS
+from imgrec.phrases import Phrase
 
 
 def settings(given: Evaluated) -> Section:
@@ -13,4 +14,4 @@ def settings(given: Evaluated) -> Section:
         "bins": CALIBRATION_BINS if "expected_calibration_error" in given.figures else 0,
         "interval": any(name.endswith("_interval_95") for name in given.figures),
     }
-    return Section("Settings and versions", "settings.html.j2", shown, link="Settings")
+    return Section(Phrase("Settings and versions"), "settings.html.j2", shown, link=Phrase("Settings"))

@@ -1,11 +1,12 @@
 """How the loss and the score went: a section of the report."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from imgrec.evaluation.evaluated import Evaluated, Section
 from imgrec.evaluation.figures import curve
 from imgrec.metrics.wording import number
+from imgrec.phrases import Phrase
 
 
 def training(given: Evaluated) -> Section | None:
@@ -21,9 +22,9 @@ def training(given: Evaluated) -> Section | None:
     data = {
         "columns": [name.replace("_", " ") for name in columns],
         "rows": rows,
-        "curves": _curves(given.history, ("loss", given.task.score)),
+        "curves": _curves(given, ("loss", given.task.score)),
     }
-    return Section("Training", "training.html.j2", data, _validation(given))
+    return Section(Phrase("Training"), "training.html.j2", data, _validation(given))
 
 
 def _validation(given: Evaluated) -> dict[str, Any]:
@@ -43,8 +44,9 @@ def _value(text: Any) -> float | None:
         return None
 
 
-def _curves(history: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[str]:
+def _curves(given: Evaluated, names: Sequence[str]) -> list[str]:
     """Return the SVGs of the names that the history holds."""
+    history = given.history
     epochs = [_value(entry.get("epoch")) for entry in history]
     indices = [float(i + 1) if epoch is None else epoch for i, epoch in enumerate(epochs)]
     figures = []
@@ -55,5 +57,5 @@ def _curves(history: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[
         }
         lines = {label: line for label, line in lines.items() if any(value is not None for value in line)}
         if lines:
-            figures.append(curve(name, indices, lines))
+            figures.append(curve(name, indices, lines, language=given.language))
     return figures

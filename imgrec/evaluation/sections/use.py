@@ -5,6 +5,7 @@ from pathlib import Path
 
 from imgrec.evaluation.evaluated import Evaluated, Section
 from imgrec.evaluation.sections.exports import files_of
+from imgrec.phrases import Phrase
 
 
 def use(given: Evaluated) -> Section:
@@ -21,4 +22,4 @@ def use(given: Evaluated) -> Section:
         "file": f"{command} {shlex.quote(file)}" if file else "",
         "path": file or folder,
     }
-    return Section("Use it", "use.html.j2", data)
+    return Section(Phrase("Use it"), "use.html.j2", data)

@@ -1,0 +1,117 @@
+"""A worker's answers: from the frames that the server sends to the bodies that HTTP carries."""
+
+import json
+import traceback
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgrec.data.header import ImageFault
+from imgrec.data.preprocess import Preprocess
+from imgrec.serving import protocol_v2
+from imgrec.serving.batching import fitting_batch
+from imgrec.serving.bodies import picture_in
+from imgrec.serving.facts import Facts
+from imgrec.serving.predictor import Predictor
+from imgrec.serving.refusal import RefusedError, error_body
+from imgrec.serving.wire import NONE, PREDICT, Frame, packed_marks
+
+TOP = 5
+"""Classes named unless a request says how many."""
+STATUS = {"too_large": 413, "not_an_image": 415, "unsupported_format": 415}
+"""Of faults of an image by their code; any other is 400."""
+Finish = Callable[[NDArray[np.float32]], tuple[bytes, int]]
+
+
+class Answering:
+    """A predictor behind the frames of `wire`."""
+
+    def __init__(self, predictor: Predictor, name: str, version: str, platform: str) -> None:
+        self._predictor, self._task, self._preprocess = predictor, predictor.task, predictor.preprocess
+        self._model = (name, version)
+        self.batch, seconds = fitting_batch(predictor)
+        self.facts = Facts(
+            name=name,
+            version=version,
+            platform=platform,
+            task=self._task.name,
+            labels=self._task.classes,
+            shape=self._preprocess.shape,
+            outputs=predictor.predict(np.empty((0, *self._preprocess.shape), np.uint8)).shape[1],
+            batch=self.batch,
+            milliseconds=round(1000 * seconds, 4),
+        )
+        self._opening = json.dumps({"name": name, "version": version}).encode()
+
+    def answer(self, jobs: Sequence[Frame]) -> list[Frame]:
+        """Return the reply to each job; the images of all are answered together."""
+        taken = [self._taken(job) for job in jobs]
+        images = [part[0] for part in taken if not isinstance(part, RefusedError)]
+        total = sum(map(len, images))
+        try:
+            scores = (
+                self._predictor.predict(np.concatenate(images)) if total else np.empty((0, 0), np.float32)
+            )
+        except Exception:
+            traceback.print_exc()  # for the server's log; the client learns that it was not its fault
+            return [_refused(job, RefusedError(500, "internal error")) for job in jobs]
+        replies, start = [], 0
+        for job, part in zip(jobs, taken, strict=True):
+            if isinstance(part, RefusedError):
+                replies.append(_refused(job, part))
+                continue
+            own = scores[start : start + len(part[0])]
+            start += len(part[0])
+            body, head = part[1](own)
+            replies.append(Frame(job.number, 200, total, head, _marks(own), body))
+        return replies
+
+    def _taken(self, job: Frame) -> tuple[NDArray[np.uint8], Finish] | RefusedError:
+        """Return a job's images, uint8 `[N, H, W, C]`, and what makes a body of their scores."""
+        try:
+            name, _, content_type = job.text.decode("latin-1").partition("\n")
+            return self._picture(job, name, content_type) if job.code == PREDICT else self._tensors(job)
+        except RefusedError as refusal:
+            return refusal
+        except ImageFault as fault:
+            return RefusedError(STATUS.get(fault.code, 400), str(fault))
+        except Exception:
+            traceback.print_exc()
+            return RefusedError(500, "internal error")
+
+    def _picture(self, job: Frame, name: str, content_type: str) -> tuple[NDArray[np.uint8], Finish]:
+        picture, top = picture_in(content_type, job.body)
+        images = self._preprocess.on_bytes(picture)[None]
+
+        def finish(scores: NDArray[np.float32]) -> tuple[bytes, int]:
+            (answer,) = self._task.decode(scores, top or job.many or TOP)
+            said = json.dumps(answer, ensure_ascii=False).encode()
+            return b'{"id": "%s", "model": %s, %s' % (name.encode(), self._opening, said[1:]), NONE
+
+        return images, finish
+
+    def _tensors(self, job: Frame) -> tuple[NDArray[np.uint8], Finish]:
+        request = protocol_v2.read(job.body, job.head, self._preprocess)
+        given = request.inputs
+        images = given if isinstance(given, np.ndarray) else _decoded(given, self._preprocess)
+
+        def finish(scores: NDArray[np.float32]) -> tuple[bytes, int]:
+            answers = self._task.decode(scores, job.many or TOP)
+            return protocol_v2.write(request, np.ascontiguousarray(scores), answers, self._model)
+
+        return images, finish
+
+
+def _decoded(pictures: Sequence[bytes], preprocess: Preprocess) -> NDArray[np.uint8]:
+    rows = [preprocess.on_bytes(data, f"image {k}") for k, data in enumerate(pictures)]
+    return np.stack(rows)
+
+
+def _marks(scores: NDArray[np.float32]) -> bytes:
+    best = scores.argmax(axis=1).tolist()
+    return packed_marks([(index, float(row[index])) for index, row in zip(best, scores, strict=True)])
+
+
+def _refused(job: Frame, refusal: RefusedError) -> Frame:
+    return Frame(job.number, refusal.status, body=error_body(str(refusal)))

@@ -1,0 +1,131 @@
+"""The server process: binds, starts workers, and answers until it is told to end; nothing is lost then."""
+
+import asyncio
+import gc
+import logging
+import resource
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import uvicorn
+import uvloop
+
+from imgrec.errors import InputError
+from imgrec.serving import routes
+from imgrec.serving.app import App
+from imgrec.serving.connections import bounded
+from imgrec.serving.limits import Limits, Token
+from imgrec.serving.pool import Plan
+from imgrec.serving.source import Source, opened
+
+LINGER = 0.5
+"""Seconds from the signal to end until no new connection is taken: who was on the way gets through."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where to listen, and what to hold requests to."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    linger: float = LINGER
+    token: Token = field(default_factory=lambda: Token(""))
+    limits: Limits = field(default_factory=Limits)
+
+
+class Server(uvicorn.Server):
+    """uvicorn, which on SIGTERM first says that it isn't ready and closes connections after their answer."""
+
+    def __init__(self, config: uvicorn.Config, app: App, linger: float, ready: Callable[[], None]) -> None:
+        """Take what is called once it listens, beside the application."""
+        super().__init__(config)
+        self._app, self._linger, self._ready = app, linger, ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say so."""
+        await super().startup(sockets)
+        self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer what there is, then end."""
+        self._app.draining = True
+        await asyncio.sleep(0 if self.force_exit else self._linger)
+        await super().shutdown(sockets)
+        self._captured_signals.clear()  # a drained server ends with 0
+
+
+def serve(plan: Plan, place: Place, said: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or Ctrl-C.
+
+    Args:
+        plan: what to serve, by how many workers.
+        place: where.
+        said: takes a line when the server is ready, and one when it has ended.
+
+    Raises:
+        InputError: the address is taken or unknown, or the model cannot be served.
+    """
+    listener = _bound(place.host, place.port)
+    with listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(plan, place, listener, said))
+
+
+async def _serve(plan: Plan, place: Place, listener: socket.socket, said: Callable[[str], None]) -> None:
+    source = Source(await opened(plan, place.limits))
+    app = App(source, place.limits, place.token, routes.starlette())
+    facts = source.current.facts
+    host = f"[{place.host}]" if ":" in place.host else place.host
+    line = (
+        f"serving {facts.name} {facts.version[:12]} ({facts.platform}, {plan.workers} workers, "
+        f"{facts.batch} image(s) at once, {facts.milliseconds:g} ms each) "
+        f"on http://{host}:{listener.getsockname()[1]}"
+    )
+    server = Server(_config(app, place), app, place.linger, lambda: said(line))
+    gc.freeze()
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        await source.close()
+    said(f"done: {server.server_state.total_requests:,} requests answered")
+
+
+def _config(app: App, place: Place) -> uvicorn.Config:
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    return uvicorn.Config(
+        app,
+        http=bounded(place.limits),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=2048,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=int(place.limits.seconds + place.limits.sending) + 1,
+    )
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """Return a listening address, before anything slow is done. Raises InputError."""
+    _raise_open_files()
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+    except (OSError, UnicodeError) as error:
+        raise InputError(f"--host {host}: not an address of this machine ({error})") from None
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise InputError(f"--host {host} --port {port}: {error}; give another --port") from None
+    return listener
+
+
+def _raise_open_files() -> None:
+    """Allow as many open connections as the system lets this process have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
