@@ -81,6 +81,7 @@ def banded(
     band: NDArray[np.floating] | None,
     faint: Sequence[NDArray[np.floating]] = (),
     guess: Sequence[float] | None = None,
+    language: Language = ENGLISH,
 ) -> str:
     """Return an SVG of one line with its band, others behind it, over shares from 0 to 1.
 
@@ -91,6 +92,7 @@ def banded(
         band: `[2, P]`, its low and high ends, or None.
         faint: further lines.
         guess: heights at 0 and 1 of the straight line that guessing reaches, dashed.
+        language: of the words in it.
     """
     with matplotlib.rc_context(_style(" ".join(names))):
         figure = Figure(figsize=(4.8, 4.0), layout="constrained")
@@ -107,7 +109,8 @@ def banded(
         axes.set(xlabel=names[0], ylabel=names[1], xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
         stream = io.StringIO()
         figure.savefig(stream, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator")))
-    return _inline(stream.getvalue(), escape(f"{names[1]} by {names[0]}"))
+    label = language("{up} by {across}", up=language(names[1]), across=language(names[0]))
+    return inline(stream.getvalue(), label, language)
 
 
 class Point(NamedTuple):

@@ -9,31 +9,41 @@ from numpy.typing import NDArray
 
 from imgrec.metrics import bootstrap
 from imgrec.metrics.intervals import wilson_interval
+from imgrec.phrases import Phrase
 
-REASONS = {
-    "no images": "no image of this class",
-    "only such images": "every image is of this class",
-    "never named": "no answer names this class",
-    "one class": "the images are of one class only",
-    "few images": "{n} images: too few for an interval",
-    "small class": "a class has {n} images: too few for an interval",
-    "few wrong": "{n} wrong answers: too few for an interval",
-    "few right": "{n} right answers: too few for an interval",
-    "no spread": "no two draws of the images differ: no interval",
-    "not tuned": "no validation answers to tune a threshold on",
-}
-"""Why there is no value or no interval, by the names that `Gap` has."""
+Reason = Literal[
+    "no images", "only such images", "never named", "one class", "few images", "small class", "few wrong",
+    "few right", "no spread", "not tuned",
+]  # fmt: skip
 
 
 class Gap(NamedTuple):
-    """Why a figure lacks its value or its interval: a name of `REASONS`, and the number in it."""
+    """Why a figure lacks its value or its interval, and the number in that sentence."""
 
-    reason: str
+    reason: Reason
     n: int = 0
+
+    @property
+    def phrase(self) -> Phrase:
+        """The reason as a clause."""
+        n = self.n
+        told: dict[Reason, Phrase] = {
+            "no images": Phrase("no image of this class"),
+            "only such images": Phrase("every image is of this class"),
+            "never named": Phrase("no answer names this class"),
+            "one class": Phrase("the images are of one class only"),
+            "few images": Phrase("{n} images: too few for an interval", n=n),
+            "small class": Phrase("a class has {n} images: too few for an interval", n=n),
+            "few wrong": Phrase("{n} wrong answers: too few for an interval", n=n),
+            "few right": Phrase("{n} right answers: too few for an interval", n=n),
+            "no spread": Phrase("no two draws of the images differ: no interval"),
+            "not tuned": Phrase("no validation answers to tune a threshold on"),
+        }
+        return told[self.reason]
 
     def __str__(self) -> str:
         """The reason in English."""
-        return REASONS[self.reason].format(n=self.n)
+        return str(self.phrase)
 
 
 @dataclass(frozen=True)
@@ -62,7 +72,7 @@ class Figure:
 
 
 def share(
-    right: int, of: int, samples: NDArray[np.floating] | None = None, none: str = "no images"
+    right: int, of: int, samples: NDArray[np.floating] | None = None, none: Reason = "no images"
 ) -> Figure:
     """Return a share of images with Wilson's interval, which holds for few images and none that are wrong.
 

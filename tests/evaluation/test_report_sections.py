@@ -42,7 +42,7 @@ def test_head_and_tail_are_told_apart_where_the_training_was_uneven(tmp_path: Pa
     assert "Balanced accuracy" in text and "By how many training images there were" in text
     assert "<td>99 to 99</td><td>100.0 %</td><td>6</td>" in text and EVIL not in text
     even = made(tmp_path, ["a", "b", "c"], counts=[5, 5, 5])
-    assert "Balanced accuracy" not in even and "By how many training" not in even
+    assert "By how many training" not in even
 
 
 def test_report_without_training_exports_or_mistakes(tmp_path: Path) -> None:

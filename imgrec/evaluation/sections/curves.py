@@ -6,9 +6,9 @@ import numpy as np
 
 from imgrec.evaluation.evaluated import Evaluated, Section
 from imgrec.evaluation.figures import banded
-from imgrec.evaluation.sections.figures import said
 from imgrec.metrics.class_curves import class_curves
 from imgrec.metrics.ranking import GRID
+from imgrec.phrases import Phrase
 
 _FAINT = 20
 """Up to so many classes have lines of their own; those of more would be a smear."""
@@ -18,16 +18,16 @@ def curves(given: Evaluated) -> Section | None:
     """The mean curves over the classes with their bands, those of single classes behind them."""
     if given.test is None:
         return None
-    task, _ = given.task, given.language
+    task = given.task
     marks = task.marks(given.test.labels)
     if marks is None:
         return None
     found = class_curves(task.scores(given.test.outputs), marks)
-    title, link = _("ROC and precision-recall curves"), _("Curves")
+    title, link = Phrase("ROC and precision-recall curves"), Phrase("Curves")
     gaps = Counter(() if found is None else found.gaps.values())
     data = {
         "figures": [],
-        "gaps": [(said(gap, _), count) for gap, count in gaps.items()],
+        "gaps": [(gap.phrase, count) for gap, count in gaps.items()],
         "classes": len(task.classes),
         "banded": False,
         "draws": 0,
@@ -38,8 +38,8 @@ def curves(given: Evaluated) -> Section | None:
     shown = found.roc, found.precision
     share = float(np.mean([marks[:, k].mean() for k in found.roc.classes]))
     axes = (
-        (_("false positive rate"), _("true positive rate"), (0.0, 1.0)),
-        (_("recall"), _("precision"), (share, share)),
+        (Phrase("false positive rate"), Phrase("true positive rate"), (0.0, 1.0)),
+        (Phrase("recall"), Phrase("precision"), (share, share)),
     )
     data["faint"] = 1 < len(found.roc.classes) <= _FAINT
     data["figures"] = [
@@ -50,6 +50,7 @@ def curves(given: Evaluated) -> Section | None:
             each.band_95,
             list(each.classes.values()) if data["faint"] else (),
             guess,
+            given.language,
         )
         for each, (across, up, guess) in zip(shown, axes, strict=True)
     ]
