@@ -20,6 +20,7 @@ from imgrec.evaluation.sections.figures import figures
 from imgrec.evaluation.sections.headline import headline
 from imgrec.evaluation.sections.mistakes import mistakes
 from imgrec.evaluation.sections.settings import settings
+from imgrec.evaluation.sections.slices import slices
 from imgrec.evaluation.sections.training import training
 from imgrec.evaluation.sections.use import use
 from imgrec.registry import check_options
@@ -33,6 +34,7 @@ EVALUATIONS: dict[str, Evaluation] = {
     "mistakes": mistakes,
     "figures": figures,
     "curves": curves,
+    "slices": slices,
     "training": training,
     "adaptation": adaptive_steps,
     "exports": exports,

@@ -63,10 +63,10 @@ class Figure:
     bootstrap_95: list[float] | None = None
     gap: Gap | None = None
 
-    def record(self) -> dict[str, Any]:
-        """Return it ready for JSON; the gap in English words."""
+    def record(self, short: bool = False) -> dict[str, Any]:
+        """Return it ready for JSON, the gap in English words; `short` without how the interval was found."""
         held: dict[str, Any] = {"value": self.value, "interval_95": self.interval_95}
-        if self.interval_95 is not None:
+        if self.interval_95 is not None and not short:
             held |= {"method": self.method, "bootstrap_95": self.bootstrap_95}
         return held | ({"gap": str(self.gap)} if self.gap else {})
 
@@ -155,7 +155,7 @@ class Measures:
             "overall": {name: figure.record() for name, figure in self.overall.items()},
             "per_class": [
                 {"label": label, "support": support}
-                | {name: figure.record() for name, figure in figures.items()}
+                | {name: figure.record(short=True) for name, figure in figures.items()}
                 for label, support, figures in rows
             ],
         }

@@ -101,15 +101,15 @@ class Multiclass(ClassTask):
 
     def measures(
         self, scores: Outputs, labels: np.ndarray, validation: tuple[Outputs, np.ndarray] | None = None
-    ) -> "Measures":
-        """Return what `metrics.single_measures.measure` does; no threshold is to be chosen."""
+    ) -> "Measures | None":
+        """Return what `metrics.single_measures.measure` does; None of one class alone."""
         from imgrec.metrics.single_measures import measure
 
-        return measure(scores, labels, self.classes)
+        return None if self.outputs < 2 else measure(scores, labels, self.classes)
 
-    def marks(self, labels: np.ndarray) -> NDArray[np.bool_]:
-        """Return one mark an image."""
-        return np.asarray(labels[:, None] == np.arange(self.outputs))
+    def marks(self, labels: np.ndarray) -> NDArray[np.bool_] | None:
+        """Return one mark an image; None of one class."""
+        return None if self.outputs < 2 else np.asarray(labels[:, None] == np.arange(self.outputs))
 
     def surprise(self, scores: Outputs, labels: np.ndarray) -> NDArray[np.float64]:
         """Return the negative logarithm of the true class's probability."""

@@ -88,7 +88,7 @@ def evaluated(task: Task, perfect: bool = False, counts: list[int] | None = None
         "parity_images": 18,
         "facts": {"source": EVIL},
         "test": Stored(tuple(ids), labels, logits),
-        "split": Split(tuple(ids), labels, images),
+        "split": Split(tuple(ids), labels, images, attributes={"camera": (EVIL, "b") * (len(ids) // 2)}),
     }
     return Evaluated(task=task, **{**given, **more})
 
