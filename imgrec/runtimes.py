@@ -51,6 +51,7 @@ class Runtime:
     batch: how many images it takes at a time; more of them are no faster.
     scored: whether it gives the task's scores, not outputs that they are made of.
     texts: what the file says of itself, text by name as in `exports/`; a run folder has files.
+    model: the Keras model that answers, where one does: what has gradients and layers to look into.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Runtime:
     batch: int = 1
     scored: bool = False
     texts: Mapping[str, str] = field(default_factory=dict)
+    model: "keras.Model | None" = None
 
     def takes(self, image: tuple[int, ...]) -> bool:
         """Whether it answers for images of shape (H, W, C): its own, or grey ones for a file that says so."""
@@ -165,7 +167,8 @@ def of_model(model: "keras.Model") -> Runtime:
     def answer(images: NDArray[np.uint8]) -> NDArray[np.float32]:
         return np.asarray(model.predict(images.astype(np.float32), batch_size=BATCH, verbose=0), np.float32)
 
-    return Runtime(model.name, tuple(model.input_shape[1:]), tuple(model.output_shape[1:]), answer, BATCH)
+    shapes = (tuple(model.input_shape[1:]), tuple(model.output_shape[1:]))
+    return Runtime(model.name, *shapes, answer, BATCH, model=model)
 
 
 def open_onnx(path: Path, num_threads: int | None = None) -> Runtime:

@@ -74,6 +74,20 @@ def test_on_its_own_test_split_it_gives_the_figures_of_the_training(
     assert evaluate.main(["--run", str(run)]) == 0
 
 
+def test_programs_read_the_figures_and_readers_their_own_language(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "chinese"
+    assert evaluate.main(["--run", str(run), "--out", str(out), "--json", "--lang", "zh"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out) == json.loads((out / "metrics.json").read_text())
+    assert "stripes.npz: measuring on" in said.err and f"done: {out}" in said.err
+    page = (out / "report" / "index.html").read_text(encoding="utf-8")
+    assert '<html lang="zh-Hans">' in page and "对测试集的" in page
+    with pytest.raises(InputError, match="--lang"):
+        evaluate.main(["--run", str(run), "--lang", "de"])
+
+
 def test_classes_of_new_data_are_matched_by_name(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
