@@ -19,6 +19,7 @@ from imgrec.evaluation.sections.curves import curves
 from imgrec.evaluation.sections.data import data
 from imgrec.evaluation.sections.exports import exports
 from imgrec.evaluation.sections.figures import figures
+from imgrec.evaluation.sections.hard_images import hard_images
 from imgrec.evaluation.sections.headline import headline
 from imgrec.evaluation.sections.mistakes import mistakes
 from imgrec.evaluation.sections.settings import settings
@@ -35,9 +36,10 @@ EVALUATIONS: dict[str, Evaluation] = {
     "classes": classes,
     "confusion": confusion,
     "mistakes": mistakes,
+    "hard_images": hard_images,
+    "slices": slices,
     "figures": figures,
     "curves": curves,
-    "slices": slices,
     "training": training,
     "adaptation": adaptive_steps,
     "exports": exports,
