@@ -12,6 +12,7 @@ from imgrec.errors import InputError
 from imgrec.evaluation.evaluated import Evaluated, Section
 from imgrec.evaluation.sections.adaptive_steps import adaptive_steps
 from imgrec.evaluation.sections.attacks import attacks
+from imgrec.evaluation.sections.calibration import calibration
 from imgrec.evaluation.sections.classes import classes
 from imgrec.evaluation.sections.confusion import confusion
 from imgrec.evaluation.sections.corruptions import corruptions
@@ -40,6 +41,7 @@ EVALUATIONS: dict[str, Evaluation] = {
     "slices": slices,
     "figures": figures,
     "curves": curves,
+    "calibration": calibration,
     "training": training,
     "adaptation": adaptive_steps,
     "exports": exports,
