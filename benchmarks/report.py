@@ -1,8 +1,8 @@
 """How long a report takes, and how much memory: python -m benchmarks.report --images 10000 --classes 10.
 
 Answers are made, right about nine times of ten, with grey images of 28 pixels, and the whole page is written
-by `evaluation.report.write_report`, in a process of its own for every size. The time is that of `write_report`;
-the peak of memory is the process's.
+by `evaluation.report.write_report`, in a process of its own for every size. The time is that of
+making the page; the peak of memory is the process's.
 """
 
 import argparse
