@@ -29,7 +29,7 @@ def write_card(folder: Path, given: Evaluated, metrics: Mapping[str, Any]) -> No
         "How sure it is": _calibration(given, metrics),
         "Files": _files(given),
         "Licences": _licences(given),
-        "Versions": [f"Made by `{_plain(given.command)}`." if given.command else "", _versions(given)],
+        "Versions": [_command(given), _versions(given)],
     }
     lines = [f"# Model card: {_plain(given.title)}", "", "Written by imgrec from the run that it lies in."]
     for heading, sentences in parts.items():
@@ -43,6 +43,11 @@ def _plain(text: object) -> str:
     return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", " ".join(str(text).split()))
 
 
+def _code(text: object) -> str:
+    """Return a user's text as code, on one line."""
+    return f"`{' '.join(str(text).split()).replace('`', '')}`"
+
+
 def _listed(names: Sequence[object]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(_plain(name) for name in names[:_SHOWN]) + more
@@ -50,15 +55,16 @@ def _listed(names: Sequence[object]) -> str:
 
 def _model(given: Evaluated) -> list[str]:
     config, parts = given.config, []
-    parts.append(f"A network `{_plain(config.get('model'))}` for the task {given.task.name}.")
+    parts.append(f"A network {_code(config.get('model'))} for the task {given.task.name}.")
     if given.subject is not None:
         height, width, channels = given.subject.preprocess.shape
         colour = "grey" if channels == 1 else "colour"
         count = given.subject.model.count_params()
         parts.append(f"It has {count:,} parameters and sees {colour} images of {width} × {height} pixels.")
     if given.best_epoch is not None:
+        count = len(given.history)
         parts.append(
-            f"Trained for {len(given.history)} epochs; the weights are those of epoch {given.best_epoch}, "
+            f"Trained for {count} epoch{'s' * (count != 1)}; the weights are those of epoch {given.best_epoch}, "
             "the best one on the validation images."
         )
     return [" ".join(parts)]
@@ -68,7 +74,7 @@ def _data(given: Evaluated) -> list[str]:
     totals = given.totals or {name: sum(counts) for name, counts in given.data.items()}
     counts = ", ".join(f"{count:,} {name}" for name, count in totals.items())
     facts = given.facts
-    parts = [f"Source: `{_plain(facts.get('source', 'unknown'))}`, {counts} images."]
+    parts = [f"Source: {_code(facts.get('source', 'unknown'))}, {counts} images."]
     parts.append(f"Classes: {len(given.task.classes):,} ({_listed(given.task.classes)}).")
     absent = [
         name
@@ -113,7 +119,7 @@ def _figures(metrics: Mapping[str, Any]) -> list[str]:
             rows.append(f"| {NAMES[name]} | {shown} | {width} |")
     count = found["images"]
     few = " So few images tell little: read the intervals first." if count < 100 else ""
-    return [f"Measured on {count:,} test images, which chose nothing.{few}", "", *rows]
+    return [f"Measured on {count:,} test images, which chose nothing.{few}\n", *rows]
 
 
 def _weak(metrics: Mapping[str, Any]) -> list[str]:
@@ -196,14 +202,16 @@ def _licence(weights: str, model: str) -> str:
     if weights in ("none", "auto", ""):
         return "The training began with random weights, so no one else's licence is on them."
     if weights != "imagenet":
-        return (
-            f"The training began with the weights in `{_plain(weights)}`, whose licence imgrec does not know."
-        )
+        return f"The training began with the weights in {_code(weights)}, whose licence imgrec does not know."
     from imgrec.models.pretrained import PACKAGED
 
     if model.split("(")[0] in PACKAGED:
         return "The training began with Google's ImageNet weights, Apache-2.0."
     return "The training began with the ImageNet weights of keras.applications; see there for their licence."
+
+
+def _command(given: Evaluated) -> str:
+    return f"Made by {_code(given.command)}.\n" if given.command else ""
 
 
 def _versions(given: Evaluated) -> str:
