@@ -16,6 +16,7 @@ from imgrec.evaluation.sections.confusion import confusion
 from imgrec.evaluation.sections.data import data
 from imgrec.evaluation.sections.exports import exports
 from imgrec.evaluation.sections.headline import headline
+from imgrec.evaluation.sections.looking import looking
 from imgrec.evaluation.sections.mistakes import mistakes
 from imgrec.evaluation.sections.settings import settings
 from imgrec.evaluation.sections.training import training
@@ -29,6 +30,7 @@ EVALUATIONS: dict[str, Evaluation] = {
     "classes": classes,
     "confusion": confusion,
     "mistakes": mistakes,
+    "looking": looking,
     "training": training,
     "adaptation": adaptive_steps,
     "exports": exports,
