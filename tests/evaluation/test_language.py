@@ -36,7 +36,7 @@ WORDS |= {
     "val accuracy",
 }
 WORDS |= {"val balanced accuracy", "val f1", "val exact match", "learning rate", "seconds", "epoch"}
-WORDS |= {"training", "validation"}
+WORDS |= {"images per second", "input wait", "skipped steps", "training", "validation"}
 """columns of history.csv and words of curves,"""
 WORDS |= {"source", "colour", "fingerprint", "run"}
 """and facts about the data."""
