@@ -135,3 +135,16 @@ def test_what_it_may_not_write_to_or_read_is_refused(run: Path, data: str, tmp_p
     (other / "run.json").write_text((run / "run.json").read_text())
     with pytest.raises(InputError, match="holds a run, and not evaluations"):
         evaluate.main(["--run", str(run), "--out", str(other)])
+
+
+def test_robustness_is_asked_for_by_name_and_stands_in_report_and_metrics(run: Path, tmp_path: Path) -> None:
+    also = f"corruptions(severities=5, images=6, baseline={run})|attacks(epsilon=8, steps=3, images=6)"
+    assert evaluate.main(["--run", str(run), "--out", str(tmp_path / "hard"), "--also", also]) == 0
+    held = json.loads((tmp_path / "hard" / "metrics.json").read_text())
+    told = held["corruptions"]
+    assert told["images"] == 6 and len(told["by_corruption"]) == 15
+    # Against itself: equal under every corruption, unless it makes no mistake to divide by.
+    assert told["baseline"]["mce"] in (1, None) and told["baseline"]["mean_error"] == told["mean_error"]
+    assert held["attacks"]["strengths"][0]["pgd"]["accuracy"] <= held["attacks"]["clean"]["accuracy"]
+    page = (tmp_path / "hard" / "report" / "index.html").read_text(encoding="utf-8")
+    assert page.index('id="corruptions"') < page.index('id="attacks"') < page.index('id="use"')
