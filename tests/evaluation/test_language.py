@@ -13,8 +13,10 @@ import texts
 import yaml
 from reports import ADAPTATION, EVIL, HISTORY, evaluated, page
 
+from imgrec.data.corrupt import CORRUPTIONS
 from imgrec.errors import InputError
 from imgrec.evaluation.language import ENGLISH, LANGUAGES, Language, language
+from imgrec.evaluation.robustness.shifts import SHIFTS
 from imgrec.metrics import baseline
 from imgrec.metrics.wording import percent
 from imgrec.phrases import Phrase, listed
@@ -39,7 +41,9 @@ WORDS |= {"val balanced accuracy", "val f1", "val exact match", "learning rate",
 WORDS |= {"images per second", "input wait", "skipped steps", "training", "validation"}
 """columns of history.csv and words of curves,"""
 WORDS |= {"source", "colour", "fingerprint", "run"}
-"""and facts about the data."""
+"""facts about the data,"""
+WORDS |= {name.replace("_", " ") for name in CORRUPTIONS} | {*SHIFTS, *(each.unit for each in SHIFTS.values())}
+"""and what images went through."""
 SAME = {"AUC", "mAP", "F1", "Wilson", "Top-{k}", "f1", "–", "", "{clause}"}
 """Said alike in every language."""
 others = pytest.mark.parametrize("code", [code for code in LANGUAGES if code != "en"])
@@ -52,6 +56,7 @@ def test_a_catalogue_has_every_sentence_and_no_other(code: str) -> None:
         f"{place}: {text}" for text, place in SENTENCES.items() if text not in held and text not in SAME
     ]
     assert not missing, "add to the catalogue:\n" + "\n".join(missing)
+    assert WORDS - held.keys() <= SAME
     left = held.keys() - SENTENCES.keys() - WORDS
     assert not left, f"of no sentence: {sorted(left)}"
 
