@@ -15,12 +15,15 @@ from imgrec.evaluation.sections.attacks import attacks
 from imgrec.evaluation.sections.classes import classes
 from imgrec.evaluation.sections.confusion import confusion
 from imgrec.evaluation.sections.corruptions import corruptions
+from imgrec.evaluation.sections.curves import curves
 from imgrec.evaluation.sections.data import data
 from imgrec.evaluation.sections.exports import exports
+from imgrec.evaluation.sections.figures import figures
 from imgrec.evaluation.sections.headline import headline
 from imgrec.evaluation.sections.mistakes import mistakes
 from imgrec.evaluation.sections.settings import settings
 from imgrec.evaluation.sections.shifts import shifts
+from imgrec.evaluation.sections.slices import slices
 from imgrec.evaluation.sections.training import training
 from imgrec.evaluation.sections.use import use
 from imgrec.registry import check_options
@@ -32,6 +35,9 @@ EVALUATIONS: dict[str, Evaluation] = {
     "classes": classes,
     "confusion": confusion,
     "mistakes": mistakes,
+    "figures": figures,
+    "curves": curves,
+    "slices": slices,
     "training": training,
     "adaptation": adaptive_steps,
     "exports": exports,
