@@ -42,7 +42,10 @@ WORDS |= {"images per second", "input wait", "skipped steps", "training", "valid
 """columns of history.csv and words of curves,"""
 WORDS |= {"source", "colour", "fingerprint", "run"}
 """facts about the data,"""
-WORDS |= {name.replace("_", " ") for name in CORRUPTIONS} | {*SHIFTS, *(each.unit for each in SHIFTS.values())}
+WORDS |= {name.replace("_", " ") for name in CORRUPTIONS} | {
+    *SHIFTS,
+    *(each.unit for each in SHIFTS.values()),
+}
 """and what images went through."""
 SAME = {"AUC", "mAP", "F1", "Wilson", "Top-{k}", "f1", "–", "", "{clause}"}
 """Said alike in every language."""
