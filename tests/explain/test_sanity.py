@@ -4,12 +4,21 @@ import keras
 import numpy as np
 import pytest
 
-from benchmarks.explanations import CLASSES, cascade, likeness, maps_of, planted, pointed, trained
+from benchmarks.explanations import (
+    CANVAS,
+    CHANCE,
+    CLASSES,
+    SIDE,
+    cascade,
+    likeness,
+    maps_of,
+    planted,
+    pointed,
+    trained,
+)
 from imgrec.data.sources.sample import load_sample
 from imgrec.models import build_model
 
-CANVAS, SIDE = 28, 14
-CHANCE = (SIDE / CANVAS) ** 2
 KNOWN = [CLASSES.index(name) for name in ("Trouser", "Bag", "Ankle boot")]
 Planted = tuple[keras.Model, np.ndarray, np.ndarray, np.ndarray]
 
