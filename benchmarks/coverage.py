@@ -51,7 +51,8 @@ def main(folder: Path) -> None:
     kept = stored.read(folder, run.task)
     task = replace(run.task, calibration=None)
     both = [
-        np.concatenate(parts) for parts in zip(*((kept[n].outputs, kept[n].labels) for n in ("val", "test")))
+        np.concatenate(parts)
+        for parts in zip(*((kept[n].outputs, kept[n].labels) for n in ("val", "test")), strict=True)
     ]
     for name, (outputs, labels) in {
         "validation and test": both,
