@@ -43,8 +43,7 @@ class Arguments:
     """How many classes to name, the most probable first."""
     maps: ExplainSettings = field(default_factory=ExplainSettings)
     json: Annotated[bool, FlagCreatePairsOff] = False
-    """One JSON object a line: "path" and "label", "probability", "top" (or "labels", "top"), or "error"; and
-    "set", "coverage", "abstained" where the run has them."""
+    """One JSON object a line: "path" and "label", "probability", "top" (or "labels", "top"), or "error"."""
 
 
 def run(asked: Arguments) -> int:
