@@ -64,8 +64,8 @@ def _model(given: Evaluated) -> list[str]:
     if given.best_epoch is not None:
         count = len(given.history)
         parts.append(
-            f"Trained for {count} epoch{'s' * (count != 1)}; the weights are those of epoch {given.best_epoch}, "
-            "the best one on the validation images."
+            f"Trained for {count} epoch{'s' * (count != 1)}; the weights are those of epoch "
+            f"{given.best_epoch}, the best one on the validation images."
         )
     return [" ".join(parts)]
 
