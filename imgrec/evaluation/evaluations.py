@@ -20,7 +20,9 @@ from imgrec.evaluation.sections.curves import curves
 from imgrec.evaluation.sections.data import data
 from imgrec.evaluation.sections.exports import exports
 from imgrec.evaluation.sections.figures import figures
+from imgrec.evaluation.sections.hard_images import hard_images
 from imgrec.evaluation.sections.headline import headline
+from imgrec.evaluation.sections.looking import looking
 from imgrec.evaluation.sections.mistakes import mistakes
 from imgrec.evaluation.sections.settings import settings
 from imgrec.evaluation.sections.shifts import shifts
@@ -36,9 +38,11 @@ EVALUATIONS: dict[str, Evaluation] = {
     "classes": classes,
     "confusion": confusion,
     "mistakes": mistakes,
+    "hard_images": hard_images,
+    "looking": looking,
+    "slices": slices,
     "figures": figures,
     "curves": curves,
-    "slices": slices,
     "calibration": calibration,
     "training": training,
     "adaptation": adaptive_steps,
