@@ -14,7 +14,7 @@ ROOMS = {
     "imgrec.layers": 10, "imgrec.losses": 10, "imgrec.data": 10,
     "imgrec.models": 20, "imgrec.metrics": 20,
     "imgrec.tasks": 30,
-    "imgrec.artefact": 40, "imgrec.bundle": 40, "imgrec.engines": 41, "imgrec.runtimes": 42,
+    "imgrec.artefact": 40, "imgrec.unknown": 40, "imgrec.bundle": 40, "imgrec.engines": 41, "imgrec.runtimes": 42,
     "imgrec.training": 50, "imgrec.evaluation": 50, "imgrec.compression": 50, "imgrec.export": 50,
     "imgrec.learning": 60,
     "imgrec.serving": 70,

@@ -23,6 +23,7 @@ from imgrec.config.settings import (
     RunConfig,
     TransferConfig,
 )
+from imgrec.config.unknown import UnknownConfig
 from imgrec.errors import InputError
 from imgrec.registry import lookup
 
@@ -37,6 +38,7 @@ class Config:
     optim: OptimConfig = field(default_factory=OptimConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     transfer: TransferConfig = field(default_factory=TransferConfig)
+    unknown: UnknownConfig = field(default_factory=UnknownConfig)
     quantize: QuantizeConfig = field(default_factory=QuantizeConfig)
     run: RunConfig = field(default_factory=RunConfig)
 

@@ -14,6 +14,7 @@ from imgrec.learning.session import Session
 from imgrec.metrics.baseline import Quick
 from imgrec.runs.advice import advice
 from imgrec.runs.exporting import Exported, export, judged
+from imgrec.runs.knowing import write_known
 from imgrec.runs.measuring import Measured, evaluated, measure
 from imgrec.runs.record import record_of
 from imgrec.runs.session import for_measuring
@@ -38,6 +39,7 @@ def finish(session: Session, folder: Path, out: Path, fitted: Fitted) -> int:
     print(f"\nbest epoch: {fitted.best_epoch}; measuring on {images:,} test images", flush=True)
     files.write_file(folder / "model.keras", lambda path: session.model.save(path))
     measured = evaluate(session, folder)
+    write_known(session, subject_of(session), folder)
     exported = judged(
         export(session, folder, measured.outputs, milder=not measured.standing.by_chance), measured.standing
     )
