@@ -64,7 +64,7 @@ def run(arguments: Arguments) -> int:
     failed, width = 0, max(min(len(str(file)), 100) for file in found.files)
     for row in chain(answers, ({"path": str(folder), "error": reason} for folder, reason in found.closed)):
         failed += "error" in row
-        said = f"error: {row['error']}" if "error" in row else predictor.task.line(row)
+        said = f"error: {row['error']}" if "error" in row else predictor.line(row)
         print(json_line(row) if arguments.json else f"{row['path']:<{width}}  {said}", flush=True)
     if not arguments.json:
         print(f"images: {len(found.files)}, not read: {failed}, answers by {predictor.runtime.name}")

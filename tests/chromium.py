@@ -162,13 +162,11 @@ class Browser:
         self.do("Input.dispatchKeyEvent", type="keyDown", key=key, text=text)
         self.do("Input.dispatchKeyEvent", type="keyUp", key=key)
 
-    def picture(self, path: Path, *, whole: bool = True) -> None:
-        """Write a PNG of the page, or of what the screen shows."""
-        found = self.do("Page.captureScreenshot", captureBeyondViewport=whole, **self._all_of(whole))
-        path.write_bytes(base64.b64decode(found["data"]))
-
-    def _all_of(self, whole: bool) -> dict[str, Any]:
-        if not whole:
-            return {}
+    def picture(self, path: Path) -> None:
+        """Write a PNG of the whole page, with the images that are read when the reader comes to them."""
+        eager = "(image) => { image.loading = 'eager'; return image.decode(); }"
+        self.value(f"Promise.all([...document.images].map({eager})).then(() => 0)")
         size = self.do("Page.getLayoutMetrics")["cssContentSize"]
-        return {"clip": {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}}
+        clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
+        found = self.do("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
+        path.write_bytes(base64.b64decode(found["data"]))

@@ -288,7 +288,10 @@ class _Builder:
         kwargs.pop("training", None)
         if isinstance(step.operation, keras.Layer):
             config = {**step.operation.get_config(), "name": op.name, "dtype": "float32"}
-            return type(step.operation).from_config(config)(*args, **kwargs)
+            layer = type(step.operation).from_config(config)
+            if step.operation.weights:  # fitted, and no matter of training
+                self.weights.append((layer, step.operation.get_weights()))
+            return layer(*args, **kwargs)
         operation = copy.copy(step.operation)
         operation._inbound_nodes, operation._outbound_nodes = [], []
         operation.name = op.name

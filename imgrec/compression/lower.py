@@ -183,6 +183,7 @@ LAYERS: dict[str, Callable[[Step], list[Op]]] = {
     "PixelNormalization": _pixel_normalization,
     "LayerNormalization": _layer_norm,
     "LogVisibility": _plain("float"),
+    "AnswerFusion": _plain("float"),
     "LayerScale": _layer_scale,
     "RelativePositionBias": _relative_position,
     "WindowMask": _window_mask,

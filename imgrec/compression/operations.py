@@ -25,7 +25,7 @@ class Op:
     - `mean`, `concat`, `matmul`: arithmetic that gets a range of its own; `zeros`: zeros of a shape
     - `same`: moves or picks values, so its output keeps its input's range; `average_pool`: likewise
     - `layer_norm`: `config`, `weights`; computed in float32
-    - `float`: a step without weights that is computed in float32
+    - `float`: a step that is computed in float32 and learns nothing
     - `identity`: nothing at all
     """
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from imgrec.config.calibration import CalibrationConfig
 from imgrec.config.renamed import refuse_key
 from imgrec.config.settings import (
     AugmentConfig,
@@ -38,9 +39,15 @@ class Config:
     optim: OptimConfig = field(default_factory=OptimConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     transfer: TransferConfig = field(default_factory=TransferConfig)
+    calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
     unknown: UnknownConfig = field(default_factory=UnknownConfig)
     quantize: QuantizeConfig = field(default_factory=QuantizeConfig)
     run: RunConfig = field(default_factory=RunConfig)
+
+    @property
+    def split_seed(self) -> int:
+        """The seed by which splits and folds are made."""
+        return self.run.seed if self.data.split_seed < 0 else self.data.split_seed
 
     def flat(self) -> dict[str, Any]:
         """Return every field by its flag name, sections in order: `{"data": "sample", …}`."""

@@ -19,6 +19,7 @@ Choice = Literal["auto", "true", "false"]
 Cache = Literal["auto", "memory", "none"]
 FoldOver = Literal["train", "all"]
 Head = Literal["auto", "solved", "trained"]
+Lang = Literal["en", "zh"]
 Optimizer = Literal["auto", "sgd", "adamw", "adam", "rmsprop", "lion", "lamb", "muon"]
 
 
@@ -85,6 +86,9 @@ class DataConfig(Images):
     fold_over: FoldOver = setting("train", tune=False)
     """What the folds divide: the training and validation images, while the test split stays apart (train), or
     all images."""
+    split_seed: int = setting(-1, low=-1, tune=False)
+    """Seed of splits that are made, of folds and of --long-tail alone, so that runs of several --seed share
+    them; −1: --seed."""
 
 
 @dataclass(frozen=True)
@@ -277,6 +281,9 @@ class RunConfig:
     minutes: Real = auto(low=0, tune=False)
     """How long the whole command may take, about: what is left to auto is chosen to fit; 0: no limit.
     auto: 10 on a processor, no limit on an accelerator."""
+    members: int = setting(0, low=0, high=64, tune=False)
+    """Train so many networks, with seeds from --seed on and the splits of the first, to OUT.members/, and
+    make OUT their ensemble, by mean probability; 0: one network. See docs/ensembles.md."""
     seed: int = setting(0, tune=False)
     """Seed of split, weights, order, augmentation and mixing; equal seeds give equal histories."""
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
@@ -305,3 +312,5 @@ class RunConfig:
     bit for bit; slower. Order, draws and step count are exact without it too."""
     tensorboard: bool = setting(True, resume=True, tune=False)
     """Write TensorBoard logs to the run folder's tensorboard/."""
+    lang: Lang = setting("en", resume=True, tune=False)
+    """Language of the report: en (English) or zh (Chinese, 中文). What is printed is English."""

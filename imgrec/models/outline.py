@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from imgrec.errors import InputError
+from imgrec.models.ensemble import MOST
 from imgrec.models.widths import rebuilt
 
 LARGEST = 1 << 24
@@ -20,8 +21,8 @@ def outline(recorded: Mapping[str, Any]) -> keras.Model:
     values, for each thread: no later call fills these in.
 
     Args:
-        recorded: `name`, `input_shape`, `num_classes`, `options` and perhaps `ranks` and `widths`, for
-            `rebuilt`.
+        recorded: `name`, `input_shape`, `num_classes`, `options` and perhaps `ranks`, `widths` and
+            `members`, for `rebuilt`.
 
     Raises:
         InputError: one is missing, of another kind or far too large, or the zoo refuses it.
@@ -56,6 +57,7 @@ def _check(recorded: Mapping[str, Any]) -> None:
     for key, kind in expected.items():
         if not isinstance(recorded, Mapping) or not isinstance(recorded.get(key), kind):
             raise InputError(f"run.json: its model has no {key}, or one that is no {kind.__name__}")
+    _check_members(recorded)
     plain = [*recorded["input_shape"], recorded["num_classes"]]
     for value in recorded["options"].values():
         plain += value if isinstance(value, list) else [value]
@@ -65,3 +67,14 @@ def _check(recorded: Mapping[str, Any]) -> None:
             raise InputError(f"run.json: its model has a setting that is a {type(value).__name__}")
         if numeric and not -LARGEST < value < LARGEST:
             raise InputError(f"run.json: its model has the number {value:g}, expected less than {LARGEST:,}")
+
+
+def _check_members(recorded: Mapping[str, Any]) -> None:
+    """Raise InputError unless the members of an ensemble are such models, and no ensembles."""
+    members = recorded.get("members", [])
+    if not isinstance(members, list) or len(members) > MOST:
+        raise InputError(f"run.json: its model has no list of members, or more than {MOST}")
+    for member in members:
+        _check(member)
+        if "members" in member:
+            raise InputError("run.json: a member of its model is an ensemble itself; restore the folder")

@@ -8,6 +8,7 @@ import keras
 from imgrec.errors import InputError
 from imgrec.layers.composite import Composite
 from imgrec.models import build_model
+from imgrec.models.ensemble import joined
 from imgrec.models.ranks import factored
 
 Widths = Mapping[str, Mapping[str, int]]
@@ -53,13 +54,17 @@ def rebuilt(recorded: Mapping[str, Any]) -> keras.Model:
 
     Args:
         recorded: `name`, `input_shape`, `num_classes` and `options` for `build_model`; of a pruned model also
-            `widths`, as `resized` takes them, and of one with layers in two `ranks`, as `factored` does.
+            `widths`, as `resized` takes them, and of one with layers in two `ranks`, as `factored` does. Of
+            an ensemble `members`, a list of such, and `options` are for `joined`.
 
     Raises:
-        InputError: as `build_model`, `factored` and `resized`.
+        InputError: as `build_model`, `joined`, `factored` and `resized`.
     """
-    shape = tuple(recorded["input_shape"])
-    model = build_model(recorded["name"], shape, recorded["num_classes"], **recorded["options"])
+    if recorded.get("members"):
+        model = joined([rebuilt(member) for member in recorded["members"]], **recorded["options"])
+    else:
+        shape = tuple(recorded["input_shape"])
+        model = build_model(recorded["name"], shape, recorded["num_classes"], **recorded["options"])
     # Layers in two first: both halves may then be narrower.
     model = factored(model, recorded["ranks"]) if recorded.get("ranks") else model
     return resized(model, recorded["widths"]) if recorded.get("widths") else model

@@ -17,13 +17,18 @@ def place(run: Path, out: Path | None, kind: str, name: str) -> Path:
     folder = out if out is not None else run.with_name(f"{run.name}.{kind}") / name
     if folder.resolve().is_relative_to(run):
         raise InputError(f"--out {folder}: lies in the run {run}, which is sealed; name a folder beside it")
-    for above in folder.resolve().parents:  # such as the run whose exports hold a pruned one
-        if (above / bundle.MANIFEST).is_file() and (above / "run.json").is_file():
-            raise InputError(
-                f"--out {folder}: lies in the run {above}, which is sealed; name another by --out"
-            )
+    outside_runs(folder)
     bundle.check_out(folder)
     record = folder / "run.json"
     if record.is_file() and json.loads(record.read_text(encoding="utf-8")).get("kind") != kind:
         raise InputError(f"--out {folder}: holds a run, and not {kind}; name another folder")
     return folder
+
+
+def outside_runs(folder: Path) -> None:
+    """Raise InputError where a folder to write lies in a run, which is sealed."""
+    for above in folder.resolve().parents:  # such as the run whose exports hold a pruned one
+        if (above / bundle.MANIFEST).is_file() and (above / "run.json").is_file():
+            raise InputError(
+                f"--out {folder}: lies in the run {above}, which is sealed; name another by --out"
+            )

@@ -1,20 +1,19 @@
 """Cross-validation of settings: one training process a fold, and the figures of all of them."""
 
 import json
-import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from imgrec import bundle, places
 from imgrec.config import Config
 from imgrec.errors import InputError
 from imgrec.files import write_json
-from imgrec.runs.child import Training, difference, for_one_training
+from imgrec.runs import trainings
+from imgrec.runs.child import for_one_training
 
 RECORD = "crossval.json"
 FORMAT = "imgrec crossval 1"
+KIND = trainings.Kind(RECORD, FORMAT, "a cross-validation")
 
 
 def cross_validate(config: Config, folds: int, command: str = "") -> int:
@@ -27,73 +26,17 @@ def cross_validate(config: Config, folds: int, command: str = "") -> int:
         raise InputError(f"--folds {folds}: expected 2 or more")
     for_one_training(config)
     out = Path(config.run.out)
-    record = begin(out, config, folds, command)
+    settings = {name: value for name, value in config.flat().items() if name != "out"}
+    record = trainings.begin(out, {"folds": folds, **settings}, KIND, command)
     for number in range(1, folds + 1):
         fold, name = out / f"fold-{number}", f"{number}/{folds}"
         title = f"fold {number} of {folds}"
-        if is_finished(fold, name):
+        if trainings.is_finished(fold, "data", fold=name):
             print(f"{title}: trained before, {fold}", flush=True)
-        elif code := train(config.replace(fold=name), fold, title):
+        elif code := trainings.train(config.replace(fold=name), fold, title, "fold"):
             return code
     finish(out, record, folds)
     return 0
-
-
-def begin(out: Path, config: Config, folds: int, command: str) -> dict[str, Any]:
-    """Return what `crossval.json` says of these settings, written where there is none yet.
-
-    Raises:
-        InputError: the folder has another cross-validation's, or something else.
-    """
-    settings = {name: value for name, value in config.flat().items() if name != "out"}
-    settings = json.loads(json.dumps({"folds": folds, **settings}))
-    path = out / RECORD
-    if path.is_file():
-        try:
-            held = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            held = {}
-        if held.get("format") != FORMAT:
-            raise InputError(f"{path}: not a file of ours; name another --out")
-        changed = difference(held["settings"], settings)
-        if changed:
-            raise InputError(
-                f"{out} holds a cross-validation of other settings ({changed}): name another --out"
-            )
-        return held
-    if places.has_content(out):
-        raise InputError(f"--out {out}: holds something that is no cross-validation; name a new folder")
-    places.make_folder(out)
-    record = {"format": FORMAT, "finished": False, "command": command, "settings": settings}
-    write_json(path, record)
-    return record
-
-
-def is_finished(fold: Path, name: str) -> bool:
-    """Whether the run folder of the fold `name`, such as 1/5, is whole and its files passed their gate."""
-    try:
-        run = bundle.read(fold).run
-    except InputError:
-        return False
-    metrics = json.loads((fold / "metrics.json").read_text(encoding="utf-8"))
-    return run["config"]["data"]["fold"] == name and not metrics["exports"]["failures"]
-
-
-def train(config: Config, fold: Path, title: str) -> int:
-    """Train one fold, with a line an epoch; return its exit code, having said why where it failed."""
-    begun = time.perf_counter()
-    with Training(config, fold) as training:
-        print(f"{title}: training, log {training.log}", flush=True)
-        of = "" if config.flat()["epochs"] == "auto" else f"/{config.optim.epochs}"
-        for row in training.epochs():
-            print(f"{title}  epoch {row['epoch']:.0f}{of}  val_acc {row['val_accuracy']:.4f}", flush=True)
-        code = training.exit_code
-    if code:
-        print(f"{title} ended with exit code {code}: {training.last_line()}", file=sys.stderr)
-        print(f"its log: {training.log}; the same command goes on with this fold", file=sys.stderr)
-    else:
-        print(f"{title}: done in {time.perf_counter() - begun:,.0f} s", flush=True)
-    return code
 
 
 def finish(out: Path, record: dict[str, Any], count: int) -> None:

@@ -60,7 +60,7 @@ def for_search(config: Config) -> Config:
     Raises:
         InputError: bad data, or an unknown model.
     """
-    source = load_source(config.data, config.run.seed)
+    source = load_source(config.data, config.split_seed)
     task = choose_task(config.data.task, source.train.kind, source.classes)
     head = "trained" if config.transfer.head == "auto" else config.transfer.head
     return numbers(network(config.replace(head=head), source, task), len(source.train))

@@ -4,15 +4,19 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from imgrec.config.settings import Policy
+import tyro
+
+from imgrec.config.settings import Lang, Policy
 from imgrec.errors import InputError
 from imgrec.frameworks import import_frameworks
+from imgrec.phrases import Phrase
 
 if TYPE_CHECKING:
     from imgrec.data.sources.dataset import Split
     from imgrec.evaluation.evaluations import Evaluation
+    from imgrec.evaluation.language import Language
     from imgrec.evaluation.subject import Subject
     from imgrec.metrics.baseline import Quick
     from imgrec.runs.finished import Finished
@@ -40,6 +44,10 @@ class EvaluationSettings:
     """Let tfds:NAME fetch a set that is not on disk."""
     also: str = ""
     """Evaluations that take minutes, with their options and | between them; docs/report.md lists them."""
+    lang: Literal["auto", Lang] = "auto"
+    """Language of the report: en or zh (Chinese, 中文); auto: that of the run's own."""
+    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Print what metrics.json holds and nothing else; what is being done goes to standard error."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +66,8 @@ class Images:
     quick: "Quick | None" = None
 
 
-def evaluate(asked: EvaluationSettings, command: str = "") -> int:
-    """Measure a run, and write figures, answers and report to a folder of its own; return the exit code, 0.
+def evaluate(asked: EvaluationSettings, command: str = "") -> Path:
+    """Measure a run, and write figures, answers and report to a folder of its own; return the folder.
 
     Without `data`, or where it names the run's own: on the run's own images, by default its test split, with
     the figures that the training gave. On other data: all of its images, unless a split of it is named.
@@ -78,6 +86,7 @@ def evaluate(asked: EvaluationSettings, command: str = "") -> int:
     out = beside.place(asked.run, asked.out, KIND, where)
     import_frameworks()
     from imgrec.evaluation.evaluations import requested
+    from imgrec.evaluation.language import language
     from imgrec.runs.finished import open_run
 
     more = requested(asked.also)  # before anything is measured
@@ -86,8 +95,9 @@ def evaluate(asked: EvaluationSettings, command: str = "") -> int:
     for note in images.notes:
         print(f"note: {note}")
     print(f"{finished.name}: measuring on {len(images.split):,} images of {images.name}", flush=True)
-    _measure(finished, subject, images, more, out, command)
-    return 0
+    page_in = language(finished.config.run.lang if asked.lang == "auto" else asked.lang)
+    _measure(finished, subject, images, more, page_in, out, command)
+    return out
 
 
 def _place(data: str) -> tuple[str, str]:
@@ -155,6 +165,7 @@ def _measure(
     subject: "Subject",
     images: Images,
     more: "dict[str, Evaluation]",
+    page_in: "Language",
     out: Path,
     command: str,
 ) -> None:
@@ -164,6 +175,7 @@ def _measure(
     from imgrec.evaluation.report import write_report
     from imgrec.runs.finished import origin
     from imgrec.runs.measuring import evaluated, measure
+    from imgrec.unknown import stored as unknown
 
     split, task = images.split, subject.task
     part = "new" if images.part == "all" and images.train is None else images.part
@@ -178,7 +190,8 @@ def _measure(
         subject,
         split,
         measured,
-        title=f"{finished.name}, measured on {images.name}",
+        title=Phrase("{run}, measured on {data}", run=finished.name, data=images.name),
+        language=page_in,
         config={**finished.config.flat(), "out": str(finished.bundle.path)},
         data={images.part: split.counts(len(task.classes)).tolist()},
         totals={images.part: len(split)},
@@ -186,6 +199,7 @@ def _measure(
         command=command,
         validation=stored.read(finished.bundle.path, task).get("val"),
         train=images.train,
+        unknown=unknown.read(finished.bundle.path, task.outputs),
     )
     stored.write(folder, {"test": stored.Stored.of(split, measured.outputs)})
     write_report(folder, page, more)

@@ -8,7 +8,8 @@ from imgrec.config import Config
 def train(config: Config, command: str = "imgrec") -> int:
     """Train, evaluate, export and report as `config` says; return the exit code.
 
-    An unfinished run of the same settings and data goes on where it was saved last.
+    An unfinished run of the same settings and data goes on where it was saved last. Several networks, where
+    `config.run.members` asks for them, are trained one after the other and put together.
 
     0: done. 1: an exported file does not answer as the model does (it stays, for inspection).
 
@@ -16,6 +17,10 @@ def train(config: Config, command: str = "imgrec") -> int:
         InputError: bad settings or data; `config.run.out` is then as it was.
         WorkerLost: another host of the training does not answer.
     """
+    if config.run.members:
+        from imgrec.runs.ensembles.training import train_members
+
+        return train_members(config, command)
     from imgrec import bundle
     from imgrec.frameworks import import_frameworks
     from imgrec.runs import resume

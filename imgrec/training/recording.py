@@ -20,8 +20,8 @@ class Fitted:
 
     The losses are what training minimises, class weights and logit adjustment included.
     """
-    best_epoch: int
-    """The epoch, from 1, whose weights the model holds now."""
+    best_epoch: int | None
+    """The epoch, from 1, whose weights the model holds now; None of a model made of trained ones."""
     rate: float
     """The peak of the learning rate that it was trained with."""
     retried: bool = False

@@ -61,7 +61,8 @@ class Detector:
 
     def chosen(self, seen: Seen) -> str:
         """Return the name of the score that decides: by features where they are there, else by probability."""
-        return BEST if self.known is not None and seen.features is not None else ANY
+        width = None if self.known is None else self.known.within.means.shape[1]
+        return BEST if seen.features is not None and seen.features.shape[1] == width else ANY
 
     def shares(self, name: str, values: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return how unlike the training images each is, 0…1, `[N]`: as much as such a share is less so.
@@ -107,7 +108,11 @@ def _values(known: Known | None, seen: Seen) -> dict[str, NDArray[np.float64]]:
     values = {"max_probability": max_probability(seen.scores)}
     if seen.logits is not None:
         values |= {"energy": energy(seen.logits), "max_logit": max_logit(seen.logits)}
-    if known is not None and seen.features is not None:
+    if (
+        known is not None
+        and seen.features is not None
+        and seen.features.shape[1] == known.within.means.shape[1]
+    ):
         values["mahalanobis"], values["relative_mahalanobis"] = known.both(seen.features)
         values["either_mahalanobis"] = known.either(seen.features)
     return {name: values[name] for name in SOURCES if name in values}

@@ -82,7 +82,9 @@ class _Reader:
         known = self.known(outputs) if f"{_GAUSSIANS[0]}_means" in self.held else None
         needed = {ANY, BEST} if known else {ANY}
         sizes = {len(values) for values in validation.values()}
-        if set(names) - set(SOURCES) or needed - set(names) or len(sizes) != 1:
+        for strange in sorted(set(names) - set(SOURCES)):
+            self.fail(f"a score {strange[:40]!r}", f"those of this version: {', '.join(SOURCES)}")
+        if needed - set(names) or len(sizes) != 1:
             self.fail(f"scores {', '.join(names)[:80]} of {sizes} images", f"{', '.join(needed)}, of one number")
         if self.held:
             self.fail(f"{min(self.held)[:40]!r} inside", "nothing of that name")

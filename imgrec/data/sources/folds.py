@@ -89,7 +89,7 @@ def in_fold(source: Source, fold: str, over: FoldOver, seed: int, contents: Mapp
     rest = pool.take(np.flatnonzero(numbers != number - 1))
     train, val = divide(rest, source.classes, (0.1,), seed, contents)
     note = f"fold {number} of {count}: {len(held):,} images held out, a tenth of the others is val"
-    digest = hashlib.sha256(f"{source.fingerprint}\nfold {fold} of {over} {seed}".encode()).hexdigest()
+    digest = fold_fingerprint(source.fingerprint, fold, over, seed)
     return dataclasses.replace(
         source,
         train=train,
@@ -99,3 +99,8 @@ def in_fold(source: Source, fold: str, over: FoldOver, seed: int, contents: Mapp
         fingerprint=digest,
         notes=(*source.notes, note),
     )
+
+
+def fold_fingerprint(whole: str, fold: str, over: FoldOver, seed: int) -> str:
+    """Return the fingerprint of the data as one fold has it; `whole` is that of all of it."""
+    return hashlib.sha256(f"{whole}\nfold {fold} of {over} {seed}".encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""Several finished runs made into one: voting, fitted weights, stacking, soups."""
