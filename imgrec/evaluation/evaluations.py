@@ -16,10 +16,14 @@ from imgrec.evaluation.sections.confusion import confusion
 from imgrec.evaluation.sections.data import data
 from imgrec.evaluation.sections.exports import exports
 from imgrec.evaluation.sections.headline import headline
+from imgrec.evaluation.sections.known import known
 from imgrec.evaluation.sections.mistakes import mistakes
 from imgrec.evaluation.sections.settings import settings
+from imgrec.evaluation.sections.thinned import dropout
 from imgrec.evaluation.sections.training import training
+from imgrec.evaluation.sections.unknown_set import unknown_set
 from imgrec.evaluation.sections.use import use
+from imgrec.evaluation.sections.views import views
 from imgrec.registry import check_options
 from imgrec.spec import parse_line
 
@@ -29,6 +33,7 @@ EVALUATIONS: dict[str, Evaluation] = {
     "classes": classes,
     "confusion": confusion,
     "mistakes": mistakes,
+    "known": known,
     "training": training,
     "adaptation": adaptive_steps,
     "exports": exports,
@@ -37,7 +42,11 @@ EVALUATIONS: dict[str, Evaluation] = {
     "settings": settings,
 }
 """Every evaluation by its name, the anchor of its section; None where it has nothing to say of a run."""
-ON_REQUEST: dict[str, Callable[..., Section | None]] = {}
+ON_REQUEST: dict[str, Callable[..., Section | None]] = {
+    "unknown": unknown_set,
+    "dropout": dropout,
+    "views": views,
+}
 """Evaluations that take the model and minutes, `evaluate --also NAME`; keyword arguments are their options.
 
 Their sections stand before the exported files.

@@ -4,7 +4,7 @@ import base64
 import io
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape, unescape
 from typing import Any, NamedTuple
 
@@ -27,6 +27,7 @@ _STAND_INS = {
     "#000004": "var(--val)",
 }
 _TEXT, _GRID, _TRAIN, _VAL = _STAND_INS
+QUIET, STRONG = _TRAIN, _VAL
 _LONGEST_SIDE = 224
 
 
@@ -170,6 +171,22 @@ def _style(name: str) -> dict[Any, Any]:
         "axes.spines.top": False,
         "axes.spines.right": False,
     }
+
+
+def drawn(name: str, label: str, draw: Callable[[Axes], object], language: Language = ENGLISH) -> str:
+    """Return an SVG of what `draw` puts on axes, in the colours `QUIET` and `STRONG`.
+
+    `name` tells the figure from others of a page; `label` and `language` as for `inline`.
+    """
+    with matplotlib.rc_context(_style(name)):
+        figure = Figure(figsize=(5.0, 3.4), layout="constrained")
+        axes = figure.add_subplot()
+        axes.grid(axis="y", linewidth=0.8)
+        axes.set_axisbelow(True)
+        draw(axes)
+        stream = io.StringIO()
+        figure.savefig(stream, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator")))
+    return inline(stream.getvalue(), label, language)
 
 
 def inline(document: str, label: str, language: Language = ENGLISH) -> str:

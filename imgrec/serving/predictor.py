@@ -92,9 +92,7 @@ class Predictor:
             if whole is None:
                 foreign.check(path)  # what the manifest of a run vouches for needs none
             runtime = runtimes.open_runtime(path, threads)
-            preprocess, task = (
-                (whole.preprocess, whole.task) if whole else _companions(path, runtime.texts)
-            )
+            preprocess, task = (whole.preprocess, whole.task) if whole else _companions(path, runtime.texts)
             folder = whole.path if whole else path.absolute().parent
             return cls(runtime, preprocess, task, read_unknown(folder, task.outputs))
         whole = bundle.read(path)

@@ -48,7 +48,9 @@ class Detector:
             raise InputError(too_few(count, false_alarms))
         parts = [part for seen in (train, validation) for part in vars(seen).values() if part is not None]
         if not all(np.isfinite(part).all() for part in parts):
-            raise InputError("the model's answers are not finite numbers: no threshold can be taken from them")
+            raise InputError(
+                "the model's answers are not finite numbers: no threshold can be taken from them"
+            )
         features = train.features
         known = None if features is None or features.shape[1] > WIDEST else Known.fit(features, labels)
         values = _values(known, validation)

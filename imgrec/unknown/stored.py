@@ -76,7 +76,9 @@ class _Reader:
         rate = float(self.array("false_alarms", "f", (1,))[0])
         images = int(self.array("images", "i", (1,))[0])
         if not 0 < rate < 0.5 or images < 1:
-            self.fail(f"false_alarms {rate:g}, images {images}", "a rate above 0 and below ½, 1 or more images")
+            self.fail(
+                f"false_alarms {rate:g}, images {images}", "a rate above 0 and below ½, 1 or more images"
+            )
         names = [name.removeprefix("validation_") for name in self.held if name.startswith("validation_")]
         validation = {name: self.ordered(name, rate) for name in SOURCES if name in names}
         known = self.known(outputs) if f"{_GAUSSIANS[0]}_means" in self.held else None
@@ -85,7 +87,9 @@ class _Reader:
         for strange in sorted(set(names) - set(SOURCES)):
             self.fail(f"a score {strange[:40]!r}", f"those of this version: {', '.join(SOURCES)}")
         if needed - set(names) or len(sizes) != 1:
-            self.fail(f"scores {', '.join(names)[:80]} of {sizes} images", f"{', '.join(needed)}, of one number")
+            self.fail(
+                f"scores {', '.join(names)[:80]} of {sizes} images", f"{', '.join(needed)}, of one number"
+            )
         if self.held:
             self.fail(f"{min(self.held)[:40]!r} inside", "nothing of that name")
         return Detector(known, validation, rate, images)
@@ -93,7 +97,11 @@ class _Reader:
     def ordered(self, name: str, rate: float) -> NDArray[np.float32]:
         """Values of a score, as many as the rate needs, rising."""
         values = self.array(f"validation_{name}", "f", None)
-        if values.ndim != 1 or not least(rate) <= len(values) <= MOST_VALIDATION or (np.diff(values) < 0).any():
+        if (
+            values.ndim != 1
+            or not least(rate) <= len(values) <= MOST_VALIDATION
+            or (np.diff(values) < 0).any()
+        ):
             self.fail(f"validation_{name} of shape {values.shape}", f"{least(rate)} or more rising numbers")
         return values.astype(np.float32, copy=False)
 

@@ -1,0 +1,64 @@
+"""Figures of scores that tell unknown images from known ones, and of how sure a model is, as SVG."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from imgrec.evaluation.figures import QUIET, STRONG, drawn
+from imgrec.evaluation.language import Language
+
+_BINS = 40
+Line = tuple[NDArray[np.floating], NDArray[np.floating]]
+"""Positions across, and heights."""
+
+
+def histogram(
+    groups: Mapping[str, NDArray[np.floating]], threshold: float, across: str, language: Language
+) -> str:
+    """Return an SVG of two groups' scores, in per cent of each, with the threshold between them.
+
+    Args:
+        groups: name → scores, the known images' first.
+        threshold: above it an image is called unknown.
+        across: what the scores are.
+        language: of the words.
+    """
+    ends = np.percentile(np.concatenate(list(groups.values())), (0.5, 99))
+    low, high = min(float(ends[0]), threshold), max(float(ends[1]), threshold)
+    bins = np.linspace(low, high if high > low else low + 1, _BINS + 1)
+
+    def draw(axes: Axes) -> None:
+        for (name, values), colour in zip(groups.items(), (STRONG, QUIET), strict=True):
+            shown = np.clip(values, bins[0], bins[-1])  # what lies beyond stands at the edge
+            weights = np.full(len(values), 100 / len(values))
+            axes.hist(shown, bins, weights=weights, color=colour, alpha=0.6, label=name)
+        axes.axvline(threshold, color=QUIET, linestyle="--", linewidth=1.2)
+        axes.set(xlabel=across, ylabel="% of the images")
+        axes.legend(frameon=False, fontsize=10)
+
+    return drawn(across, f"{language(across)}: {', '.join(map(language, groups))}", draw, language)
+
+
+def lines(names: tuple[str, str], held: Mapping[str, Line], language: Language, guess: bool = False) -> str:
+    """Return an SVG of up to two lines.
+
+    Args:
+        names: of the horizontal and the vertical axis.
+        held: name → line, the important one first.
+        language: of the words.
+        guess: whether to draw the diagonal that guessing reaches.
+    """
+
+    def draw(axes: Axes) -> None:
+        if guess:
+            axes.plot((0, 1), (0, 1), color=QUIET, linewidth=0.8, alpha=0.6)
+        looks = ((STRONG, "-"), (QUIET, "--"))
+        for (name, (across, up)), (colour, dash) in zip(held.items(), looks, strict=False):
+            axes.plot(across, up, dash, color=colour, linewidth=2, label=name)
+        axes.set(xlabel=names[0], ylabel=names[1])
+        axes.legend(frameon=False, fontsize=10)
+
+    label = f"{language(names[1])}, {language(names[0])}: {', '.join(map(language, held))}"
+    return drawn(" ".join((*names, *held)), label, draw, language)
