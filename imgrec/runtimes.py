@@ -135,7 +135,7 @@ class _Interpreter:
         return _as_floats(np.concatenate(rows), self._output)
 
     def look(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Return the outputs, and what the last dense layer is given; None where the file ends without one."""
+        """Return the outputs, and what the last dense layer is given, None where the file has none."""
         dense = [each for each in self._interpreter._get_ops_details() if each["op_name"] == _DENSE]
         if not dense:
             return self(images), None

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from imgrec.evaluation.figures import QUIET, STRONG, drawn
 from imgrec.evaluation.language import Language
+from imgrec.phrases import Phrase
 
 _BINS = 40
 Line = tuple[NDArray[np.floating], NDArray[np.floating]]
@@ -33,9 +34,9 @@ def histogram(
         for (name, values), colour in zip(groups.items(), (STRONG, QUIET), strict=True):
             shown = np.clip(values, bins[0], bins[-1])  # what lies beyond stands at the edge
             weights = np.full(len(values), 100 / len(values))
-            axes.hist(shown, bins, weights=weights, color=colour, alpha=0.6, label=name)
+            axes.hist(shown, bins.tolist(), weights=weights, color=colour, alpha=0.6, label=name)
         axes.axvline(threshold, color=QUIET, linestyle="--", linewidth=1.2)
-        axes.set(xlabel=across, ylabel="% of the images")
+        axes.set(xlabel=across, ylabel=Phrase("% of the images"))
         axes.legend(frameon=False, fontsize=10)
 
     return drawn(across, f"{language(across)}: {', '.join(map(language, groups))}", draw, language)

@@ -1,4 +1,4 @@
-"""Dropout left at work in use: answers of many thinned networks, whose disagreement says how unsure one is."""
+"""Dropout left at work in use: answers of many thinned networks, whose disagreement is doubt."""
 
 import contextlib
 from collections.abc import Iterator

@@ -132,7 +132,7 @@ class Predictor:
             )
 
     def seen(self, images: NDArray[np.uint8]) -> Seen:
-        """Return `predict`'s scores, and what tells unknown images, where the run has that and it can be seen.
+        """Return `predict`'s scores, and what tells unknown images, where the run has that.
 
         Raises:
             InputError: as `predict`.
@@ -146,7 +146,7 @@ class Predictor:
         return Seen(scores, None if self.runtime.scored else outputs, features)
 
     def decoded(self, seen: Seen, top: int = 5) -> list[dict[str, Any]]:
-        """Return `task.decode` of each image, with what `Detector.told` adds where the run has a detector."""
+        """Return `task.decode` of each image, with what `Detector.told` adds where there is one."""
         answers = self.task.decode(seen.scores, top)
         if self.unknown is None:
             return answers

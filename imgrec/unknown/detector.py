@@ -48,9 +48,7 @@ class Detector:
             raise InputError(too_few(count, false_alarms))
         parts = [part for seen in (train, validation) for part in vars(seen).values() if part is not None]
         if not all(np.isfinite(part).all() for part in parts):
-            raise InputError(
-                "the model's answers are not finite numbers: no threshold can be taken from them"
-            )
+            raise InputError("the model's answers are not finite numbers: they give no threshold")
         features = train.features
         known = None if features is None or features.shape[1] > WIDEST else Known.fit(features, labels)
         values = _values(known, validation)
@@ -62,12 +60,12 @@ class Detector:
         return {name: each for name, each in _values(self.known, seen).items() if name in self.validation}
 
     def chosen(self, seen: Seen) -> str:
-        """Return the name of the score that decides: by features where they are there, else by probability."""
+        """Return the name of the score that decides: by features where there are some, else by probability."""
         width = None if self.known is None else self.known.within.means.shape[1]
         return BEST if seen.features is not None and seen.features.shape[1] == width else ANY
 
     def shares(self, name: str, values: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Return how unlike the training images each is, 0…1, `[N]`: as much as such a share is less so.
+        """Return how unlike the training images each is, 0…1, `[N]`: the share that is less so.
 
         One less the conformal p value among the validation images: of images like these it is above 1 - α
         with probability α at most, whatever the score. Source: Vovk et al., "Algorithmic learning in a random
@@ -92,7 +90,7 @@ class Detector:
         ]
 
     def expected(self, images: int) -> tuple[int, int]:
-        """Return how many false alarms among new images of the same kind lie within 95 % chance, ends included.
+        """Return how many false alarms among new images of the same kind are within 95 % chance.
 
         Not a share of α ± chance alone: the threshold is by chance, too. Source: Vovk, "Conditional validity
         of inductive conformal predictors", 2012 (arXiv 1209.2673), the coverage's Beta distribution.

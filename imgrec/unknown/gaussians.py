@@ -88,7 +88,7 @@ class Known:
 
     @classmethod
     def fit(cls, features: NDArray[np.floating], labels: NDArray[np.integer]) -> "Known":
-        """Fit both on the features `[N, D]` of images with labels `[N]`; classes without images are left out."""
+        """Fit both on features `[N, D]` of images with labels `[N]`; a class without images is left out."""
         _, groups = np.unique(labels, return_inverse=True)
         parts = (Gaussian.fit(features, groups), Gaussian.fit(features, np.zeros_like(groups)))
         bare = cls(*parts, np.array([[0.0, 1.0]] * 2))

@@ -26,8 +26,8 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, NotImplementedError, ValueError, KeyE
 def write(folder: Path, detector: Detector) -> None:
     """Write `unknown.npz`: each score's values, both Gaussians, the rate of false alarms."""
     arrays: dict[str, NDArray[np.generic]] = {
-        "false_alarms": np.float64(detector.false_alarms)[None],
-        "images": np.int64(detector.images)[None],
+        "false_alarms": np.array([detector.false_alarms], np.float64),
+        "images": np.array([detector.images], np.int64),
     }
     arrays |= {f"validation_{name}": values for name, values in detector.validation.items()}
     if detector.known is not None:
@@ -37,7 +37,7 @@ def write(folder: Path, detector: Detector) -> None:
                 f"{name}_means": part.means,
                 f"{name}_axes": part.axes,
                 f"{name}_variances": part.variances,
-                f"{name}_rest": np.float32(part.rest)[None],
+                f"{name}_rest": np.array([part.rest], np.float32),
             }
     write_file(folder / FILE, lambda path: np.savez_compressed(path, allow_pickle=False, **arrays))
 
@@ -131,8 +131,8 @@ class _Reader:
         whole = axes.astype(np.float64)
         if np.abs(whole.T @ whole - np.eye(kept)).max() > 1e-3:
             self.fail(f"{name}_axes that are no axes", "orthonormal columns")
-        parts = (part.astype(np.float32, copy=False) for part in (means, axes, variances))
-        return Gaussian(*parts, float(rest[0]))
+        means, axes, variances = (part.astype(np.float32) for part in (means, axes, variances))
+        return Gaussian(means, axes, variances, float(rest[0]))
 
     def array(self, name: str, kind: str, shape: tuple[int, ...] | None) -> NDArray[np.generic]:
         """Take an array out of the file: finite numbers of a kind, of a shape where one is asked for."""

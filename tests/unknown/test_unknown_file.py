@@ -94,10 +94,12 @@ def test_pickles_bombs_and_rubbish_are_refused_before_they_are_read(tmp_path: Pa
     np.savez(path, within_means=np.array([_Trap()], object))
     with pytest.raises(InputError, match="cannot be read"):
         stored.read(tmp_path, 3)
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        with archive.open("within_means.npy", "w", force_zip64=True) as entry:
-            for _ in range(260):
-                entry.write(bytes(1_000_000))
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("within_means.npy", "w", force_zip64=True) as entry,
+    ):
+        for _ in range(260):
+            entry.write(bytes(1_000_000))
     assert path.stat().st_size < 1_000_000
     with pytest.raises(InputError, match="more than 256,000,000 bytes"):
         stored.read(tmp_path, 3)

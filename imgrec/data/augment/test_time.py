@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from imgrec.data.augment.compose import parse
 from imgrec.data.augment.engine import crop_for
+from imgrec.phrases import Phrase
 
 Images = NDArray[np.uint8]
 CUT = 0.875
@@ -23,13 +24,13 @@ _PLACES = ((0, 0), (-1, -1), (1, 1), (-1, 1), (1, -1), (-1, 0), (1, 0), (0, -1),
 
 @dataclass(frozen=True)
 class Views:
-    """Ways to see an image: functions of prepared images, uint8 `[N, H, W, C]` → the same; the first as it is.
+    """Ways to see an image: uint8 `[N, H, W, C]` → the same; the first as it is.
 
-    said: what they are, in words.
+    said: what they are.
     """
 
     ways: tuple[Callable[[Images], Images], ...]
-    said: str
+    said: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.ways)
@@ -56,18 +57,20 @@ def views(settings: Mapping[str, Any], size: tuple[int, int], most: int) -> View
     line = {step.name: step.options for step in parse(settings["augment"])} if settings["augment"] else None
     crop = crop_for(settings["crop"], size) if line is None else _crop_of(line)
     mirrors = bool(settings["flip"]) if line is None else "flip" in line
-    moves: list[tuple[str, Callable[[Images], Images]]] = [("as they are", lambda images: images)]
+    moves: list[tuple[str, Callable[[Images], Images]]] = [(Phrase("as they are"), lambda images: images)]
     if crop == "pad":
         share = float(settings["crop_share"]) if line is None else _padding(line, size) / min(size)
         step = max(1, round(min(size) * share / 2))
-        moves += [("shifted", _shift(down * step, right * step)) for down, right in _PLACES[1:]]
+        moves += [(Phrase("shifted"), _shift(down * step, right * step)) for down, right in _PLACES[1:]]
     elif crop == "random_resized":
-        moves += [("cut out", _cut(down, right)) for down, right in _PLACES[:5]]
+        moves += [(Phrase("cut out"), _cut(down, right)) for down, right in _PLACES[:5]]
     both = [(name, move, mirror) for (name, move), mirror in product(moves, (False, True)[: 1 + mirrors])]
     chosen = both[: max(1, most)]
-    names = dict.fromkeys([*(name for name, _, _ in chosen), *["mirrored"] * any(m for *_, m in chosen)])
+    names = dict.fromkeys(
+        [*(name for name, _, _ in chosen), *[Phrase("mirrored")] * any(m for *_, m in chosen)]
+    )
     ways = tuple(_mirrored(move) if mirror else move for _, move, mirror in chosen)
-    return Views(ways, ", ".join(names))
+    return Views(ways, tuple(names))
 
 
 def _crop_of(line: Mapping[str, Mapping[str, Any]]) -> str:
@@ -85,7 +88,7 @@ def _mirrored(move: Callable[[Images], Images]) -> Callable[[Images], Images]:
 
 
 def _shift(down: int, right: int) -> Callable[[Images], Images]:
-    """Move images by so many pixels; what comes in is black where they are grey, else mirrored at the edge."""
+    """Move images by so many pixels; what comes in is black where they are grey, else a mirror image."""
 
     def move(images: Images) -> Images:
         height, width, channels = images.shape[1:]

@@ -1,5 +1,7 @@
 """What the model says of images unlike its training images, and how often it says so falsely."""
 
+from typing import Any
+
 from imgrec.evaluation.evaluated import Evaluated, Section
 from imgrec.evaluation.seeing import see, some
 from imgrec.metrics.intervals import wilson_interval
@@ -14,11 +16,12 @@ _MANY = 50
 
 
 def known(given: Evaluated) -> Section | None:
-    """The rate of false alarms, promised and found; or why there is none. Nothing of a run without classes."""
+    """The rate of false alarms, promised and found, or why there is none; nothing without classes."""
     if given.task.labels != "class" or given.subject is None or given.split is None:
         return None
     rate = float(given.config.get("false_alarms", 0))
     title, link = Phrase("Images unlike the training images"), Phrase("Unknown images")
+    data: dict[str, Any]
     if given.unknown is None:
         count = len(given.validation.ids) if given.validation is not None else 0
         if not rate or count >= least(rate):  # not asked for, or a run of before
@@ -31,7 +34,7 @@ def known(given: Evaluated) -> Section | None:
     name = detector.chosen(seen)
     alarms = int(detector.alarms(detector.shares(name, detector.values(seen)[name])).sum())
     low, high = detector.expected(len(images))
-    found = {
+    found: dict[str, Any] = {
         "score": name,
         "false_alarms": detector.false_alarms,
         "training_images": detector.images,

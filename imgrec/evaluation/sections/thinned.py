@@ -86,10 +86,10 @@ def dropout(given: Evaluated, samples: int = 20, images: int = 2000) -> Section:
         },
     }
     curves = {
-        "by entropy of the mean": _kept(sure["entropy"], right["mean"]),
-        "by disagreement": _kept(sure["mutual_information"], right["mean"]),
+        Phrase("by entropy of the mean"): _kept(sure["entropy"], right["mean"]),
+        Phrase("by disagreement"): _kept(sure["mutual_information"], right["mean"]),
     }
-    figure = lines(("share of images kept", "accuracy of these"), curves, given.language)
+    figure = lines((Phrase("share of images kept"), Phrase("accuracy of these")), curves, given.language)
     data = {**told, "figure": figure, "differs": paired.differs}
     title = Phrase("Doubt by dropout")
     return Section(title, "thinned.html.j2", data, {"dropout": told}, Phrase("Dropout"))
@@ -112,7 +112,7 @@ def _passes(subject: Subject, split: Any, count: int) -> tuple[NDArray[np.floati
 
 
 def _parted(doubt: NDArray[np.floating], right: NDArray[np.bool_]) -> dict[str, float | None]:
-    """Return the mean doubt of all images, and of those answered right and wrong; None where there are none."""
+    """Return the mean doubt of all images, of those answered right, of those wrong; None where none are."""
     parts = {"all": doubt, "right": doubt[right], "wrong": doubt[~right]}
     return {name: float(part.mean()) if len(part) else None for name, part in parts.items()}
 

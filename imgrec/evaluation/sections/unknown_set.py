@@ -96,12 +96,12 @@ def _figures(given: Evaluated, detector: Detector, name: str, known: Floats, unk
 
     held = detector.validation[name]
     rank = int(np.ceil((len(held) + 1) * (1 - detector.false_alarms) - 1e-9))
-    groups = {"test images": known, "other images": unknown}
+    groups = {Phrase("test images"): known, Phrase("other images"): unknown}
     false, true, _ = roc_curve(np.arange(len(known) + len(unknown)) >= len(known), np.r_[known, unknown])
-    curve = {"unknown images found": (false, true)}
+    curve = {Phrase("unknown images found"): (false, true)}
     return [
-        histogram(groups, float(held[rank - 1]), "score", given.language),
-        lines(("share of false alarms", "share found"), curve, given.language, guess=True),
+        histogram(groups, float(held[rank - 1]), Phrase("score"), given.language),
+        lines((Phrase("share of false alarms"), Phrase("share found")), curve, given.language, guess=True),
     ]
 
 

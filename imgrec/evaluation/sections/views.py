@@ -40,7 +40,7 @@ def views(given: Evaluated, n: int = 8) -> Section:
     told = {
         "asked": most,
         "views": len(seen),
-        "which": seen.said,
+        "which": list(seen.said),
         "images": len(split),
         "single": float(right[1].mean()),
         "mean": float(right[0].mean()),
