@@ -58,6 +58,7 @@ class Runtime:
     batch: how many images it takes at a time; more of them are no faster.
     scored: whether it gives the task's scores, not outputs that they are made of.
     texts: what the file says of itself, text by name as in `exports/`; a run folder has files.
+    model: the Keras model that answers, where one does: what has gradients and layers to look into.
     inside: the same images → what `answer` gives for them, and what its last layer is given, float32
         `[N, D]`, or None where that cannot be seen; None where nothing can look inside.
     """
@@ -69,6 +70,7 @@ class Runtime:
     batch: int = 1
     scored: bool = False
     texts: Mapping[str, str] = field(default_factory=dict)
+    model: "keras.Model | None" = None
     inside: Inside | None = None
 
     def takes(self, image: tuple[int, ...]) -> bool:
@@ -219,7 +221,7 @@ def of_model(model: "keras.Model") -> Runtime:
         return np.concatenate(outputs), None if features[0] is None else np.concatenate(features)
 
     shapes = (tuple(model.input_shape[1:]), tuple(model.output_shape[1:]))
-    return Runtime(model.name, *shapes, answer, BATCH, inside=inside)
+    return Runtime(model.name, *shapes, answer, BATCH, inside=inside, model=model)
 
 
 def open_onnx(path: Path, num_threads: int | None = None) -> Runtime:

@@ -11,14 +11,20 @@ from functools import partial
 from imgrec.errors import InputError
 from imgrec.evaluation.evaluated import Evaluated, Section
 from imgrec.evaluation.sections.adaptive_steps import adaptive_steps
+from imgrec.evaluation.sections.attacks import attacks
 from imgrec.evaluation.sections.classes import classes
 from imgrec.evaluation.sections.confusion import confusion
+from imgrec.evaluation.sections.corruptions import corruptions
+from imgrec.evaluation.sections.curves import curves
 from imgrec.evaluation.sections.data import data
 from imgrec.evaluation.sections.exports import exports
+from imgrec.evaluation.sections.figures import figures
 from imgrec.evaluation.sections.headline import headline
 from imgrec.evaluation.sections.known import known
 from imgrec.evaluation.sections.mistakes import mistakes
 from imgrec.evaluation.sections.settings import settings
+from imgrec.evaluation.sections.shifts import shifts
+from imgrec.evaluation.sections.slices import slices
 from imgrec.evaluation.sections.thinned import dropout
 from imgrec.evaluation.sections.training import training
 from imgrec.evaluation.sections.unknown_set import unknown_set
@@ -33,6 +39,9 @@ EVALUATIONS: dict[str, Evaluation] = {
     "classes": classes,
     "confusion": confusion,
     "mistakes": mistakes,
+    "figures": figures,
+    "curves": curves,
+    "slices": slices,
     "known": known,
     "training": training,
     "adaptation": adaptive_steps,
@@ -43,6 +52,9 @@ EVALUATIONS: dict[str, Evaluation] = {
 }
 """Every evaluation by its name, the anchor of its section; None where it has nothing to say of a run."""
 ON_REQUEST: dict[str, Callable[..., Section | None]] = {
+    "corruptions": corruptions,
+    "attacks": attacks,
+    "shifts": shifts,
     "unknown": unknown_set,
     "dropout": dropout,
     "views": views,

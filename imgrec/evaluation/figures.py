@@ -75,6 +75,45 @@ def curve(
     return inline(stream.getvalue(), label, language)
 
 
+def banded(
+    names: tuple[str, str],
+    across: NDArray[np.floating],
+    line: NDArray[np.floating],
+    band: NDArray[np.floating] | None,
+    faint: Sequence[NDArray[np.floating]] = (),
+    guess: Sequence[float] | None = None,
+    language: Language = ENGLISH,
+) -> str:
+    """Return an SVG of one line with its band, others behind it, over shares from 0 to 1.
+
+    Args:
+        names: of the horizontal and the vertical axis.
+        across: `[P]`, places of all lines.
+        line: `[P]`.
+        band: `[2, P]`, its low and high ends, or None.
+        faint: further lines.
+        guess: heights at 0 and 1 of the straight line that guessing reaches, dashed.
+        language: of the words in it.
+    """
+    with matplotlib.rc_context(_style(" ".join(names))):
+        figure = Figure(figsize=(4.8, 4.0), layout="constrained")
+        axes = figure.add_subplot()
+        axes.grid(linewidth=0.8)
+        axes.set_axisbelow(True)
+        for each in faint:
+            axes.plot(across, each, color=_TRAIN, linewidth=0.8, alpha=0.5)
+        if guess is not None:
+            axes.plot((0, 1), guess, "--", color=_TRAIN, linewidth=1)
+        if band is not None:
+            axes.fill_between(across, band[0], band[1], color=_VAL, alpha=0.25, linewidth=0)
+        axes.plot(across, line, color=_VAL, linewidth=2)
+        axes.set(xlabel=names[0], ylabel=names[1], xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+        stream = io.StringIO()
+        figure.savefig(stream, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator")))
+    label = language("{up} by {across}", up=language(names[1]), across=language(names[0]))
+    return inline(stream.getvalue(), label, language)
+
+
 class Point(NamedTuple):
     """What stands in `front`: a name, its place, and the size that its disc has the area of, if any."""
 

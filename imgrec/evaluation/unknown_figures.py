@@ -16,7 +16,7 @@ Line = tuple[NDArray[np.floating], NDArray[np.floating]]
 
 
 def histogram(
-    groups: Mapping[str, NDArray[np.floating]], threshold: float, across: str, language: Language
+    groups: Mapping[Phrase, NDArray[np.floating]], threshold: float, across: str, language: Language
 ) -> str:
     """Return an SVG of two groups' scores, in per cent of each, with the threshold between them.
 
@@ -42,7 +42,9 @@ def histogram(
     return drawn(across, f"{language(across)}: {', '.join(map(language, groups))}", draw, language)
 
 
-def lines(names: tuple[str, str], held: Mapping[str, Line], language: Language, guess: bool = False) -> str:
+def lines(
+    names: tuple[str, str], held: Mapping[Phrase, Line], language: Language, guess: bool = False
+) -> str:
     """Return an SVG of up to two lines.
 
     Args:

@@ -60,7 +60,7 @@ class Detector:
         return {name: each for name, each in _values(self.known, seen).items() if name in self.validation}
 
     def chosen(self, seen: Seen) -> str:
-        """Return the name of the score that decides: by features where there are some, else by probability."""
+        """Return the name of the score that decides: by features where it can."""
         width = None if self.known is None else self.known.within.means.shape[1]
         return BEST if seen.features is not None and seen.features.shape[1] == width else ANY
 
