@@ -12,6 +12,7 @@ from imgrec.errors import InputError
 from imgrec.evaluation.evaluated import Evaluated, Section
 from imgrec.evaluation.sections.adaptive_steps import adaptive_steps
 from imgrec.evaluation.sections.attacks import attacks
+from imgrec.evaluation.sections.calibration import calibration
 from imgrec.evaluation.sections.classes import classes
 from imgrec.evaluation.sections.confusion import confusion
 from imgrec.evaluation.sections.corruptions import corruptions
@@ -42,6 +43,7 @@ EVALUATIONS: dict[str, Evaluation] = {
     "figures": figures,
     "curves": curves,
     "slices": slices,
+    "calibration": calibration,
     "known": known,
     "training": training,
     "adaptation": adaptive_steps,

@@ -4,7 +4,8 @@ import base64
 import io
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from html import escape, unescape
 from typing import Any, NamedTuple
 
@@ -27,7 +28,8 @@ _STAND_INS = {
     "#000004": "var(--val)",
 }
 _TEXT, _GRID, _TRAIN, _VAL = _STAND_INS
-QUIET, STRONG = _TRAIN, _VAL
+INK, LINE, FIRST, SECOND = _STAND_INS
+"""Colours of what is drawn on a `canvas`: text, lines of the grid, and two of what is compared."""
 _LONGEST_SIDE = 224
 
 
@@ -72,6 +74,20 @@ def curve(
         count=len(epochs),
         lines=", ".join(map(language, lines)),
     )
+    return inline(stream.getvalue(), label, language)
+
+
+@contextmanager
+def canvas(name: str, size: tuple[float, float] = (5.4, 3.3)) -> Iterator[Figure]:
+    """Give a figure of `size` inches in the page's style, which `svg` turns into text while it is open."""
+    with matplotlib.rc_context(_style(name)):
+        yield Figure(figsize=size, layout="constrained")
+
+
+def svg(figure: Figure, label: str, language: Language = ENGLISH) -> str:
+    """Return what was drawn on a `canvas` for a page, as `inline`."""
+    stream = io.StringIO()
+    figure.savefig(stream, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator")))
     return inline(stream.getvalue(), label, language)
 
 
@@ -210,22 +226,6 @@ def _style(name: str) -> dict[Any, Any]:
         "axes.spines.top": False,
         "axes.spines.right": False,
     }
-
-
-def drawn(name: str, label: str, draw: Callable[[Axes], object], language: Language = ENGLISH) -> str:
-    """Return an SVG of what `draw` puts on axes, in the colours `QUIET` and `STRONG`.
-
-    `name` tells the figure from others of a page; `label` and `language` as for `inline`.
-    """
-    with matplotlib.rc_context(_style(name)):
-        figure = Figure(figsize=(5.0, 3.4), layout="constrained")
-        axes = figure.add_subplot()
-        axes.grid(axis="y", linewidth=0.8)
-        axes.set_axisbelow(True)
-        draw(axes)
-        stream = io.StringIO()
-        figure.savefig(stream, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator")))
-    return inline(stream.getvalue(), label, language)
 
 
 def inline(document: str, label: str, language: Language = ENGLISH) -> str:

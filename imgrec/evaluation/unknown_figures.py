@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from imgrec.evaluation.figures import QUIET, STRONG, drawn
+from imgrec.evaluation.figures import FIRST, SECOND, canvas, svg
 from imgrec.evaluation.language import Language
 from imgrec.phrases import Phrase
 
@@ -30,16 +31,16 @@ def histogram(
     low, high = min(float(ends[0]), threshold), max(float(ends[1]), threshold)
     bins = np.linspace(low, high if high > low else low + 1, _BINS + 1)
 
-    def draw(axes: Axes) -> None:
-        for (name, values), colour in zip(groups.items(), (STRONG, QUIET), strict=True):
+    with canvas(across, (5.0, 3.4)) as figure:
+        axes = _axes(figure)
+        for (name, values), colour in zip(groups.items(), (SECOND, FIRST), strict=True):
             shown = np.clip(values, bins[0], bins[-1])  # what lies beyond stands at the edge
             weights = np.full(len(values), 100 / len(values))
             axes.hist(shown, bins.tolist(), weights=weights, color=colour, alpha=0.6, label=name)
-        axes.axvline(threshold, color=QUIET, linestyle="--", linewidth=1.2)
+        axes.axvline(threshold, color=FIRST, linestyle="--", linewidth=1.2)
         axes.set(xlabel=across, ylabel=Phrase("% of the images"))
         axes.legend(frameon=False, fontsize=10)
-
-    return drawn(across, f"{language(across)}: {', '.join(map(language, groups))}", draw, language)
+        return svg(figure, f"{language(across)}: {', '.join(map(language, groups))}", language)
 
 
 def lines(
@@ -54,14 +55,21 @@ def lines(
         guess: whether to draw the diagonal that guessing reaches.
     """
 
-    def draw(axes: Axes) -> None:
+    label = f"{language(names[1])}, {language(names[0])}: {', '.join(map(language, held))}"
+    with canvas(" ".join((*names, *held)), (5.0, 3.4)) as figure:
+        axes = _axes(figure)
         if guess:
-            axes.plot((0, 1), (0, 1), color=QUIET, linewidth=0.8, alpha=0.6)
-        looks = ((STRONG, "-"), (QUIET, "--"))
+            axes.plot((0, 1), (0, 1), color=FIRST, linewidth=0.8, alpha=0.6)
+        looks = ((SECOND, "-"), (FIRST, "--"))
         for (name, (across, up)), (colour, dash) in zip(held.items(), looks, strict=False):
             axes.plot(across, up, dash, color=colour, linewidth=2, label=name)
         axes.set(xlabel=names[0], ylabel=names[1])
         axes.legend(frameon=False, fontsize=10)
+        return svg(figure, label, language)
 
-    label = f"{language(names[1])}, {language(names[0])}: {', '.join(map(language, held))}"
-    return drawn(" ".join((*names, *held)), label, draw, language)
+
+def _axes(figure: Figure) -> Axes:
+    axes = figure.add_subplot()
+    axes.grid(axis="y", linewidth=0.8)
+    axes.set_axisbelow(True)
+    return axes
