@@ -30,7 +30,6 @@ def histogram(
     ends = np.percentile(np.concatenate(list(groups.values())), (0.5, 99))
     low, high = min(float(ends[0]), threshold), max(float(ends[1]), threshold)
     bins = np.linspace(low, high if high > low else low + 1, _BINS + 1)
-
     with canvas(across, (5.0, 3.4)) as figure:
         axes = _axes(figure)
         for (name, values), colour in zip(groups.items(), (SECOND, FIRST), strict=True):
@@ -54,7 +53,6 @@ def lines(
         language: of the words.
         guess: whether to draw the diagonal that guessing reaches.
     """
-
     label = f"{language(names[1])}, {language(names[0])}: {', '.join(map(language, held))}"
     with canvas(" ".join((*names, *held)), (5.0, 3.4)) as figure:
         axes = _axes(figure)
