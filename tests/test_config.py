@@ -100,6 +100,7 @@ def test_a_resumed_run_and_a_search_may_change_what_the_fields_say() -> None:
         "data", "out", "seed", "preview", "quantize", "fold", "fold_over", "resume", "restart", "tensorboard",
         "lang", "members", "split_seed",
         "minutes", "teacher", "export_to", "prune", "calibrate", "prediction_sets", "coverage", "abstain",
+        "false_alarms",
     }  # fmt: skip
 
 
