@@ -1,9 +1,9 @@
 """Which score tells the sample's garments from what no training had: `--run saved_models/sample`.
 
 Digits in the manner of MNIST: rendered in the fonts that come with matplotlib, and scikit-learn's handwritten
-ones (8 × 8, brought to 20 × 20 and framed as MNIST's are); letters of the same fonts; noise, inverted garments
-and garments whose 16 tiles are mixed up. Which score decides is settled in `imgrec.unknown.detector.BEST`;
-digits, noise, inverted ones and tiles were looked at while that was written, letters were not.
+ones (8 × 8, brought to 20 × 20 and framed as MNIST's are); letters of the same fonts; noise, inverted
+garments, and garments whose 16 tiles are mixed up. Which score decides is settled in
+`imgrec.unknown.detector.BEST`; all but the letters were looked at while that was written.
 """
 
 import argparse
