@@ -20,6 +20,7 @@ from imgrec.evaluation.sections.curves import curves
 from imgrec.evaluation.sections.data import data
 from imgrec.evaluation.sections.exports import exports
 from imgrec.evaluation.sections.figures import figures
+from imgrec.evaluation.sections.hard_images import hard_images
 from imgrec.evaluation.sections.headline import headline
 from imgrec.evaluation.sections.known import known
 from imgrec.evaluation.sections.looking import looking
@@ -41,10 +42,11 @@ EVALUATIONS: dict[str, Evaluation] = {
     "classes": classes,
     "confusion": confusion,
     "mistakes": mistakes,
+    "hard_images": hard_images,
     "looking": looking,
+    "slices": slices,
     "figures": figures,
     "curves": curves,
-    "slices": slices,
     "calibration": calibration,
     "known": known,
     "training": training,

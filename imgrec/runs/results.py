@@ -9,6 +9,7 @@ from imgrec import bundle, files, tasks
 from imgrec.data.sources.dataset import Split
 from imgrec.evaluation import cross_validation, stored, sureness
 from imgrec.evaluation.language import language
+from imgrec.evaluation.model_card import write_card
 from imgrec.evaluation.report import write_report
 from imgrec.evaluation.stored import Stored
 from imgrec.evaluation.subject import Subject
@@ -113,7 +114,7 @@ def subject_of(session: Session) -> Subject:
 def write_results(
     session: Session, folder: Path, fitted: Fitted, measured: Measured, exported: Exported
 ) -> None:
-    """Write metrics.json and the report."""
+    """Write metrics.json, the report and the model card."""
     source, classes = session.source, len(session.source.classes)
     page = evaluated(
         subject_of(session),
@@ -138,7 +139,7 @@ def write_results(
         train=source.train,
         unknown=unknown.read(folder, session.task.outputs),
     )
-    write_report(folder, page)
+    write_card(folder, page, write_report(folder, page))
 
 
 def announce(session: Session, out: Path, fitted: Fitted, measured: Measured, exported: Exported) -> int:

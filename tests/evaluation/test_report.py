@@ -68,6 +68,7 @@ def test_metrics_json_has_the_share_of_every_section(tmp_path: Path) -> None:
     assert held.pop("figures")["overall"]["accuracy"]["value"] == given.figures["accuracy"]
     assert held.pop("curves")["roc"]["mean"][-1] == 1
     assert held.pop("slices")["judged"] == []
+    assert len(held.pop("hard_images")["ambiguous"]) == 12
     assert held == {
         "test": given.figures,
         "validation": {"epoch": 1, "loss": "1.9", "accuracy": "0.35"},
