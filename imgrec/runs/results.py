@@ -20,10 +20,12 @@ from imgrec.phrases import Phrase
 from imgrec.runs import calibrating
 from imgrec.runs.advice import advice
 from imgrec.runs.exporting import Exported, export, judged
+from imgrec.runs.knowing import write_known
 from imgrec.runs.measuring import Measured, evaluated, measure
 from imgrec.runs.record import record_of
 from imgrec.runs.session import for_measuring
 from imgrec.training.fit import Fitted
+from imgrec.unknown import stored as unknown
 
 
 def write_inputs(session: Session, folder: Path) -> None:
@@ -44,6 +46,7 @@ def finish(session: Session, folder: Path, out: Path, fitted: Fitted) -> int:
     print(f"\nbest epoch: {fitted.best_epoch}; measuring on {images:,} test images", flush=True)
     files.write_file(folder / "model.keras", lambda path: session.model.save(path))
     session, measured = answered(session, folder)
+    write_known(session, subject_of(session), folder)
     exported = judged(
         export(session, folder, measured.outputs, milder=not measured.standing.by_chance), measured.standing
     )
@@ -134,6 +137,7 @@ def write_results(
         command=session.command,
         validation=stored.read(folder, session.task).get("val"),
         train=source.train,
+        unknown=unknown.read(folder, session.task.outputs),
     )
     write_card(folder, page, write_report(folder, page))
 
