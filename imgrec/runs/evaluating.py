@@ -175,6 +175,7 @@ def _measure(
     from imgrec.evaluation.report import write_report
     from imgrec.runs.finished import origin
     from imgrec.runs.measuring import evaluated, measure
+    from imgrec.unknown import stored as unknown
 
     split, task = images.split, subject.task
     part = "new" if images.part == "all" and images.train is None else images.part
@@ -198,6 +199,7 @@ def _measure(
         command=command,
         validation=stored.read(finished.bundle.path, task).get("val"),
         train=images.train,
+        unknown=unknown.read(finished.bundle.path, task.outputs),
     )
     stored.write(folder, {"test": stored.Stored.of(split, measured.outputs)})
     write_report(folder, page, more)

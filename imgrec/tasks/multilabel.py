@@ -92,6 +92,11 @@ class Multilabel(ClassTask):
         """Whether every label of an image is decided right."""
         return np.asarray(((scores > 0.5) == (labels > 0.5)).all(axis=1))
 
+    def telling(self, scores: Outputs, labels: np.ndarray) -> NDArray[np.intp]:
+        """Return the class that was decided wrong most surely, the most probable where all are right."""
+        wrong = np.where((scores > 0.5) != (labels > 0.5), np.abs(scores - 0.5), -1)
+        return np.where((wrong >= 0).any(axis=1), wrong.argmax(axis=1), scores.argmax(axis=1))
+
     def same(self, one: Outputs, other: Outputs) -> NDArray[np.bool_]:
         """Whether both say the same labels."""
         return np.asarray(((one > 0.5) == (other > 0.5)).all(axis=1))
@@ -123,9 +128,9 @@ class Multilabel(ClassTask):
         return np.asarray(labels > 0.5)
 
     def surprise(self, scores: Outputs, labels: np.ndarray) -> NDArray[np.float64]:
-        """Return the negative logarithm of the probability of all labels of an image, each by itself."""
+        """Return the negative logarithm of the probability of what is true of a label, their mean."""
         own = np.where(labels > 0.5, scores, 1 - scores).astype(np.float64)
-        return np.asarray(-np.log(np.maximum(own, np.finfo(np.float32).eps)).sum(axis=1))
+        return np.asarray(-np.log(np.maximum(own, np.finfo(np.float32).eps)).mean(axis=1))
 
     def margin(self, scores: Outputs) -> NDArray[np.float64]:
         """Return twice the distance from ½ of the label that is nearest to it."""
