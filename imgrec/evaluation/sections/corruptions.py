@@ -89,7 +89,7 @@ def _section(given: Evaluated, told: dict[str, Any], image: str, pictures: list[
     widths = [
         (cell["interval_95"][1] - cell["interval_95"][0]) / 2 for row in rows for cell in row["severities"]
     ]
-    lines = {
+    lines: dict[str, list[float]] = {
         Phrase("clean"): [100 * told["clean"]["error"]] * len(severities),
         Phrase("corrupted"): [100 * each["error"] for each in told["by_severity"]],
     }
