@@ -51,6 +51,8 @@ class Runtime:
     batch: how many images it takes at a time; more of them are no faster.
     scored: whether it gives the task's scores, not outputs that they are made of.
     texts: what the file says of itself, text by name as in `exports/`; a run folder has files.
+    members: of an ensemble's Keras model, images as `answer` takes them → every network's own outputs,
+        float32 `[K, N, *outputs]`; None of all else.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Runtime:
     batch: int = 1
     scored: bool = False
     texts: Mapping[str, str] = field(default_factory=dict)
+    members: Callable[[NDArray[np.uint8]], NDArray[np.float32]] | None = None
 
     def takes(self, image: tuple[int, ...]) -> bool:
         """Whether it answers for images of shape (H, W, C): its own, or grey ones for a file that says so."""
@@ -165,7 +168,23 @@ def of_model(model: "keras.Model") -> Runtime:
     def answer(images: NDArray[np.uint8]) -> NDArray[np.float32]:
         return np.asarray(model.predict(images.astype(np.float32), batch_size=BATCH, verbose=0), np.float32)
 
-    return Runtime(model.name, tuple(model.input_shape[1:]), tuple(model.output_shape[1:]), answer, BATCH)
+    shapes = tuple(model.input_shape[1:]), tuple(model.output_shape[1:])
+    return Runtime(model.name, *shapes, answer, BATCH, members=_members(model))
+
+
+def _members(model: "keras.Model") -> Callable[[NDArray[np.uint8]], NDArray[np.float32]] | None:
+    """Return what gives the outputs of every network of an ensemble; None of any other model."""
+    from imgrec.models.ensemble import fusion, spread_out
+
+    if fusion(model) is None:
+        return None
+    every = spread_out(model)
+
+    def answer(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        outputs = every.predict(images.astype(np.float32), batch_size=BATCH, verbose=0)
+        return np.asarray(outputs[1:], np.float32)
+
+    return answer
 
 
 def open_onnx(path: Path, num_threads: int | None = None) -> Runtime:

@@ -48,6 +48,8 @@ class Evaluated:
         chosen by, where they are there.
     subject: the model, split: the images of `test`, and train: those that it learned from, where they are
         there.
+    validation_objects: the object that each image of `validation` shows, where a column of the data says so.
+    fusion: how the run fuses several pictures of an object, where it chose before.
     language: of the page; what a reader sees goes through it.
     """
 
@@ -78,6 +80,8 @@ class Evaluated:
     split: Split | None = None
     train: Split | None = None
     language: Language = ENGLISH
+    validation_objects: Sequence[str] = ()
+    fusion: str = ""
 
 
 @dataclass(frozen=True)

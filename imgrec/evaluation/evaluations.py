@@ -14,18 +14,22 @@ from imgrec.evaluation.sections.adaptive_steps import adaptive_steps
 from imgrec.evaluation.sections.classes import classes
 from imgrec.evaluation.sections.confusion import confusion
 from imgrec.evaluation.sections.data import data
+from imgrec.evaluation.sections.ensemble import ensemble
 from imgrec.evaluation.sections.exports import exports
 from imgrec.evaluation.sections.headline import headline
 from imgrec.evaluation.sections.mistakes import mistakes
 from imgrec.evaluation.sections.settings import settings
 from imgrec.evaluation.sections.training import training
 from imgrec.evaluation.sections.use import use
+from imgrec.evaluation.sections.views import views
 from imgrec.registry import check_options
 from imgrec.spec import parse_line
 
 Evaluation = Callable[[Evaluated], Section | None]
 EVALUATIONS: dict[str, Evaluation] = {
     "headline": headline,
+    "ensemble": ensemble,
+    "views": views,
     "classes": classes,
     "confusion": confusion,
     "mistakes": mistakes,
