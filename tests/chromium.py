@@ -5,12 +5,15 @@ https://chromedevtools.github.io/devtools-protocol/ has the commands; a message 
 
 import base64
 import fcntl
+import itertools
 import json
 import os
 import select
 import shutil
 import signal
 import subprocess
+import sys
+import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
@@ -28,7 +31,8 @@ needed = pytest.mark.skipif(not CHROMIUM, reason="no Chromium here: pages were n
 class Browser:
     """One Chromium, which can reach no host, and its one tab.
 
-    asked: addresses that the tab asked for, those within the page (`data:`) left out.
+    asked: request → address that the tab asked for, but those within the page (`data:`) and those that the
+        page's own policy stopped.
     complaints: errors of scripts and of the page, and what its policy refused.
     """
 
@@ -60,7 +64,7 @@ class Browser:
             os.close(fd)
         self._write, self._read = ours[1], theirs[0]
         self._rest, self._number, self._session = b"", 0, ""
-        self.asked: list[str] = []
+        self.asked: dict[str, str] = {}
         self.complaints: list[str] = []
 
     def __enter__(self) -> "Browser":
@@ -116,7 +120,9 @@ class Browser:
         match said.get("method"):
             case "Network.requestWillBeSent":
                 url = values["request"]["url"]
-                self.asked += [] if url.startswith("data:") else [url]
+                self.asked |= {} if url.startswith("data:") else {values["requestId"]: url}
+            case "Network.loadingFailed" if values.get("blockedReason") == "csp":
+                self.asked.pop(values["requestId"], None)
             case "Runtime.exceptionThrown":
                 facts = values["exceptionDetails"]
                 self.complaints.append(facts.get("exception", {}).get("description", facts["text"]))
@@ -162,11 +168,29 @@ class Browser:
         self.do("Input.dispatchKeyEvent", type="keyDown", key=key, text=text)
         self.do("Input.dispatchKeyEvent", type="keyUp", key=key)
 
-    def picture(self, path: Path) -> None:
-        """Write a PNG of the whole page, with the images that are read when the reader comes to them."""
+    def decode(self) -> None:
+        """Read all images, those too that are read when the reader comes to them."""
         eager = "(image) => { image.loading = 'eager'; return image.decode(); }"
         self.value(f"Promise.all([...document.images].map({eager})).then(() => 0)")
+
+    def picture(self, path: Path) -> None:
+        """Write a PNG of the whole page."""
+        self.decode()
         size = self.do("Page.getLayoutMetrics")["cssContentSize"]
         clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
         found = self.do("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
         path.write_bytes(base64.b64decode(found["data"]))
+
+
+def look(page: Path, folder: Path) -> None:
+    """Write pictures of a page into a folder: of a desktop and a phone, in light and in dark."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as profile, Browser(Path(profile)) as browser:
+        for width, dark in itertools.product((1280, 400), (False, True)):
+            browser.open(page.resolve(), width, dark=dark)
+            browser.picture(folder / f"{width}-{'dark' if dark else 'light'}.png")
+        print(*browser.asked.values(), *browser.complaints, sep="\n")
+
+
+if __name__ == "__main__":  # python tests/chromium.py report/index.html pictures/
+    look(Path(sys.argv[1]), Path(sys.argv[2]))

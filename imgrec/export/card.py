@@ -4,12 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import keras
+import numpy as np
 
 from imgrec import tasks
 from imgrec.artefact import LOGITS, SCORES
 from imgrec.data.preprocess import FILE as PREPROCESS
 from imgrec.data.preprocess import Preprocess
+from imgrec.tasks.calibration import Scaling
 from imgrec.tasks.task import Task
+
+CALIBRATED = "calibrated_logits"
+"""Name of the step in a graph that scales logits."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,11 @@ class Card:
         return {**tasks.texts(self.task), PREPROCESS: self.preprocess.to_json()}
 
     @property
+    def scaling(self) -> Scaling | None:
+        """How the run's logits are scaled before the task's last step; None where they are not."""
+        return self.task.calibration.scaling if self.task.calibration else None
+
+    @property
     def output(self) -> str:
         """Name of the output of what `answering` gives."""
         return SCORES if self.task.activation else LOGITS
@@ -41,12 +51,18 @@ class Card:
 def answering(model: keras.Model, card: Card) -> keras.Model:
     """Return the model with the task's last step behind its logits, output named `SCORES`; layers are shared.
 
-    For formats that are written from a Keras model. A task without a last step gives the model itself.
+    The run's scaling of logits comes before it. For formats that are written from a Keras model. A task
+    without a last step gives the model itself.
     """
     if not card.task.activation:
         return model
+    logits = model.outputs[0]
+    if scaling := card.scaling:
+        factors = np.asarray(scaling.factors, np.float32)
+        shifts = np.asarray(scaling.shifts or 0.0, np.float32)
+        logits = keras.layers.Rescaling(factors, shifts, dtype="float32", name=CALIBRATED)(logits)
     last = keras.layers.Activation(card.task.activation, dtype="float32", name=SCORES)
-    return keras.Model(model.inputs, last(model.outputs[0]), name=model.name)
+    return keras.Model(model.inputs, last(logits), name=model.name)
 
 
 def in_float32(model: keras.Model) -> keras.Model:

@@ -1,9 +1,11 @@
 """A converted TFLite graph, edited: the task's last step behind its output, names, and metadata.
 
 The last step is appended to the finished file, since the converter would make a softmax int8: in steps of
-1/256, where classes tie. Here it is float32, on the logits as they are.
+1/256, where classes tie. Here it is float32, on the logits as they are, or scaled as the run's calibration
+says: by a multiplication, since accelerators refuse the softmax operator's own factor (`beta`).
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import flatbuffers
@@ -11,13 +13,20 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from imgrec.artefact import SCORES
-from imgrec.export.card import Card
+from imgrec.export.card import CALIBRATED, Card
 from imgrec.export.metadata import model_metadata, with_texts
+from imgrec.tasks.calibration import Scaling
 
 IMAGE = "image"
 _IDENTIFIER = b"TFL3"
 _ALIGNMENT = 16  # of weights, as schema.fbs asks; the generated code forgets it
 _METADATA = "TFLITE_METADATA"
+_OPERATORS = {
+    "softmax": schema.BuiltinOperator.SOFTMAX,
+    "sigmoid": schema.BuiltinOperator.LOGISTIC,
+    "multiply": schema.BuiltinOperator.MUL,
+    "add": schema.BuiltinOperator.ADD,
+}
 
 
 class _Aligned(schema.BufferT):
@@ -94,6 +103,8 @@ def finish(content: bytes, card: Card | None) -> bytes:
     graph = model.subgraphs[0]
     graph.tensors[graph.inputs[0]].name = IMAGE
     if card.task.activation:
+        if card.scaling:
+            _append_scaling(model, card.scaling)
         _append_last_step(model, card.task.activation)
     _add_buffer(model, _METADATA, model_metadata(card))
     _rename_signature(model)
@@ -123,29 +134,59 @@ def pack(model: schema.ModelT) -> bytes:
 
 def _append_last_step(model: schema.ModelT, activation: str) -> None:
     """Put a float32 softmax or sigmoid behind the graph's output."""
-    graph = model.subgraphs[0]
-    (before,) = graph.outputs
-    logits = graph.tensors[before]
-    if logits.type != schema.TensorType.FLOAT32 or len(logits.shape) != 2:
-        raise ValueError(f"expected float32 [1, outputs], got type {logits.type}, shape {logits.shape}")
-    scores = schema.TensorT()
-    scores.name, scores.type, scores.shape, scores.buffer = SCORES, logits.type, logits.shape, 0
-    scores.shapeSignature, scores.hasRank = logits.shapeSignature, logits.hasRank
-    graph.tensors.append(scores)
-    after = len(graph.tensors) - 1
-    step = schema.OperatorT()
-    step.opcodeIndex, step.inputs, step.outputs = _code(model, activation), [before], [after]
+    step = _append(model, activation, SCORES)
     if activation == "softmax":
         step.builtinOptionsType = schema.BuiltinOptions.SoftmaxOptions
         step.builtinOptions = schema.SoftmaxOptionsT(beta=1.0)
+
+
+def _append_scaling(model: schema.ModelT, scaling: Scaling) -> None:
+    """Put a float32 multiplication behind the graph's output, and an addition where there are shifts."""
+    step = _append(model, "multiply", CALIBRATED, scaling.factors)
+    step.builtinOptionsType = schema.BuiltinOptions.MulOptions
+    step.builtinOptions = schema.MulOptionsT()
+    if scaling.shifts:
+        step = _append(model, "add", f"{CALIBRATED}_shifted", scaling.shifts)
+        step.builtinOptionsType = schema.BuiltinOptions.AddOptions
+        step.builtinOptions = schema.AddOptionsT()
+
+
+def _append(model: schema.ModelT, operator: str, name: str, values: Sequence[float] = ()) -> schema.OperatorT:
+    """Put a float32 operator behind the graph's output, a key of `_OPERATORS`, and return it.
+
+    `name` is that of its output; `values`, if any, are a constant that it takes beside the output so far.
+    """
+    graph = model.subgraphs[0]
+    (before,) = graph.outputs
+    given = graph.tensors[before]
+    if given.type != schema.TensorType.FLOAT32 or len(given.shape) != 2:
+        raise ValueError(f"expected float32 [1, outputs], got type {given.type}, shape {given.shape}")
+    inputs = [before, *([_constant(model, f"{name}_{operator}", values)] if len(values) else [])]
+    made = schema.TensorT()
+    made.name, made.type, made.shape, made.buffer = name, given.type, given.shape, 0
+    made.shapeSignature, made.hasRank = given.shapeSignature, given.hasRank
+    graph.tensors.append(made)
+    step = schema.OperatorT()
+    step.opcodeIndex, step.inputs = _code(model, _OPERATORS[operator]), inputs
+    step.outputs = [len(graph.tensors) - 1]
     graph.operators.append(step)
-    graph.outputs = [after]
+    graph.outputs = step.outputs
+    return step
 
 
-def _code(model: schema.ModelT, activation: str) -> int:
-    """Return the place of the activation's operator in the model's list, appended where it is missing."""
-    operators = {"softmax": schema.BuiltinOperator.SOFTMAX, "sigmoid": schema.BuiltinOperator.LOGISTIC}
-    wanted = operators[activation]
+def _constant(model: schema.ModelT, name: str, values: Sequence[float]) -> int:
+    """Add a float32 vector and return the number of its tensor."""
+    content = np.asarray(values, np.float32)
+    model.buffers.append(schema.BufferT(data=np.frombuffer(content.tobytes(), np.uint8)))
+    tensor = schema.TensorT()
+    tensor.name, tensor.type, tensor.buffer = name, schema.TensorType.FLOAT32, len(model.buffers) - 1
+    tensor.shape, tensor.hasRank = [len(content)], True
+    model.subgraphs[0].tensors.append(tensor)
+    return len(model.subgraphs[0].tensors) - 1
+
+
+def _code(model: schema.ModelT, wanted: int) -> int:
+    """Return the place of an operator in the model's list, appended where it is missing."""
     for place, code in enumerate(model.operatorCodes):
         if max(code.builtinCode, code.deprecatedBuiltinCode) == wanted:
             return place

@@ -15,7 +15,7 @@ from imgrec.data.preprocess import Preprocess
 from imgrec.export.encoded import Encoded
 from imgrec.export.inventory import Inventory, take
 from imgrec.files import size_of
-from imgrec.metrics import paired
+from imgrec.metrics import paired, reliability
 from imgrec.metrics.intervals import exact_interval, wilson_interval
 from imgrec.metrics.paired import Paired
 from imgrec.phrases import Phrase, listed
@@ -24,6 +24,8 @@ from imgrec.tasks.task import Outputs, Task
 
 MIN_AGREEMENT = 0.98
 MAX_ACCURACY_LOSS = 0.01
+MAX_CALIBRATION_DEPARTURE = 0.005
+"""Between a file's calibration error and the float model's, of which nothing is said."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,9 @@ class ParityRow:
     other pixels than the model was measured on, `names_differ` says whether it has other names for the
     classes; `inventory` is there of a TFLite file, `layers` has the errors that rounding makes in each layer,
     `departs` says where a file that fails the gate leaves the model it was written from, and `note` what was
-    done to make it pass; `format` is that of the file.
+    done to make it pass; `format` is that of the file. `calibration_error` is the distance between how sure
+    the file is and how often it is right (`metrics.reliability.error`), `float_calibration_error` the float
+    model's; None where outputs are no probabilities.
     """
 
     name: str
@@ -60,6 +64,8 @@ class ParityRow:
     departs: str = ""
     note: str = ""
     format: str = ""
+    calibration_error: float | None = None
+    float_calibration_error: float | None = None
 
 
 def measure(
@@ -96,7 +102,8 @@ def measure(
     names = tasks.from_texts(texts, artefact.path).classes if tasks.LABELS in texts else task.classes
     outputs, seconds = runtime.timed(pixels)
     scores, expected = runtime.scores_of(outputs, task), task.scores(reference)
-    right, float_right = task.right(scores, labels), task.right(task.scores(float_outputs), labels)
+    float_scores = task.scores(float_outputs)
+    right, float_right = task.right(scores, labels), task.right(float_scores, labels)
     same = task.same(scores, expected)
     return ParityRow(
         name=artefact.name,
@@ -114,8 +121,15 @@ def measure(
         accuracy_interval_95=wilson_interval(int(right.sum()), len(right)),
         pixels_differ=_count_differing(pixels, images),
         names_differ=names != task.classes,
+        calibration_error=_calibration_error(task, scores, labels),
+        float_calibration_error=_calibration_error(task, float_scores, labels),
         inventory=take(artefact.path) if artefact.path.suffix == ".tflite" else None,
     )
+
+
+def _calibration_error(task: Task, scores: np.ndarray, labels: np.ndarray) -> float | None:
+    decided = task.decisions(scores, labels)
+    return None if decided is None else reliability.error(decided[0].ravel(), decided[1].ravel())
 
 
 def _texts(artefact: Artefact, runtime: Runtime) -> dict[str, str]:
@@ -249,9 +263,20 @@ def insides(rows: Sequence[ParityRow]) -> list[str]:
     lines = []
     for row in rows:
         told = row.inventory.lines() if row.inventory else []
+        told += [sure] if (sure := _sureness(row)) else []
         told += [f"worst layers: {worst}"] if (worst := worst_layers(row)) else []
         lines += [f"{row.name}: {line}" for line in (*told, row.departs, row.note) if line]
     return lines
+
+
+def _sureness(row: ParityRow) -> str:
+    """Return the calibration error beside the float model's, and what a difference means; or nothing."""
+    own, theirs = row.calibration_error, row.float_calibration_error
+    if own is None or theirs is None:
+        return ""
+    line = f"calibration error {100 * own:.2f} %, the float model's {100 * theirs:.2f} %"
+    far = abs(own - theirs) > MAX_CALIBRATION_DEPARTURE
+    return f"{line}: more than half a point apart, its probabilities mean something else" if far else line
 
 
 def worst_layers(row: ParityRow, count: int = 3) -> str:

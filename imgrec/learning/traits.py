@@ -84,6 +84,12 @@ TRAITS: dict[str, Callable[[Config], str]] = {
     "epochs": lambda c: _flag("epochs", c.optim.epochs) if _decided(c, "epochs") else "",
     "measured batch": lambda c: "--batch-size fastest" if c.optim.batch_size == "fastest" else "",
     "several hosts": lambda c: "--strategy multiworker" if c.run.strategy == "multiworker" else "",
+    "prediction sets": lambda c: (
+        ""
+        if c.calibration.prediction_sets in ("auto", "none")
+        else _flag("prediction-sets", c.calibration.prediction_sets)
+    ),
+    "abstain": lambda c: _when("abstain", c.calibration.abstain, "none"),
     "preview": lambda c: _when("preview", c.run.preview, 0),
     "lr find": lambda c: "--lr-find" if c.run.lr_find else "",
 }

@@ -1,7 +1,9 @@
 """What a training leaves in its run folder, and the last lines it prints."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+
+import numpy as np
 
 from imgrec import bundle, files, tasks
 from imgrec.data.sources.dataset import Split
@@ -14,6 +16,7 @@ from imgrec.learning import quick
 from imgrec.learning.session import Session
 from imgrec.metrics.baseline import Quick
 from imgrec.phrases import Phrase
+from imgrec.runs import calibrating
 from imgrec.runs.advice import advice
 from imgrec.runs.exporting import Exported, export, judged
 from imgrec.runs.measuring import Measured, evaluated, measure
@@ -39,7 +42,7 @@ def finish(session: Session, folder: Path, out: Path, fitted: Fitted) -> int:
     images = len(session.source.test)
     print(f"\nbest epoch: {fitted.best_epoch}; measuring on {images:,} test images", flush=True)
     files.write_file(folder / "model.keras", lambda path: session.model.save(path))
-    measured = evaluate(session, folder)
+    session, measured = answered(session, folder)
     exported = judged(
         export(session, folder, measured.outputs, milder=not measured.standing.by_chance), measured.standing
     )
@@ -48,9 +51,33 @@ def finish(session: Session, folder: Path, out: Path, fitted: Fitted) -> int:
     return announce(session, where, fitted, measured, exported) or int(where != out)
 
 
-def evaluate(session: Session, folder: Path) -> Measured:
-    """Answer for every test and validation image, write predictions.csv and outputs.npz, return the figures.
+def answered(session: Session, folder: Path) -> tuple[Session, Measured]:
+    """Calibrate the session's model by its validation images, and answer for the test images."""
+    chosen_by = subject_of(session).answers(session.source.val) if len(session.source.val) else None
+    session = calibrated(session, folder, chosen_by)
+    return session, evaluate(session, folder, chosen_by)
 
+
+def calibrated(session: Session, folder: Path, chosen_by: np.ndarray | None) -> Session:
+    """Return the session whose task knows what its validation images say of its sureness; say what they do.
+
+    The task's files are written anew, before any other is made by them. `chosen_by` are the model's outputs
+    for the validation images, None where there are none.
+    """
+    settings, seed, labels = session.config.calibration, session.config.run.seed, session.source.val.labels
+    if chosen_by is None or not calibrating.asks(settings, session.task):
+        return session
+    task, notes = calibrating.fit(session.task, settings, seed, chosen_by, labels)
+    print(*notes, sep="\n", flush=True)
+    for part in (folder, folder / "exports"):
+        tasks.write(part, task)
+    return replace(session, task=task)
+
+
+def evaluate(session: Session, folder: Path, chosen_by: np.ndarray | None) -> Measured:
+    """Answer for every test image, write predictions.csv and outputs.npz, return the figures.
+
+    `chosen_by` are the outputs for the validation images, None where there are none.
     What a fold of a cross-validation holds out goes to out_of_fold.csv, with every class's probability.
     """
     source, task, subject = session.source, session.task, subject_of(session)
@@ -58,12 +85,13 @@ def evaluate(session: Session, folder: Path) -> Measured:
     measured = measure(subject, test, source.train, quick=quick_of(session, test))
     files.write_csv(folder / "predictions.csv", task.table(test.ids, test.labels, measured.outputs))
     answered = {"test": Stored.of(test, measured.outputs)}
-    if len(source.val):
-        answered["val"] = Stored.of(source.val, subject.answers(source.val))
+    if chosen_by is not None:
+        answered["val"] = Stored.of(source.val, chosen_by)
     stored.write(folder, answered)
     if held_out is not None:
         answers = measured.outputs if held_out is test else subject.answers(held_out)
-        cross_validation.write_answers(folder / cross_validation.FILE, held_out, answers, source.classes)
+        place, scaled = folder / cross_validation.FILE, task.calibrated(answers)
+        cross_validation.write_answers(place, held_out, scaled, source.classes)
     return measured
 
 

@@ -26,7 +26,7 @@ from imgrec.learning import conflicts, imbalance, methods, teachers, transfer
 from imgrec.learning.imbalance import Balance
 from imgrec.learning.method import Method
 from imgrec.learning.session import Session
-from imgrec.runs import deciding
+from imgrec.runs import calibrating, deciding
 from imgrec.runs.plan import Plan, make_plan
 from imgrec.runs.resume import Unfinished
 from imgrec.spec import Spec
@@ -58,6 +58,7 @@ def prepare(config: Config, command: str, before: Unfinished | None = None) -> S
     method = methods.choose(config)
     conflicts.check(config, method)
     conflicts.check_task(config, task)
+    calibrating.check(config, task, len(source.val))
     taught_by = tuple(method.teachers(config, task))
     goal, balance = decide(config, source, task)
     shown = order_of(source.train.labels, balance.sampling, config.run.seed).size
@@ -142,6 +143,7 @@ def check(config: Config) -> None:
     formats.chosen(config.quantize.export_to, "--export-to")
     if config.augment.augment:
         compose.parse(config.augment.augment)
+    calibrating.read_abstain(config.calibration.abstain)
     if config.run.monitor_every and runtime.backend() != "tensorflow":
         raise InputError(f"--monitor-every: written for TensorFlow, and the backend is {runtime.backend()}")
 

@@ -12,8 +12,8 @@ class Facts:
     name, version: of the model; the version is a sha256, of a file or of a run's manifest.
     platform: what runs it: tflite, onnx, keras …
     task, labels, shape, outputs: as the model has them.
-    batch: how many images are answered together, 1 where that gains nothing.
-    milliseconds: of one image in such a batch, without decoding.
+    batch: how many requests a worker answers at once, 1 where that gains nothing.
+    milliseconds: of one small picture then, with decoding.
     """
 
     name: str

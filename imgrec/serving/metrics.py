@@ -1,74 +1,119 @@
-"""What the server counts, for Prometheus."""
+"""What the server counts, for Prometheus: plain numbers, which take their form when they are asked for."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from imgrec.serving.facts import Facts
 from imgrec.serving.source import Source
 from imgrec.serving.wire import Frame, marks_of
 
-SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 CONTENT_TYPE = CONTENT_TYPE_LATEST
+SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+TWENTIETHS = tuple(k / 20 for k in range(1, 21))
+BATCHES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+
+
+class Spread:
+    """How often values fell between bounds."""
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        """Begin with none; values above the last bound are counted, too."""
+        self._bounds, self._counts, self._sum = bounds, [0] * (len(bounds) + 1), 0.0
+
+    def add(self, value: float) -> None:
+        """Count a value."""
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self._sum += value
+
+    def into(self, family: HistogramMetricFamily, labels: Sequence[str]) -> None:
+        """Add the counts, each with those below it, to a family of Prometheus."""
+        buckets, below = [], 0
+        for bound, found in zip((*map(str, self._bounds), "+Inf"), self._counts, strict=True):
+            below += found
+            buckets.append((bound, below))
+        family.add_metric(labels, buckets, self._sum)
 
 
 class Metrics:
-    """Counters of one server, in a registry of its own."""
+    """The counts of one server."""
 
     def __init__(self, source: Source) -> None:
-        self._registry = held = CollectorRegistry()
+        """Begin with none."""
         self._source = source
-        self._requests = Counter(
-            "imgrec_requests_total", "Requests that were answered", ["route", "status"], registry=held
-        )
-        self._seconds = Histogram(
-            "imgrec_request_seconds",
-            "From a request's headers to its answer",
-            ["route"],
-            buckets=SECONDS,
-            registry=held,
-        )
-        self._images = Counter("imgrec_images_total", "Images answered", ["version"], registry=held)
-        self._classes = Counter(
-            "imgrec_answers_total", "Images by their most probable class", ["version", "label"], registry=held
-        )
-        self._confidence = Histogram(
-            "imgrec_probability",
-            "Of the most probable class",
-            ["version"],
-            buckets=[k / 20 for k in range(1, 21)],
-            registry=held,
-        )
-        self._batch = Histogram(
-            "imgrec_batch_images", "Images answered at once", buckets=[1, 2, 4, 8, 16, 32, 64], registry=held
-        )
-        waiting = Gauge("imgrec_waiting_requests", "Requests in the queue", registry=held)
-        waiting.set_function(lambda: sum(each.pool.waiting for each in source.versions()))
-        workers = Gauge("imgrec_workers", "Workers that are ready", registry=held)
-        workers.set_function(
-            lambda: sum(worker.ready for each in source.versions() for worker in each.pool.workers)
-        )
-        self._died = Gauge("imgrec_workers_died", "Workers that ended by themselves", registry=held)
-        self._died.set_function(lambda: sum(each.pool.died for each in source.versions()))
-        self._version = Gauge(
-            "imgrec_version", "The versions that answer", ["model", "version"], registry=held
-        )
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+        self._requests: Counter[tuple[str, int]] = Counter()
+        self._seconds: dict[str, Spread] = defaultdict(lambda: Spread(SECONDS))
+        self._classes: dict[str, tuple[Facts, Counter[int]]] = {}
+        self._probability: dict[str, Spread] = defaultdict(lambda: Spread(TWENTIETHS))
+        self._batch = Spread(BATCHES)
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """Count a request."""
-        self._requests.labels(route, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        self._requests[route, status] += 1
+        self._seconds[route].add(seconds)
 
-    def images(self, version: str, labels: tuple[str, ...], reply: Frame) -> None:
+    def images(self, facts: Facts, reply: Frame) -> None:
         """Count the images of a reply, by class and probability."""
-        marks = marks_of(reply)
-        self._images.labels(version).inc(len(marks))
-        self._batch.observe(reply.many)
-        for index, probability in marks:
-            self._classes.labels(version, labels[index] if index < len(labels) else str(index)).inc()
-            self._confidence.labels(version).observe(probability)
+        if facts.version not in self._classes:
+            self._classes[facts.version] = (facts, Counter())
+        classes, probability = self._classes[facts.version][1], self._probability[facts.version]
+        self._batch.add(reply.many)
+        for index, score in marks_of(reply):
+            classes[index] += 1
+            probability.add(score)
 
     def text(self) -> bytes:
         """Return all of it as Prometheus reads it."""
-        self._version.clear()
-        for each in self._source.versions():
-            self._version.labels(each.facts.name, each.facts.version).set(1)
         return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """Give every family, as a collector of Prometheus does."""
+        requests = CounterMetricFamily("imgrec_requests", "Requests answered", labels=["route", "status"])
+        for (route, status), found in self._requests.items():
+            requests.add_metric([route, str(status)], found)
+        yield requests
+        answers = CounterMetricFamily(
+            "imgrec_answers", "Images by their most probable class", labels=["version", "label"]
+        )
+        for version, (facts, classes) in self._classes.items():
+            for index, found in classes.items():
+                answers.add_metric([version, facts.labels[index]], found)
+        yield answers
+        yield from self._spreads()
+        yield from self._now()
+
+    def _spreads(self) -> Iterator[Metric]:
+        seconds = HistogramMetricFamily(
+            "imgrec_request_seconds", "From a request's headers to its answer", labels=["route"]
+        )
+        for route, spread in self._seconds.items():
+            spread.into(seconds, [route])
+        yield seconds
+        probability = HistogramMetricFamily(
+            "imgrec_probability", "Of the most probable class", labels=["version"]
+        )
+        for version, spread in self._probability.items():
+            spread.into(probability, [version])
+        yield probability
+        batch = HistogramMetricFamily("imgrec_batch_images", "Images answered at once", labels=[])
+        self._batch.into(batch, [])
+        yield batch
+
+    def _now(self) -> Iterator[Metric]:
+        versions = GaugeMetricFamily("imgrec_version", "Versions that answer", labels=["model", "version"])
+        for each in self._source.versions():
+            versions.add_metric([each.facts.name, each.facts.version], 1)
+        yield versions
+        pools = [each.pool for each in self._source.versions()]
+        for name, words, value in (
+            ("waiting_requests", "Requests in the queue", sum(pool.waiting for pool in pools)),
+            ("workers", "Workers that are ready", sum(each.ready for pool in pools for each in pool.workers)),
+            ("workers_died", "Workers that ended by themselves", sum(pool.died for pool in pools)),
+        ):
+            yield GaugeMetricFamily(f"imgrec_{name}", words, value)

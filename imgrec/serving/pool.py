@@ -5,9 +5,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections import deque
-from collections.abc import Coroutine
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,8 +22,10 @@ STARTING = 300.0
 """Seconds until a worker has said hello; TensorFlow takes a good part of a minute on a busy machine."""
 QUICK = 5.0
 """Of models that take fewer milliseconds a worker has the next job before it asks for it."""
-LONGEST_PAUSE = 5.0
+LONGEST_PAUSE = 5
 """Seconds between starts of a worker that dies again and again."""
+TICK = 0.05
+"""Seconds between looks at what is late."""
 TRIES = 2
 """A job whose worker died is given to another, once."""
 
@@ -41,20 +44,15 @@ class Plan:
     options: tuple[str, ...] = ()
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Job:
-    """A request on its way; `reply` gets the worker's frame, or a RefusedError."""
+    """A request on its way; `done` is called once, with the worker's frame or why there is none."""
 
     frame: Frame
-    reply: "asyncio.Future[Frame]"
-    timer: asyncio.TimerHandle | None = None
+    done: Callable[[Frame | RefusedError], None]
+    deadline: float
     tries: int = 0
     worker: "Worker | None" = None
-
-    def ended(self, _: object) -> None:
-        """It has its reply: it can't be late any more."""
-        if self.timer is not None:
-            self.timer.cancel()
 
 
 @dataclass(eq=False)
@@ -89,9 +87,8 @@ class Worker(asyncio.Protocol):
             if frame.number == HELLO:
                 self._greeted(frame)
                 continue
-            job = self.jobs.pop(frame.number)
-            if not job.reply.done():
-                job.reply.set_result(frame)
+            del self.jobs[frame.number]
+            self.pool.finish(frame.number, frame)
         self.pool.feed()
 
     def _greeted(self, frame: Frame) -> None:
@@ -125,9 +122,9 @@ class Pool:
         self.facts: Facts
         self.died = 0
         self._window = 1
-        self._waiting: deque[Job] = deque()
+        self._open: dict[int, Job] = {}
+        self._waiting: OrderedDict[int, Job] = OrderedDict()
         self._number = 0
-        self._left = 0  # waiting jobs that nobody waits for any more
         self._failures = 0
         self._closing = False
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -135,7 +132,7 @@ class Pool:
     @property
     def waiting(self) -> int:
         """How many requests are in the queue."""
-        return len(self._waiting) - self._left
+        return len(self._waiting)
 
     @property
     def busy(self) -> int:
@@ -169,8 +166,9 @@ class Pool:
                 raise
             said = str(error) or f"no worker was ready within {STARTING:.0f} s"
             raise InputError(f"{self.plan.path}: {said}; what it printed stands above") from None
-        quick = self.facts.milliseconds < QUICK
-        self._window = 2 * self.facts.batch if quick or self.facts.batch > 1 else 1
+        # While one batch is answered the next one is on its way.
+        self._window = 2 * self.facts.batch if self.facts.milliseconds < QUICK else self.facts.batch
+        self._keep(self._watch())
 
     async def _start(self) -> Worker:
         ours, theirs = socket.socketpair()
@@ -186,64 +184,66 @@ class Pool:
         await loop.create_unix_connection(lambda: worker, sock=ours)
         return worker
 
-    def ask(self, frame: Frame) -> "asyncio.Future[Frame]":
+    def submit(self, frame: Frame, done: Callable[[Frame | RefusedError], None]) -> None:
         """Queue a job; its `number` is given here.
 
-        Raises:
-            RefusedError: 429 where the queue is full, 503 where there is no worker at all. The future raises
-                it, too: 504 after `limits.seconds`, 503 of a job that ended two workers.
+        `done` is called once: with the reply, or a refusal: 429 where the queue is full, 503 where workers
+        don't start or a job ended two of them, 504 after `limits.seconds`.
         """
-        if self.waiting >= self.limits.waiting:
-            raise RefusedError(429, "too many requests are waiting; send it again", self.patience)
+        if len(self._waiting) >= self.limits.waiting:
+            done(RefusedError(429, "too many requests are waiting; send it again", self.patience))
+            return
         if not self.ready and self._failures >= TRIES:
-            raise RefusedError(503, "no worker is ready", 1)
-        loop = asyncio.get_running_loop()
-        self._number = self._number % 0xFFFFFFFF + 1
-        job = Job(frame._replace(number=self._number), loop.create_future())
-        job.timer = loop.call_later(self.limits.seconds, self._late, job)
-        job.reply.add_done_callback(job.ended)
-        self._waiting.append(job)
+            done(RefusedError(503, "no worker is ready", LONGEST_PAUSE))
+            return
+        number = self._number = self._number % 0xFFFFFFFF + 1
+        job = Job(frame._replace(number=number), done, time.monotonic() + self.limits.seconds)
+        self._open[number] = self._waiting[number] = job
         self.feed()
-        return job.reply
+
+    def finish(self, number: int, reply: Frame | RefusedError) -> None:
+        """Pass on a reply, if nobody gave up on it before."""
+        job = self._open.pop(number, None)
+        if job is not None:
+            job.done(reply)
 
     def feed(self) -> None:
-        """Hand waiting jobs to workers with the fewest of them."""
+        """Hand waiting jobs to the workers with the fewest of them."""
         while self._waiting:
             able = [each for each in self.workers if each.ready and len(each.jobs) < self._window]
             if not able:
                 return
-            job = self._waiting.popleft()
-            if job.reply.done():
-                self._left -= 1
-                continue
+            job = self._waiting.popitem(last=False)[1]
             min(able, key=lambda worker: len(worker.jobs)).send(job)
 
-    def _late(self, job: Job) -> None:
-        if job.reply.done():
-            return
-        job.reply.set_exception(RefusedError(504, f"no answer within {self.limits.seconds:g} s"))
-        if job.worker is None:
-            self._left += 1
-        else:
-            asyncio.get_running_loop().call_later(self.limits.seconds, self._hung, job)
+    async def _watch(self) -> None:
+        """Answer what is late, and end workers that keep a late job for as long again."""
+        while True:
+            await asyncio.sleep(TICK)
+            now = time.monotonic()
+            for number in self._late(now):
+                self._waiting.pop(number, None)
+                self.finish(number, RefusedError(504, f"no answer within {self.limits.seconds:g} s"))
+            for worker in self.workers:
+                if any(job.deadline + self.limits.seconds <= now for job in worker.jobs.values()):
+                    worker.process.kill()
 
-    def _hung(self, job: Job) -> None:
-        """End a worker that still has a job which is late by as much again."""
-        if job.worker is not None and job.frame.number in job.worker.jobs:
-            job.worker.process.kill()
+    def _late(self, now: float) -> list[int]:
+        """Return the jobs whose time is over; those that are open stand in the order of their deadlines."""
+        return [job.frame.number for job in takewhile(lambda job: job.deadline <= now, self._open.values())]
 
     def lost(self, worker: Worker) -> None:
         """Give a dead worker's jobs to others, and start one in its place."""
         if worker in self.workers:
             self.workers.remove(worker)
-        for job in reversed(worker.jobs.values()):
-            if job.reply.done():
-                continue
-            job.worker = None
-            if job.tries >= TRIES or self._closing:
-                job.reply.set_exception(RefusedError(503, "the worker ended before it answered", 1))
+        again = {}
+        for number, job in worker.jobs.items():
+            if number in self._open and job.tries < TRIES and not self._closing:
+                job.worker = None
+                again[number] = job
             else:
-                self._waiting.appendleft(job)
+                self.finish(number, RefusedError(503, "the worker ended before it answered", 1))
+        self._waiting = OrderedDict({**again, **self._waiting})
         self._keep(asyncio.to_thread(worker.process.wait))
         if not self._closing:
             self.died += 1
@@ -273,13 +273,13 @@ class Pool:
 
     async def drain(self) -> None:
         """Wait until every request has its answer."""
-        while self.waiting or any(
-            not job.reply.done() for each in self.workers for job in each.jobs.values()
-        ):
+        while self._open:
             await asyncio.sleep(0.02)
 
     def close(self) -> None:
         """End the workers."""
         self._closing = True
+        for task in self._tasks:
+            task.cancel()
         for worker in list(self.workers):
             worker.close()

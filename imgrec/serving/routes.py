@@ -8,12 +8,12 @@ from starlette.routing import Route
 
 import imgrec
 from imgrec.serving import metrics, protocol_v2
-from imgrec.serving.app import App
+from imgrec.serving.front import Front
 from imgrec.serving.source import Version
 
 
 def starlette() -> Starlette:
-    """Return the routes that `App` hands on; it puts itself into their state."""
+    """Return the routes that `App` hands on; it puts the front into their state."""
     model = "/v2/models/{name}"
     version = model + "/versions/{version}"
     return Starlette(
@@ -34,9 +34,9 @@ def starlette() -> Starlette:
     )
 
 
-def _app(request: Request) -> App:
-    app: App = request.app.state.app
-    return app
+def _front(request: Request) -> Front:
+    front: Front = request.app.state.front
+    return front
 
 
 def _refused(request: Request, error: Exception) -> Response:
@@ -63,13 +63,13 @@ async def _live(request: Request) -> Response:
 
 
 async def _ready(request: Request) -> Response:
-    app = _app(request)
-    ready = app.source.current.pool.ready and not app.draining
+    front = _front(request)
+    ready = front.source.current.pool.ready and not front.draining
     return JSONResponse({"ready": ready}, 200 if ready else 503)
 
 
 def _found(request: Request) -> Version:
-    found = _app(request).source.named(request.path_params["name"], request.path_params.get("version", ""))
+    found = _front(request).source.named(request.path_params["name"], request.path_params.get("version", ""))
     if found is None:
         raise HTTPException(404)
     return found
@@ -89,4 +89,4 @@ async def _model(request: Request) -> Response:
 
 
 async def _metrics(request: Request) -> Response:
-    return Response(_app(request).metrics.text(), media_type=metrics.CONTENT_TYPE)
+    return Response(_front(request).metrics.text(), media_type=metrics.CONTENT_TYPE)

@@ -1,12 +1,14 @@
 """The server process: binds, starts workers, and answers until it is told to end; nothing is lost then."""
 
 import asyncio
+import contextlib
 import gc
 import logging
 import resource
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 import uvicorn
 import uvloop
@@ -15,6 +17,7 @@ from imgrec.errors import InputError
 from imgrec.serving import routes
 from imgrec.serving.app import App
 from imgrec.serving.connections import bounded
+from imgrec.serving.front import Front
 from imgrec.serving.limits import Limits, Token
 from imgrec.serving.pool import Plan
 from imgrec.serving.source import Source, opened
@@ -37,10 +40,12 @@ class Place:
 class Server(uvicorn.Server):
     """uvicorn, which on SIGTERM first says that it isn't ready and closes connections after their answer."""
 
-    def __init__(self, config: uvicorn.Config, app: App, linger: float, ready: Callable[[], None]) -> None:
-        """Take what is called once it listens, beside the application."""
+    def __init__(
+        self, config: uvicorn.Config, front: Front, linger: float, ready: Callable[[], None]
+    ) -> None:
+        """Take what is called once it listens, beside the front."""
         super().__init__(config)
-        self._app, self._linger, self._ready = app, linger, ready
+        self._front, self._linger, self._ready = front, linger, ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say so."""
@@ -49,10 +54,28 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer what there is, then end."""
-        self._app.draining = True
+        self._front.draining = True
         await asyncio.sleep(0 if self.force_exit else self._linger)
+        taken = [asyncio.ensure_future(self._take(client)) for client in _waiting_at(sockets or [])]
         await super().shutdown(sockets)
+        await asyncio.gather(*taken)
         self._captured_signals.clear()  # a drained server ends with 0
+
+    async def _take(self, client: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        protocol = cast(Any, self.config.http_protocol_class)
+        given = {"config": self.config, "server_state": self.server_state, "app_state": self.lifespan.state}
+        await loop.connect_accepted_socket(lambda: protocol(**given, _loop=loop), client)
+
+
+def _waiting_at(listeners: Sequence[socket.socket]) -> list[socket.socket]:
+    """Return clients that are connected and not yet taken: a listener that closes would reset them."""
+    clients = []
+    for listener in listeners:
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                clients.append(listener.accept()[0])
+    return clients
 
 
 def serve(plan: Plan, place: Place, said: Callable[[str], None]) -> None:
@@ -73,15 +96,15 @@ def serve(plan: Plan, place: Place, said: Callable[[str], None]) -> None:
 
 async def _serve(plan: Plan, place: Place, listener: socket.socket, said: Callable[[str], None]) -> None:
     source = Source(await opened(plan, place.limits))
-    app = App(source, place.limits, place.token, routes.starlette())
+    front = Front(source, place.limits, place.token)
     facts = source.current.facts
     host = f"[{place.host}]" if ":" in place.host else place.host
     line = (
         f"serving {facts.name} {facts.version[:12]} ({facts.platform}, {plan.workers} workers, "
-        f"{facts.batch} image(s) at once, {facts.milliseconds:g} ms each) "
+        f"{facts.batch} pictures at once, {facts.milliseconds:g} ms each) "
         f"on http://{host}:{listener.getsockname()[1]}"
     )
-    server = Server(_config(app, place), app, place.linger, lambda: said(line))
+    server = Server(_config(front, place), front, place.linger, lambda: said(line))
     gc.freeze()
     try:
         await server.serve(sockets=[listener])
@@ -90,11 +113,11 @@ async def _serve(plan: Plan, place: Place, listener: socket.socket, said: Callab
     said(f"done: {server.server_state.total_requests:,} requests answered")
 
 
-def _config(app: App, place: Place) -> uvicorn.Config:
+def _config(front: Front, place: Place) -> uvicorn.Config:
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     return uvicorn.Config(
-        app,
-        http=bounded(place.limits),
+        App(front, routes.starlette()),
+        http=bounded(front),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -115,6 +138,7 @@ def _bound(host: str, port: int) -> socket.socket:
         listener = socket.socket(family, kind, protocol)
     except (OSError, UnicodeError) as error:
         raise InputError(f"--host {host}: not an address of this machine ({error})") from None
+    listener.setblocking(False)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(address)

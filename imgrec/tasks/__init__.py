@@ -1,7 +1,9 @@
 """Tasks by name, the one that fits a set's labels, and the one that a run folder holds."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from imgrec.data.sources.labels import LabelKind
 from imgrec.data.sources.names import unified
@@ -9,6 +11,8 @@ from imgrec.errors import InputError
 from imgrec.files import json_text, write_text
 from imgrec.guards.documents import parse
 from imgrec.registry import lookup
+from imgrec.tasks.calibration import KEY
+from imgrec.tasks.calibration import read as read_calibration
 from imgrec.tasks.multiclass import Multiclass
 from imgrec.tasks.multilabel import Multilabel
 from imgrec.tasks.task import Task
@@ -89,12 +93,25 @@ def from_texts(held: Mapping[str, str], place: Path) -> Task:
     try:
         if FILE in held:
             record = parse(held[FILE], str(place / FILE))
-            if record["format"] != 1:
-                raise InputError(f"{place / FILE}: format {record['format']!r}, this version reads 1")
-            return lookup(TASKS, str(record["task"]), f"task in {place / FILE}")(classes)
+            return _from_record(record, classes, str(place / FILE))
         several = parse(held["preprocess.json"], str(place / "preprocess.json")).get("labels") == "several"
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{place / FILE}: cannot be read ({error}); expected what training wrote") from None
     return (Multilabel if several else Multiclass)(classes)
+
+
+def _from_record(record: Mapping[str, Any], classes: tuple[str, ...], place: str) -> Task:
+    """Return the task of a task.json; format 2 has a calibration, which older versions would pass over."""
+    if record["format"] not in (1, 2):
+        raise InputError(f"{place}: format {record['format']!r}, this version reads 1 and 2")
+    task = lookup(TASKS, str(record["task"]), f"task in {place}")(classes)
+    if record["format"] == 1:
+        return task
+    if not task.activation:
+        raise InputError(f"{place}: a {task.name} has no probabilities to calibrate; restore the folder")
+    found = read_calibration(record.get(KEY), task.outputs, place)
+    if task.labels != "class" and (found.sets or found.abstention):
+        raise InputError(f"{place}: a {task.name} has no prediction sets; restore the folder")
+    return replace(task, calibration=found)

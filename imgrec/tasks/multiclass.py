@@ -11,6 +11,7 @@ from imgrec.data.sources.labels import LabelKind
 from imgrec.metrics.answers import Mistake, softmax
 from imgrec.metrics.wording import percent
 from imgrec.phrases import Phrase
+from imgrec.tasks import calibration
 from imgrec.tasks.classes import ClassTask
 from imgrec.tasks.task import Outputs, Tile
 
@@ -52,11 +53,28 @@ class Multiclass(ClassTask):
 
     def scores(self, outputs: Outputs) -> NDArray[np.float32]:
         """Return probabilities, float32 `[N, C]`, that sum to 1."""
-        return softmax(outputs).astype(np.float32)
+        return softmax(self.calibrated(outputs)).astype(np.float32)
 
     def decode(self, scores: Outputs, top: int = 5) -> list[dict[str, Any]]:
-        """Return `{"label", "probability", "top": …}` of each image, `top` as for all classes."""
-        return [{**answer["top"][0], **answer} for answer in super().decode(scores, top)]
+        """Return `{"label", "probability", "top": …}` of each image, `top` as for all classes.
+
+        A run with prediction sets adds `set` and `coverage`, one that abstains `abstained`.
+        """
+        answers = [{**answer["top"][0], **answer} for answer in super().decode(scores, top)]
+        if self.calibration is None:
+            return answers
+        told = self.calibration.told(scores, self.classes)
+        return [{**answer, **more} for answer, more in zip(answers, told, strict=True)]
+
+    def line(self, answer: Mapping[str, Any]) -> str:
+        """Return the classes with their per cent, then the prediction set and whether it abstains."""
+        return super().line(answer) + calibration.line(answer)
+
+    def decisions(
+        self, scores: Outputs, labels: np.ndarray
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]] | None:
+        """Return the probability of each image's answer, and whether it is right, `[N]`."""
+        return scores.max(axis=1), self.right(scores, labels)
 
     def right(self, scores: Outputs, labels: np.ndarray) -> NDArray[np.bool_]:
         """Whether the most probable class is the label; of equal ones the first counts."""
@@ -77,7 +95,7 @@ class Multiclass(ClassTask):
         """Return what `metrics.single_label.summarize` does."""
         from imgrec.metrics.single_label import summarize
 
-        return summarize(outputs, labels, self.classes, train_counts=train_counts)
+        return summarize(self.calibrated(outputs), labels, self.classes, train_counts=train_counts)
 
     def mistakes(
         self, ids: Sequence[str], labels: np.ndarray, outputs: Outputs, count: int = 24
@@ -85,13 +103,13 @@ class Multiclass(ClassTask):
         """Return the wrong answers that were given most surely."""
         from imgrec.metrics.single_label import confident_mistakes
 
-        return confident_mistakes(ids, labels, outputs, self.classes, count)
+        return confident_mistakes(ids, labels, self.calibrated(outputs), self.classes, count)
 
     def table(self, ids: Sequence[str], labels: np.ndarray, outputs: Outputs) -> list[list[Any]]:
         """Return what `metrics.single_label.predictions` does."""
         from imgrec.metrics.single_label import predictions
 
-        return predictions(ids, labels, outputs, self.classes)
+        return predictions(ids, labels, self.calibrated(outputs), self.classes)
 
     def headline(self, figures: Mapping[str, Any]) -> str:
         """Return accuracy and macro F1, and of imbalanced classes what head and tail have."""

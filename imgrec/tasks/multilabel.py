@@ -41,6 +41,8 @@ class Multilabel(ClassTask):
         "imbalance": "expected one label an image, and these are multi-label: leave it out",
         "embedding loss": "expected one label an image, and these are multi-label: leave it out",
         "softmax loss": "compares the classes, and these images are multi-label: use binary_focal or so",
+        "prediction sets": "hold one label an image, and these are multi-label: leave it out",
+        "abstain": "withholds one answer an image, and these are multi-label: leave it out",
         "consistency": "compares softmax answers, and these images are multi-label: leave it out",
     }
 
@@ -67,7 +69,7 @@ class Multilabel(ClassTask):
 
     def scores(self, outputs: Outputs) -> NDArray[np.float32]:
         """Return the probability of each label by itself, float32 `[N, C]`."""
-        return sigmoid(outputs).astype(np.float32)
+        return sigmoid(self.calibrated(outputs)).astype(np.float32)
 
     def decode(self, scores: Outputs, top: int = 5) -> list[dict[str, Any]]:
         """Return `{"labels": […], "top": …}` of each image: those above ½, and the most probable."""
@@ -77,6 +79,12 @@ class Multilabel(ClassTask):
     def line(self, answer: Mapping[str, Any]) -> str:
         """Return the classes with their per cent, then what is said."""
         return f"{super().line(answer)}  labels: {', '.join(answer['labels']) or 'none above 50 %'}"
+
+    def decisions(
+        self, scores: Outputs, labels: np.ndarray
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]] | None:
+        """Return the probability of each label of each image, and whether it has it, `[N, C]`."""
+        return np.asarray(scores, np.float32), np.asarray(labels > 0.5)
 
     def right(self, scores: Outputs, labels: np.ndarray) -> NDArray[np.bool_]:
         """Whether every label of an image is decided right."""
@@ -98,7 +106,7 @@ class Multilabel(ClassTask):
         """Return what `metrics.multi_label.summarize` does."""
         from imgrec.metrics.multi_label import summarize
 
-        return summarize(outputs, labels, self.classes)
+        return summarize(self.calibrated(outputs), labels, self.classes)
 
     def mistakes(
         self, ids: Sequence[str], labels: np.ndarray, outputs: Outputs, count: int = 24
@@ -106,13 +114,13 @@ class Multilabel(ClassTask):
         """Return the images with a label that was decided wrong most surely."""
         from imgrec.metrics.multi_label import confident_mistakes
 
-        return confident_mistakes(ids, labels, outputs, self.classes, count)
+        return confident_mistakes(ids, labels, self.calibrated(outputs), self.classes, count)
 
     def table(self, ids: Sequence[str], labels: np.ndarray, outputs: Outputs) -> list[list[Any]]:
         """Return what `metrics.multi_label.predictions` does."""
         from imgrec.metrics.multi_label import predictions
 
-        return predictions(ids, labels, outputs, self.classes)
+        return predictions(ids, labels, self.calibrated(outputs), self.classes)
 
     def headline(self, figures: Mapping[str, Any]) -> str:
         """Return mAP, the means of F1, and the share of exact matches."""

@@ -5,8 +5,8 @@ NumPy at the top, Keras and TensorFlow inside methods, so that serving a file im
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from imgrec.data.sources.labels import LabelKind
 from imgrec.metrics.answers import Mistake
 from imgrec.phrases import Phrase
+from imgrec.tasks.calibration import KEY, Calibration
 
 if TYPE_CHECKING:
     import keras
@@ -31,6 +32,7 @@ class Task(ABC):
 
     Attributes:
         classes: what each output is about, in their order; as `labels.txt` has them.
+        calibration: what the run knows of its own sureness; None of one that does not say.
         name: of the task, its key in `TASKS`.
         labels: the kind of labels that it learns from.
         share: what the share of images that are `right` is called.
@@ -42,6 +44,7 @@ class Task(ABC):
     """
 
     classes: tuple[str, ...]
+    calibration: Calibration | None = None
 
     name: ClassVar[str]
     labels: ClassVar[LabelKind]
@@ -58,7 +61,29 @@ class Task(ABC):
 
     def record(self) -> dict[str, Any]:
         """Return what `task.json` holds, beside the classes in `labels.txt`."""
-        return {"format": 1, "task": self.name}
+        if self.calibration is None:
+            return {"format": 1, "task": self.name}
+        # Versions before it would leave it out without a word, and are to refuse the file.
+        return {"format": 2, "task": self.name, KEY: self.calibration.record()}
+
+    @property
+    def plain(self) -> Self:
+        """The task without its calibration: outputs mean what the network says."""
+        return replace(self, calibration=None)
+
+    def calibrated(self, outputs: Outputs) -> Outputs:
+        """Return outputs, `[N, outputs]`, scaled as the run's calibration says; what `scores` are made of."""
+        scaling = self.calibration.scaling if self.calibration else None
+        return scaling(outputs) if scaling else outputs
+
+    def decisions(
+        self, scores: Outputs, labels: np.ndarray
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]] | None:
+        """Return how sure each decision is, 0…1, and whether it came true; None without probabilities.
+
+        Of one class an image both are `[N]`, of several `[N, C]`.
+        """
+        return None
 
     @abstractmethod
     def targets(self, labels: "tf.Tensor") -> "tf.Tensor":

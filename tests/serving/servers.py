@@ -65,12 +65,12 @@ def command_of(pid: int) -> bytes:
 
 
 @contextlib.contextmanager
-def serving(run: Path, errors: Path, *words: str, **environment: str) -> Iterator[Running]:
-    """Serve on a free port; whatever happens, the server has ended after it."""
-    command = [sys.executable, "-m", "pipelines.serve", "--run", str(run), "--port", "0", *words]
+def serving(run: Path, errors: Path, *words: str, code: str = "", **environment: str) -> Iterator[Running]:
+    """Serve on a free port, by the command or by `code`; whatever happens, the server has ended after it."""
+    command = ["-m", "pipelines.serve", "--run", str(run), "--port", "0", *words]
     with open(errors, "w") as log:
         process = subprocess.Popen(
-            command,
+            [sys.executable, *(["-c", code] if code else command)],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=log,

@@ -221,7 +221,11 @@ def test_folders_from_before_tasks_are_read(held: dict[str, str], kind: type[Tas
             '{"format": 1, "task": "multiklass"}',
             r"unknown task in .*task.json 'multiklass': did you mean",
         ),
-        ('{"format": 2, "task": "multiclass"}', r"task.json: format 2, this version reads 1"),
+        (
+            '{"format": 2, "task": "multiclass"}',
+            r"task.json: calibration is None, expected a mapping of scal",
+        ),
+        ('{"format": 3, "task": "multiclass"}', r"task.json: format 3, this version reads 1 and 2"),
         ('{"format": 1}', r"task.json: cannot be read \('task'\)"),
         ('{"format": 1, "ta', r"task.json: damaged, expected JSON \(Unterminated"),
         ("[1]", r"task.json: holds a list, expected a mapping"),

@@ -188,7 +188,8 @@ def _session(made: _Made, first: Member, source: "Source", config: Config, comma
     from imgrec.runs.finished import Finished
 
     run = {**first.runs[0].run, "model": made.recorded}
-    held = LoadedBundle(first.path, first.runs[0].preprocess, first.runs[0].task, {}, run, made.model)
+    task = first.runs[0].task.plain  # how sure it may be is not what its members may
+    held = LoadedBundle(first.path, first.runs[0].preprocess, task, {}, run, made.model)
     return Finished(held, config).session(source, command)
 
 
@@ -204,7 +205,7 @@ def _finish(made: _Made, session: "Session", out: Path) -> int:
     results.write_inputs(session, folder)
     files.write_json(folder / "run.json", {**record_of(session), "ensemble": made.told})
     files.write_file(folder / "model.keras", lambda path: session.model.save(path))
-    measured = results.evaluate(session, folder)
+    session, measured = results.answered(session, folder)
     exported = judged(
         export(session, folder, measured.outputs, milder=not measured.standing.by_chance), measured.standing
     )

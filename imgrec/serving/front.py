@@ -1,0 +1,179 @@
+"""What happens to a request for an answer, whatever carries it: who may ask, for what, and what it costs."""
+
+import re
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from urllib.parse import parse_qs
+
+from imgrec.serving.bodies import top_of
+from imgrec.serving.limits import Limits, Token
+from imgrec.serving.metrics import Metrics
+from imgrec.serving.refusal import RefusedError, error_body
+from imgrec.serving.source import Source, Version
+from imgrec.serving.wire import INFER, NONE, PREDICT, Frame
+
+Headers = Mapping[bytes, bytes]
+_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
+_INFER = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
+JSON, BINARY = b"application/json", b"application/octet-stream"
+OPEN = frozenset(
+    {"/", "/docs", "/openapi.json", "/page.css", "/page.js", "/v2/health/live", "/v2/health/ready"}
+)
+"""Paths that need no token: they tell nothing of a model."""
+
+
+@dataclass(slots=True)
+class Asked:
+    """A request that was let in.
+
+    route: predict or infer, for the metrics.
+    version: who answers.
+    frame: the job, without its body.
+    size: bytes that are kept free for the body.
+    begun: when its headers were whole.
+    """
+
+    route: str
+    version: Version
+    frame: Frame
+    size: int
+    begun: float = field(default_factory=time.perf_counter)
+
+
+@dataclass(slots=True)
+class Answer:
+    """A response without the parts that HTTP adds."""
+
+    status: int
+    body: bytes
+    head: int = NONE
+    retry_after: int = 0
+
+    @classmethod
+    def refusing(cls, refusal: RefusedError) -> "Answer":
+        """The answer to a request that gets none."""
+        return cls(refusal.status, error_body(str(refusal)), NONE, refusal.retry_after)
+
+
+class Front:
+    """The server's part in every answer.
+
+    Attributes:
+        source: the versions that answer.
+        limits: what requests may cost.
+        draining: whether the server is about to end; it then isn't ready, but answers whoever still asks.
+    """
+
+    def __init__(self, source: Source, limits: Limits, token: Token) -> None:
+        """Take what a server consists of."""
+        self.source, self.limits, self.metrics = source, limits, Metrics(source)
+        self.draining = False
+        self._token, self._held = token, 0
+        self._start, self._count = secrets.token_hex(6).encode(), count(1)
+
+    def admit(self, path: str, headers: Headers) -> None:
+        """Raise RefusedError where a token is missing."""
+        if not self._token.admits(headers.get(b"authorization", b"")) and path not in OPEN:
+            raise RefusedError(401, "expected the header Authorization: Bearer, with the server's token")
+
+    def name_of(self, headers: Headers) -> bytes:
+        """Return the request's id: the client's, if it is a sane one, or one of ours."""
+        given = headers.get(b"x-request-id")
+        if given is not None and _ID.fullmatch(given):
+            return given
+        return b"%s-%x" % (self._start, next(self._count))
+
+    def begin(self, path: str, query: bytes, headers: Headers, name: bytes) -> Asked | None:
+        """Return what is asked for, before the body is read; None of paths that ask for no answer.
+
+        Raises:
+            RefusedError: a wrong header, a body that is too large, or more requests than can be held.
+        """
+        if path == "/predict":
+            version, frame = self.source.pick(name.decode()), Frame(0, PREDICT, _top(query) if query else 0)
+        elif found := _INFER.fullmatch(path):
+            version, frame = self._model(found), Frame(0, INFER, head=_length(headers))
+        else:
+            return None
+        if headers.get(b"content-encoding", b"identity") != b"identity":
+            raise RefusedError(415, "Content-Encoding: expected a body as it is, not compressed")
+        said = headers.get(b"content-length")
+        size = self.limits.bytes if said is None else int(said)
+        if size > self.limits.bytes:
+            raise self.too_large()
+        if version.pool.waiting >= self.limits.waiting or self._held + size > self.limits.held:
+            raise RefusedError(429, "too many requests are waiting; send it again", version.pool.patience)
+        text = name + b"\n" + headers.get(b"content-type", b"")[:1000]
+        self._held += size
+        route = "predict" if frame.code == PREDICT else "infer"
+        return Asked(route, version, frame._replace(text=text), size)
+
+    def _model(self, found: "re.Match[str]") -> Version:
+        version = self.source.named(found[1], found[2] or "")
+        if version is None:
+            raise RefusedError(404, "no such model or version")
+        return version
+
+    def too_large(self) -> RefusedError:
+        """Return the refusal of a body that is larger than allowed."""
+        return RefusedError(
+            413, f"body: more than the {self.limits.bytes:,} bytes allowed; scale the picture down"
+        )
+
+    def ask(self, asked: Asked, body: bytes, done: Callable[[Answer], None]) -> None:
+        """Have it answered; `done` is called once, whatever happens, perhaps at once."""
+
+        def replied(reply: Frame | RefusedError) -> None:
+            self.leave(asked)
+            if isinstance(reply, RefusedError):
+                answer = Answer.refusing(reply)
+            else:
+                answer = Answer(reply.code, reply.body, reply.head)
+                if reply.code == 200:
+                    self.metrics.images(asked.version.facts, reply)
+            self.metrics.answered(asked.route, answer.status, time.perf_counter() - asked.begun)
+            done(answer)
+
+        asked.version.pool.submit(asked.frame._replace(body=body), replied)
+
+    def leave(self, asked: Asked) -> None:
+        """Give back the bytes of a request that is over."""
+        self._held -= asked.size
+        asked.size = 0
+
+    def headers(self, answer: Answer, name: bytes) -> list[tuple[bytes, bytes]]:
+        """Return the headers of a response."""
+        headers = [
+            (b"content-type", JSON if answer.head == NONE else BINARY),
+            (b"content-length", b"%d" % len(answer.body)),
+            (b"x-request-id", name),
+        ]
+        if answer.head != NONE:
+            headers.append((b"inference-header-content-length", b"%d" % answer.head))
+        if answer.retry_after:
+            headers.append((b"retry-after", b"%d" % answer.retry_after))
+        if answer.status == 401:
+            headers.append((b"www-authenticate", b"Bearer"))
+        if self.draining or answer.status == 413:  # what follows of such a body is not worth reading
+            headers.append((b"connection", b"close"))
+        return headers
+
+
+def _top(query: bytes) -> int:
+    try:
+        given = parse_qs(query.decode("latin-1"), max_num_fields=10)
+    except ValueError:
+        raise RefusedError(400, "query: more fields than there are options; expected ?top=N") from None
+    return top_of(given["top"][0]) if "top" in given else 0
+
+
+def _length(headers: Headers) -> int:
+    said = headers.get(b"inference-header-content-length")
+    if said is None:
+        return NONE
+    if not said.isdigit() or len(said) > 9:
+        raise RefusedError(400, "Inference-Header-Content-Length: expected a whole number")
+    return int(said)
