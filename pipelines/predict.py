@@ -9,7 +9,6 @@ from typing import Annotated
 
 import tyro
 
-from imgrec.errors import InputError
 from pipelines.cli import guarded, json_line, parse
 
 DESCRIPTION = """Say what is on images, with a trained run, one of its exported files, or ImageNet weights.
@@ -42,6 +41,8 @@ class Arguments:
     adapt_bn: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """First take batch normalisation's statistics from these images (adaptive BN): many, of another light or
     camera than in training; not with an exported file, whose statistics are fixed."""
+    views: Annotated[str, tyro.conf.arg(metavar="folder|all", help_behavior_hint="")] = ""
+    """These are pictures of objects, answered as one: those of a folder (folder), or all of them (all)."""
     top: int = 5
     """How many classes to name, the most probable first."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -50,9 +51,8 @@ class Arguments:
 
 def run(arguments: Arguments) -> int:
     """Print every image's answer as it comes; return 1 where one cannot be read. Raises InputError."""
-    if arguments.top < 1:
-        raise InputError(f"--top {arguments.top}: expected at least 1")
     from imgrec.data.finding import find_images
+    from imgrec.serving.objects import answers_of
     from imgrec.serving.opening import open_predictor
 
     found = find_images(arguments.images)
@@ -60,10 +60,10 @@ def run(arguments: Arguments) -> int:
         print(f"left out: {found.left_out}", file=sys.stderr)
     adapt_to = found.files if arguments.adapt_bn else ()
     predictor = open_predictor(arguments.run, arguments.weights, arguments.model, adapt_to, arguments.keras)
-    answers = predictor.answers(found.files, arguments.top)
+    answers = answers_of(predictor, arguments.run, found.files, arguments.views, arguments.top)
     failed, width = 0, max(min(len(str(file)), 100) for file in found.files)
     for row in chain(answers, ({"path": str(folder), "error": reason} for folder, reason in found.closed)):
-        failed += "error" in row
+        failed += "error" in row or "unread" in row
         said = f"error: {row['error']}" if "error" in row else predictor.task.line(row)
         print(json_line(row) if arguments.json else f"{row['path']:<{width}}  {said}", flush=True)
     if not arguments.json:

@@ -105,10 +105,12 @@ class AnswerFusion(Configured):
         return (votes + TIE * mean) / (1 + TIE)
 
     def _vote(self, p: Any) -> Any:
-        """Return 1 for the classes that a group names, else 0; of equal ones the first has its vote."""
+        """Return 1 for the classes that a group names, else 0; equal ones have a part of its vote each."""
         if self.activation == "sigmoid":
             return ops.cast(p > 0.5, "float32")
-        return ops.one_hot(ops.argmax(p, axis=-1), p.shape[-1], dtype="float32")
+        # Not argmax and one-hot: Keras's go by the bits of a number, and TFLite has no operator for that.
+        named = ops.cast(p >= ops.max(p, axis=-1, keepdims=True), "float32")
+        return named / ops.sum(named, axis=-1, keepdims=True)
 
     def compute_output_shape(self, input_shape: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
         """Return the shape of one member's logits."""

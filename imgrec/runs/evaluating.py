@@ -175,6 +175,7 @@ def _measure(
     from imgrec.evaluation.report import write_report
     from imgrec.runs.finished import origin
     from imgrec.runs.measuring import evaluated, measure
+    from imgrec.serving.objects import fusion_of
 
     split, task = images.split, subject.task
     part = "new" if images.part == "all" and images.train is None else images.part
@@ -197,6 +198,7 @@ def _measure(
         facts={"source": images.name, "fingerprint": images.fingerprint, "run": str(finished.bundle.path)},
         command=command,
         validation=stored.read(finished.bundle.path, task).get("val"),
+        fusion=fusion_of(finished.bundle.path),
         train=images.train,
     )
     stored.write(folder, {"test": stored.Stored.of(split, measured.outputs)})

@@ -143,7 +143,7 @@ class Predictor:
         """
         rest = iter(paths)
         while files := list(islice(rest, self.runtime.batch)):
-            read = [self._prepared(file) for file in files]
+            read = [self.prepared(file) for file in files]
             images = [pixels for pixels in read if isinstance(pixels, np.ndarray)]
             shape = (0, *self.preprocess.shape)
             scores = self.predict(np.stack(images) if images else np.empty(shape, np.uint8))
@@ -164,7 +164,7 @@ class Predictor:
         found = fusing.spread(np.stack([of(each) for each in outputs]), self.task.activation)
         yield from (found.row(index) for index in range(len(images)))
 
-    def _prepared(self, file: Path | str) -> NDArray[np.uint8] | str:
+    def prepared(self, file: Path | str) -> NDArray[np.uint8] | str:
         """Return the model's pixels of a file, or why there are none."""
         try:
             return self.preprocess.on_file(file)

@@ -138,6 +138,7 @@ def test_predict_says_how_far_the_members_are_apart(
     assert "uncertainty" not in json.loads(capsys.readouterr().out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["hard", "weighted", "stacking"])
 def test_other_ways_are_rebuilt_with_what_was_fitted(
     how: str, runs: list[Path], images: np.ndarray, tmp_path: Path
@@ -150,7 +151,7 @@ def test_other_ways_are_rebuilt_with_what_was_fitted(
         votes = np.eye(3)[each.argmax(axis=2)].mean(axis=0)
         assert np.abs(found - votes).max() < 2e-3
         return
-    assert record["origin"] == "validation images" and record["images"] == 24
+    assert record["origin"] == "validation images" and record["images"] == 48
     assert set(record["cross_entropy"]) >= {"members", "soft", "weighted"}
     if how == "weighted":
         np.testing.assert_allclose(last.get_weights()[0], record["shares"], atol=1e-6)
@@ -175,11 +176,13 @@ def test_a_soup_is_the_plain_average_of_what_it_took(runs: list[Path], tmp_path:
     assert len(told["taken"]) == 2  # a step so small loses no image
 
 
+@pytest.mark.slow
 def test_it_is_exported_again_like_any_run(soft: Path, tmp_path: Path) -> None:
     assert export.main(["--run", str(soft), "--quantize", "dynamic", "--out", str(tmp_path / "files")]) == 0
-    assert (tmp_path / "files" / "dynamic.tflite").is_file()
+    assert (tmp_path / "files" / "dynamic_int8.tflite").is_file()
 
 
+@pytest.mark.slow
 def test_members_are_trained_once_and_put_together(
     data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -232,7 +235,7 @@ def test_what_does_not_go_together_is_refused(
         else:
             shutil.copytree(near, out)
             record = json.loads((out / "run.json").read_text())
-            record["model"]["options"] = {"width": 2}
+            record["model"]["options"] = {"dropout": 0.5}
             (out / "run.json").write_text(json.dumps(record))
         bundle.write_manifest(out)
         return out

@@ -19,8 +19,8 @@ from imgrec.data.sources.dataset import Arrays, Colour, Source, Split, fingerpri
 from imgrec.data.sources.extra import with_extra
 from imgrec.data.sources.folder import Listing, list_folder, list_unlabeled
 from imgrec.data.sources.folds import in_fold
-from imgrec.data.sources.objects import check_whole, together
 from imgrec.data.sources.names import trimmed, unified
+from imgrec.data.sources.objects import check_whole, together
 from imgrec.data.sources.opened import Opened, with_bits
 from imgrec.data.sources.sample import load_sample
 from imgrec.data.sources.splits import check_classes, complete, missing
@@ -117,7 +117,9 @@ def load_source(data: DataConfig, seed: int) -> Source:
     source = dataclasses.replace(to_source(data, opened, seed), findings=opened.findings)
     examined = opened.examined
     if data.fold:
-        source = in_fold(source, data.fold, data.fold_over, seed, _kept_together(source.splits, opened.digests))
+        source = in_fold(
+            source, data.fold, data.fold_over, seed, _kept_together(source.splits, opened.digests)
+        )
     if data.extra_data:
         elsewhere = dataclasses.replace(data, data=data.extra_data, quarantine="")
         more = open_data(elsewhere)

@@ -1,4 +1,4 @@
-"""Several pictures of one object, told by a column of a table: they stay in one split, and are judged as one."""
+"""Several pictures of one object, told by a column of a table: they stay together, and are judged as one."""
 
 from collections.abc import Mapping, Sequence
 
@@ -32,8 +32,8 @@ def check_whole(given: Mapping[str, Split], name: str) -> None:
         for each in dict.fromkeys(held):
             if home.setdefault(each, part) != part:
                 raise InputError(
-                    f"{name}: object {each!r} has pictures in {home[each]} and in {part}: what is tested must not "
-                    "have been learned from; put all of an object into one split"
+                    f"{name}: object {each!r} has pictures in {home[each]} and {part}: what is tested must "
+                    "not have been learned from; put all of an object into one split"
                 )
         if held and split.kind == "class":
             _check_labels(split, held, name)
@@ -47,7 +47,7 @@ def _check_labels(split: Split, held: Sequence[str], name: str) -> None:
 
 
 def together(given: Mapping[str, Split], contents: Mapping[str, str]) -> dict[str, str]:
-    """Return `contents`, id → what may not be parted, with the pictures of an object as one, and copies of them.
+    """Return id → what may not be parted: the pictures of an object, and copies of any of them.
 
     Args:
         given: the splits.
@@ -69,7 +69,7 @@ def together(given: Mapping[str, Split], contents: Mapping[str, str]) -> dict[st
 
 
 def numbered(held: Sequence[str]) -> tuple[list[str], np.ndarray]:
-    """Return the objects in the order of their first pictures, and the number of each picture's, int64 `[N]`."""
+    """Return the objects in the order of their first pictures, and the number of each picture's, `[N]`."""
     names = list(dict.fromkeys(held))
     place = {name: number for number, name in enumerate(names)}
     return names, np.array([place[each] for each in held], np.int64)
