@@ -51,6 +51,7 @@ class Runtime:
     batch: how many images it takes at a time; more of them are no faster.
     scored: whether it gives the task's scores, not outputs that they are made of.
     texts: what the file says of itself, text by name as in `exports/`; a run folder has files.
+    model: the Keras model that answers, where one does: what has gradients and layers to look into.
     members: of an ensemble's Keras model, images as `answer` takes them → every network's own outputs,
         float32 `[K, N, *outputs]`; None of all else.
     """
@@ -62,6 +63,7 @@ class Runtime:
     batch: int = 1
     scored: bool = False
     texts: Mapping[str, str] = field(default_factory=dict)
+    model: "keras.Model | None" = None
     members: Callable[[NDArray[np.uint8]], NDArray[np.float32]] | None = None
 
     def takes(self, image: tuple[int, ...]) -> bool:
@@ -169,7 +171,7 @@ def of_model(model: "keras.Model") -> Runtime:
         return np.asarray(model.predict(images.astype(np.float32), batch_size=BATCH, verbose=0), np.float32)
 
     shapes = tuple(model.input_shape[1:]), tuple(model.output_shape[1:])
-    return Runtime(model.name, *shapes, answer, BATCH, members=_members(model))
+    return Runtime(model.name, *shapes, answer, BATCH, model=model, members=_members(model))
 
 
 def _members(model: "keras.Model") -> Callable[[NDArray[np.uint8]], NDArray[np.float32]] | None:

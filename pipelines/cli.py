@@ -146,6 +146,16 @@ def take_recipe(argv: Sequence[str]) -> tuple[Config, list[str]]:
     return (Config() if given.recipe is None else read_recipe(given.recipe)), rest
 
 
+def with_value(argv: Sequence[str], flag: str, value: str) -> list[str]:
+    """Put `value` behind `flag` where it stands alone: last, before a flag, or before a file."""
+    words = list(argv)
+    if flag in words:
+        place = words.index(flag) + 1
+        if place == len(words) or words[place].startswith("-") or Path(words[place]).exists():
+            words.insert(place, value)
+    return words
+
+
 def recipe_names() -> list[str]:
     """The recipes that come with the program."""
     return sorted(path.stem for path in RECIPES.glob("*.yaml"))

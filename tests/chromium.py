@@ -29,18 +29,18 @@ needed = pytest.mark.skipif(not CHROMIUM, reason="no Chromium here: pages were n
 
 
 class Browser:
-    """One Chromium, which can reach no host, and its one tab.
+    """One Chromium, which can reach no host but `reach`, and its one tab.
 
     asked: request → address that the tab asked for, but those within the page (`data:`) and those that the
         page's own policy stopped.
     complaints: errors of scripts and of the page, and what its policy refused.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, reach: str = "") -> None:
         ours, theirs = os.pipe(), os.pipe()
         # High numbers, so that neither is in the way of 3 and 4, which Chromium reads and writes.
         ends = [fcntl.fcntl(fd, fcntl.F_DUPFD, 10) for fd in (ours[0], theirs[1])]
-        offline = "--host-resolver-rules=MAP * ~NOTFOUND"
+        offline = "--host-resolver-rules=MAP * ~NOTFOUND" + (f", EXCLUDE {reach}" if reach else "")
         words = [
             CHROMIUM,
             *SWITCHES,
@@ -131,8 +131,8 @@ class Browser:
             case "Runtime.consoleAPICalled":
                 self.complaints += [str(each.get("value")) for each in values["args"]]
 
-    def open(self, page: Path, width: int = 1280, *, dark: bool = False, script: bool = True) -> None:
-        """Show a file, on a screen of this width, as a reader of this scheme sees it."""
+    def open(self, page: Path | str, width: int = 1280, *, dark: bool = False, script: bool = True) -> None:
+        """Show a file or an address, on a screen of this width, as a reader of this scheme sees it."""
         phone = width < 600
         self.do(
             "Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=phone
@@ -140,7 +140,7 @@ class Browser:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.do("Emulation.setEmulatedMedia", media="screen", features=[scheme])
         self.do("Emulation.setScriptExecutionDisabled", value=not script)
-        self.do("Page.navigate", url=page.as_uri())
+        self.do("Page.navigate", url=page if isinstance(page, str) else page.as_uri())
         self.until("Page.loadEventFired")
 
     def value(self, expression: str) -> Any:

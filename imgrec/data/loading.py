@@ -33,6 +33,16 @@ def triggered(split: Split, preprocess: Preprocess) -> list[tuple[str, ...]]:
     return _of_all(split, lambda index: preprocess.whole_and_fired(read(index))[1])
 
 
+def each_image(split: Split, preprocess: Preprocess, look: Callable[[np.ndarray], Found]) -> list[Found]:
+    """Return what `look` says of each image as it is stored, uint8 `[h, w, C]`, in the split's order.
+
+    Raises:
+        InputError: as `Preprocess.on_file`.
+    """
+    read = _decoded(split, preprocess)
+    return _of_all(split, lambda index: look(read(index)))
+
+
 def _of_all(split: Split, read: Callable[[int], Found]) -> list[Found]:
     """Return what `read` gives of every image, in order, read side by side."""
     with ThreadPoolExecutor(cores()) as pool:

@@ -26,6 +26,18 @@ FILE = "preprocess.json"
 """In a run folder, beside its files and inside them."""
 
 
+Box = tuple[float, float, float, float]
+"""Top, left, bottom, right, in pixels; edges, so that a whole image is (0, 0, h, w)."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where an image lies in the model's picture: its part `source` fills the part `target` of that."""
+
+    source: Box
+    target: Box
+
+
 @dataclass(frozen=True)
 class Preprocess:
     """How an image becomes uint8 `[H, W, C]`; the steps, in this order.
@@ -133,26 +145,49 @@ class Preprocess:
             return stretch(pixels, self.size, self.antialias)
         return self._cover(pixels) if self.resize == "crop" else self._letterbox(pixels)
 
+    def placed(self, height: int, width: int) -> Placed:
+        """Return which part of a decoded, upright image of this size the model sees, and where."""
+        source = (0.0, 0.0, float(height), float(width))
+        target = (0.0, 0.0, float(self.size[0]), float(self.size[1]))
+        if (height, width) == self.size or self.resize == "stretch":
+            return Placed(source, target)
+        if self.resize == "letterbox":
+            return Placed(source, self._fitted(height, width))
+        axes = self._cut(height, width)
+        low, high = (
+            [(axis.first + more * axis.count) * axis.length / axis.resized for axis in axes]
+            for more in (0, 1)
+        )
+        return Placed((low[0], low[1], high[0], high[1]), target)
+
     def _cover(self, pixels: np.ndarray) -> np.ndarray:
-        (height, width), (out_height, out_width) = pixels.shape[:2], self.size
+        return resample(pixels, *self._cut(*pixels.shape[:2]), self.antialias)
+
+    def _cut(self, height: int, width: int) -> tuple[Axis, Axis]:
+        """Rows and columns of a resize that covers size / crop_fraction, and of its centre."""
+        out_height, out_width = self.size
         scale = max(out_height / height, out_width / width) / self.crop_fraction
         rows, columns = (
             Axis(length, resized, (resized - out) // 2, out)
             for length, out in ((height, out_height), (width, out_width))
             for resized in (max(out, _round(length * scale)),)
         )
-        return resample(pixels, rows, columns, self.antialias)
+        return rows, columns
 
     def _letterbox(self, pixels: np.ndarray) -> np.ndarray:
-        (height, width), (out_height, out_width) = pixels.shape[:2], self.size
+        top, left, bottom, right = self._fitted(*pixels.shape[:2])
+        result = np.full((*self.size, pixels.shape[-1]), self.fill, np.uint8)
+        result[top:bottom, left:right] = stretch(pixels, (bottom - top, right - left), self.antialias)
+        return result
+
+    def _fitted(self, height: int, width: int) -> tuple[int, int, int, int]:
+        """Where an image of this size lies between the bars: top, left, bottom, right."""
+        out_height, out_width = self.size
         scale = min(out_height / height, out_width / width)
         fit_height = min(out_height, max(1, _round(height * scale)))
         fit_width = min(out_width, max(1, _round(width * scale)))
-        fitted = stretch(pixels, (fit_height, fit_width), self.antialias)
-        result = np.full((out_height, out_width, pixels.shape[-1]), self.fill, np.uint8)
         top, left = (out_height - fit_height) // 2, (out_width - fit_width) // 2
-        result[top : top + fit_height, left : left + fit_width] = fitted
-        return result
+        return top, left, top + fit_height, left + fit_width
 
     def to_json(self) -> str:
         """Return the description as JSON text, readable by `from_json`."""

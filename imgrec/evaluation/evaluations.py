@@ -11,14 +11,21 @@ from functools import partial
 from imgrec.errors import InputError
 from imgrec.evaluation.evaluated import Evaluated, Section
 from imgrec.evaluation.sections.adaptive_steps import adaptive_steps
+from imgrec.evaluation.sections.attacks import attacks
+from imgrec.evaluation.sections.calibration import calibration
 from imgrec.evaluation.sections.classes import classes
 from imgrec.evaluation.sections.confusion import confusion
+from imgrec.evaluation.sections.corruptions import corruptions
+from imgrec.evaluation.sections.curves import curves
 from imgrec.evaluation.sections.data import data
 from imgrec.evaluation.sections.ensemble import ensemble
 from imgrec.evaluation.sections.exports import exports
+from imgrec.evaluation.sections.figures import figures
 from imgrec.evaluation.sections.headline import headline
 from imgrec.evaluation.sections.mistakes import mistakes
 from imgrec.evaluation.sections.settings import settings
+from imgrec.evaluation.sections.shifts import shifts
+from imgrec.evaluation.sections.slices import slices
 from imgrec.evaluation.sections.training import training
 from imgrec.evaluation.sections.use import use
 from imgrec.evaluation.sections.views import views
@@ -33,6 +40,10 @@ EVALUATIONS: dict[str, Evaluation] = {
     "classes": classes,
     "confusion": confusion,
     "mistakes": mistakes,
+    "figures": figures,
+    "curves": curves,
+    "slices": slices,
+    "calibration": calibration,
     "training": training,
     "adaptation": adaptive_steps,
     "exports": exports,
@@ -41,7 +52,11 @@ EVALUATIONS: dict[str, Evaluation] = {
     "settings": settings,
 }
 """Every evaluation by its name, the anchor of its section; None where it has nothing to say of a run."""
-ON_REQUEST: dict[str, Callable[..., Section | None]] = {}
+ON_REQUEST: dict[str, Callable[..., Section | None]] = {
+    "corruptions": corruptions,
+    "attacks": attacks,
+    "shifts": shifts,
+}
 """Evaluations that take the model and minutes, `evaluate --also NAME`; keyword arguments are their options.
 
 Their sections stand before the exported files.

@@ -4,7 +4,8 @@ import base64
 import io
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from html import escape, unescape
 from typing import Any, NamedTuple
 
@@ -27,6 +28,8 @@ _STAND_INS = {
     "#000004": "var(--val)",
 }
 _TEXT, _GRID, _TRAIN, _VAL = _STAND_INS
+INK, LINE, FIRST, SECOND = _STAND_INS
+"""Colours of what is drawn on a `canvas`: text, lines of the grid, and two of what is compared."""
 _LONGEST_SIDE = 224
 
 
@@ -71,6 +74,59 @@ def curve(
         count=len(epochs),
         lines=", ".join(map(language, lines)),
     )
+    return inline(stream.getvalue(), label, language)
+
+
+@contextmanager
+def canvas(name: str, size: tuple[float, float] = (5.4, 3.3)) -> Iterator[Figure]:
+    """Give a figure of `size` inches in the page's style, which `svg` turns into text while it is open."""
+    with matplotlib.rc_context(_style(name)):
+        yield Figure(figsize=size, layout="constrained")
+
+
+def svg(figure: Figure, label: str, language: Language = ENGLISH) -> str:
+    """Return what was drawn on a `canvas` for a page, as `inline`."""
+    stream = io.StringIO()
+    figure.savefig(stream, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator")))
+    return inline(stream.getvalue(), label, language)
+
+
+def banded(
+    names: tuple[str, str],
+    across: NDArray[np.floating],
+    line: NDArray[np.floating],
+    band: NDArray[np.floating] | None,
+    faint: Sequence[NDArray[np.floating]] = (),
+    guess: Sequence[float] | None = None,
+    language: Language = ENGLISH,
+) -> str:
+    """Return an SVG of one line with its band, others behind it, over shares from 0 to 1.
+
+    Args:
+        names: of the horizontal and the vertical axis.
+        across: `[P]`, places of all lines.
+        line: `[P]`.
+        band: `[2, P]`, its low and high ends, or None.
+        faint: further lines.
+        guess: heights at 0 and 1 of the straight line that guessing reaches, dashed.
+        language: of the words in it.
+    """
+    with matplotlib.rc_context(_style(" ".join(names))):
+        figure = Figure(figsize=(4.8, 4.0), layout="constrained")
+        axes = figure.add_subplot()
+        axes.grid(linewidth=0.8)
+        axes.set_axisbelow(True)
+        for each in faint:
+            axes.plot(across, each, color=_TRAIN, linewidth=0.8, alpha=0.5)
+        if guess is not None:
+            axes.plot((0, 1), guess, "--", color=_TRAIN, linewidth=1)
+        if band is not None:
+            axes.fill_between(across, band[0], band[1], color=_VAL, alpha=0.25, linewidth=0)
+        axes.plot(across, line, color=_VAL, linewidth=2)
+        axes.set(xlabel=names[0], ylabel=names[1], xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+        stream = io.StringIO()
+        figure.savefig(stream, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator")))
+    label = language("{up} by {across}", up=language(names[1]), across=language(names[0]))
     return inline(stream.getvalue(), label, language)
 
 

@@ -12,7 +12,7 @@ from imgrec.errors import InputError
 from imgrec.phrases import Phrase
 
 LANGUAGES = ("en", "zh")
-"""What pages can be written in: English, and a file in languages/ for each other one."""
+"""What pages can be written in: English, and a folder in languages/ for each other one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,5 +67,7 @@ def language(code: str) -> Language:
         raise InputError(f"--lang {code}: pages are written in {', '.join(LANGUAGES)}")
     if code == ENGLISH.code:
         return ENGLISH
-    text = resources.files("imgrec.evaluation").joinpath("languages", f"{code}.yaml").read_text("utf-8")
-    return Language("zh-Hans" if code == "zh" else code, yaml.safe_load(text))
+    catalogue: dict[str, str] = {}
+    for file in resources.files("imgrec.evaluation").joinpath("languages", code).iterdir():
+        catalogue |= yaml.safe_load(file.read_text("utf-8"))
+    return Language("zh-Hans" if code == "zh" else code, catalogue)

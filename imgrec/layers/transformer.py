@@ -171,6 +171,18 @@ class SelfAttention(Composite):
         `bias`, in a shape that broadcasts to `[B, heads, N, N]` (query, key), is added to the scores.
         """
         _, tokens, width = self.compute_output_shape(x.shape)
+        weights, value = self._weighed(x, bias)
+        mixed = ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3))
+        projected = self.projection(ops.reshape(mixed, (-1, width)))
+        return self.drop(ops.reshape(projected, (-1, tokens, width)), training=training)
+
+    def attention(self, x: Any, bias: Any = None) -> Any:
+        """Return how much of every token each token takes, `[B, heads, N, N]`: rows, queries, sum to 1."""
+        return self._weighed(x, bias)[0]
+
+    def _weighed(self, x: Any, bias: Any) -> tuple[Any, Any]:
+        """The softmax of the scores, and the values that it mixes."""
+        _, tokens, width = self.compute_output_shape(x.shape)
         query, key, value = self._split(self.qkv(ops.reshape(x, (-1, x.shape[-1]))), tokens, width)
         scale = (width // self.heads) ** -0.5
         scores = ops.matmul(ops.multiply(query, scale), ops.transpose(key, (0, 1, 3, 2)))
@@ -178,10 +190,7 @@ class SelfAttention(Composite):
             scores = self.position(scores)
         if bias is not None:
             scores = ops.add(scores, bias)
-        weights = self.softmax(self.adjust(scores))
-        mixed = ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3))
-        projected = self.projection(ops.reshape(mixed, (-1, width)))
-        return self.drop(ops.reshape(projected, (-1, tokens, width)), training=training)
+        return self.softmax(self.adjust(scores)), value
 
     def adjust(self, scores: Any) -> Any:
         """Return the scores `[B, heads, N, N]`, query by key, as a subclass wants them: here as they are."""

@@ -1,5 +1,6 @@
 """Whether one of two that answered for the same images is better, or the images cannot tell."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -74,3 +75,16 @@ def from_answers(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> Paired:
         raise InputError(f"answers to {len(first)} and to {len(second)} images: expected the same images")
     one, other = np.asarray(first, bool), np.asarray(second, bool)
     return from_counts(int((one & ~other).sum()), int((other & ~one).sum()), len(one))
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """Return p values that may be held against 0.05 one by one, in their order, at most 1.
+
+    Source: Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
+    Statistics 6, 1979.
+    """
+    raised, largest = [0.0] * len(values), 0.0
+    for rank, index in enumerate(sorted(range(len(values)), key=lambda index: values[index])):
+        largest = max(largest, min(1.0, (len(values) - rank) * values[index]))
+        raised[index] = largest
+    return raised

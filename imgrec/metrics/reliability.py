@@ -5,7 +5,6 @@ bool `[N]`. Of one class an image that is the probability of the answer and whet
 several labels every label of every image is a decision.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +14,9 @@ from imgrec.metrics.intervals import wilson_interval
 
 BINS = 15
 """Bins of the calibration error, as in Guo et al., 2017 (arXiv 1706.04599)."""
-DRAWS = 1000
-"""Resamples of an interval."""
+DRAWS, FEWEST_DRAWS = 1000, 100
+"""Resamples of an interval; fewer where there are more decisions than `_CELLS` allow."""
+_CELLS = 2e7
 
 
 @dataclass(frozen=True)
@@ -76,23 +76,25 @@ def table(
     return rows
 
 
-def interval(
-    sure: NDArray[np.floating], hit: NDArray[np.bool_], seed: int = 0, draws: int = DRAWS
-) -> list[float]:
+def interval(sure: NDArray[np.floating], hit: NDArray[np.bool_], seed: int = 0) -> list[float]:
     """Return the 95 % interval `[low, high]` of `error`, by the bootstrap over images.
 
     `sure` and `hit` may be `[N, C]`: the decisions of an image then stay together.
     """
     draw = np.random.default_rng(seed)
     found = []
-    for _ in range(draws):
+    for _ in range(_draws(sure)):
         chosen = draw.integers(0, len(sure), len(sure))
         found.append(error(sure[chosen].ravel(), hit[chosen].ravel()))
     low, high = np.quantile(found, (0.025, 0.975))
     return [float(low), float(high)]
 
 
-def unavoidable(sure: NDArray[np.floating], seed: int = 0, draws: int = DRAWS) -> tuple[float, float]:
+def _draws(sure: NDArray[np.floating]) -> int:
+    return int(np.clip(_CELLS / sure.size, FEWEST_DRAWS, DRAWS))
+
+
+def unavoidable(sure: NDArray[np.floating], seed: int = 0) -> tuple[float, float]:
     """Return the `error` that perfect probabilities show on so few images: its mean, and 95 % stay below.
 
     A bin's share of hits differs from its sureness by chance alone, and the error counts that. Whether each
@@ -100,13 +102,16 @@ def unavoidable(sure: NDArray[np.floating], seed: int = 0, draws: int = DRAWS) -
     "Increasing the reliability of reliability diagrams", Weather and Forecasting 22, 2007).
     """
     draw, flat = np.random.default_rng(seed), np.asarray(sure, np.float64).ravel()
-    found = [error(flat, draw.random(len(flat)) < flat) for _ in range(draws)]
+    found = [error(flat, draw.random(len(flat)) < flat) for _ in range(_draws(sure))]
     return float(np.mean(found)), float(np.quantile(found, 0.95))
 
 
-def log_loss(scores: NDArray[np.floating], truth: NDArray[np.floating], exclusive: bool) -> float:
-    """Return the mean negative log-likelihood in nats: of an image where labels exclude each other, else of
-    a label; probabilities are kept at 1e-12 from 0 and 1.
+def log_losses(
+    scores: NDArray[np.floating], truth: NDArray[np.floating], exclusive: bool
+) -> NDArray[np.float64]:
+    """Return each image's negative log-likelihood in nats, `[N]`; of several labels their mean.
+
+    Probabilities are kept at 1e-12 from 0 and 1.
 
     Args:
         scores: probabilities `[N, C]`.
@@ -115,24 +120,23 @@ def log_loss(scores: NDArray[np.floating], truth: NDArray[np.floating], exclusiv
     """
     kept = np.clip(np.asarray(scores, np.float64), 1e-12, 1 - 1e-12)
     if exclusive:
-        return float(-(truth * np.log(kept)).sum(axis=1).mean())
-    return float(-(truth * np.log(kept) + (1 - truth) * np.log1p(-kept)).mean())
+        return np.asarray(-(truth * np.log(kept)).sum(axis=1))
+    return np.asarray(-(truth * np.log(kept) + (1 - truth) * np.log1p(-kept)).mean(axis=1))
 
 
-def brier(scores: NDArray[np.floating], truth: NDArray[np.floating], exclusive: bool) -> float:
-    """Return the mean squared distance of probabilities from the truth: of an image, summed over the classes
-    (0…2; Brier, "Verification of forecasts expressed in terms of probability", 1950), else of a label (0…1).
+def briers(scores: NDArray[np.floating], truth: NDArray[np.floating], exclusive: bool) -> NDArray[np.float64]:
+    """Return each image's squared distance of probabilities from the truth, `[N]`.
 
-    Args: as `log_loss`.
+    Summed over classes that exclude each other (0…2; Brier, "Verification of forecasts expressed in terms of
+    probability", 1950), else the mean over labels (0…1). Args: as `log_losses`.
     """
     squares = (np.asarray(scores, np.float64) - truth) ** 2
-    return float(squares.sum(axis=1).mean() if exclusive else squares.mean())
+    return np.asarray(squares.sum(axis=1) if exclusive else squares.mean(axis=1))
 
 
-def paired_interval(
-    one: Callable[[NDArray[np.intp]], float], images: int, seed: int = 0, draws: int = DRAWS
-) -> list[float]:
-    """Return the 95 % bootstrap interval of a figure of the chosen images, `[N]` indices."""
-    draw = np.random.default_rng(seed)
-    low, high = np.quantile([one(draw.integers(0, images, images)) for _ in range(draws)], (0.025, 0.975))
-    return [float(low), float(high)]
+def mean_interval(values: NDArray[np.floating]) -> list[float]:
+    """Return the 95 % interval `[low, high]` of the mean of N ≥ 2 values, by Student's t."""
+    from scipy.stats import t
+
+    half = float(t.ppf(0.975, len(values) - 1)) * float(np.std(values, ddof=1)) / len(values) ** 0.5
+    return [float(np.mean(values)) - half, float(np.mean(values)) + half]

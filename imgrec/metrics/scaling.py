@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from imgrec.metrics.answers import sigmoid, softmax
 
 LIMITS = (0.05, 20.0)
-"""Temperatures that are believed; one beyond says that the images have no mistake to learn from."""
+"""Temperatures that are looked for: those beyond make every answer certain, or none."""
 _Z95 = 1.959964
 FOLDS = 5
 

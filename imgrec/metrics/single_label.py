@@ -55,8 +55,8 @@ def summarize(
     check_answers(logits, labels, classes)
     count, size = logits.shape
     predicted = logits.argmax(axis=1)
-    ranks = _ranks(logits, labels)
-    correct = int((ranks == 0).sum())
+    place = ranks(logits, labels)
+    correct = int((place == 0).sum())
     probabilities = softmax(logits)
     top = min(5, size)
     figures = precision_recall_fscore_support(labels, predicted, labels=np.arange(size), zero_division=0)
@@ -68,7 +68,7 @@ def summarize(
         "accuracy": correct / count,
         "accuracy_interval_95": wilson_interval(correct, count),
         "top_k": top,
-        "top_k_accuracy": float((ranks < top).mean()),
+        "top_k_accuracy": float((place < top).mean()),
         **macro(rows),
         **({"auc": auc(logits, labels)} if size == 2 else {}),
         "cross_entropy": _cross_entropy(logits, labels),
@@ -198,7 +198,7 @@ def predictions(
     return rows
 
 
-def _ranks(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> NDArray[np.integer]:
+def ranks(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> NDArray[np.integer]:
     """Return how many classes stand before the true one, [N]; ties go to the lower index, as in argmax."""
     own = logits[np.arange(len(labels)), labels][:, None]
     before = np.arange(logits.shape[1]) < np.asarray(labels)[:, None]

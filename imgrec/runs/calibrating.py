@@ -158,11 +158,13 @@ def _scaling(given: _Fitting, chosen: NDArray[np.intp]) -> Scaling | None:
             )
         return None
     logits, truth = given.outputs[chosen], given.truth(chosen)
+    if given.task.right(given.task.scores(logits), given.labels[chosen]).all():
+        given.notes.append(f"not calibrated: {images} validation images have no mistake to learn from")
+        return None
     best, interval = scaling.temperature(logits, truth, given.exclusive)
     degrees = float(f"{1 / best.factor[0]:.6g}")
     if not 1.01 * scaling.LIMITS[0] < degrees < 0.99 * scaling.LIMITS[1]:
-        why = "there is no mistake to learn from" if degrees < 1 else "the logits say nothing of the label"
-        given.notes.append(f"probabilities are not calibrated: in {images} validation images {why}")
+        given.notes.append(f"not calibrated: {images} validation images ask for a temperature of {degrees:g}")
         return None
     before, after = (
         float(scaling.losses(each(logits), truth, given.exclusive).mean()) for each in (scaling.NOTHING, best)

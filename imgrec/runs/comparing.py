@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from imgrec import bundle
 from imgrec.errors import InputError
 from imgrec.metrics.intervals import wilson_interval
-from imgrec.metrics.paired import SIGNIFICANT, Paired, from_answers
+from imgrec.metrics.paired import SIGNIFICANT, Paired, from_answers, holm
 
 NEEDED = frozenset({"run.json", "predictions.csv", "metrics.json"})
 
@@ -200,15 +200,6 @@ def _pairs(order: Sequence[Answers], rows: dict[str, NDArray[np.bool_]]) -> tupl
     found = [from_answers(rows[one], rows[other]) for one, other in both]
     raised = holm([paired.p_value for paired in found])
     return tuple(Pair(*names, paired, p) for names, paired, p in zip(both, found, raised, strict=True))
-
-
-def holm(values: Sequence[float]) -> list[float]:
-    """Return p values that may be held against 0.05 one by one, in their order: Holm's, at most 1."""
-    raised, largest = [0.0] * len(values), 0.0
-    for rank, index in enumerate(sorted(range(len(values)), key=lambda index: values[index])):
-        largest = max(largest, min(1.0, (len(values) - rank) * values[index]))
-        raised[index] = largest
-    return raised
 
 
 def _notes(runs: Sequence[Answers], images: int) -> tuple[str, ...]:

@@ -171,7 +171,7 @@ def _measure(
 ) -> None:
     """Write the folder `out`, whole, and say what is in it."""
     from imgrec import bundle, files, tasks
-    from imgrec.evaluation import stored
+    from imgrec.evaluation import stored, sureness
     from imgrec.evaluation.report import write_report
     from imgrec.runs.finished import origin
     from imgrec.runs.measuring import evaluated, measure
@@ -203,7 +203,8 @@ def _measure(
     )
     stored.write(folder, {"test": stored.Stored.of(split, measured.outputs)})
     write_report(folder, page, more)
+    told = [*measured.lines(task), *sureness.lines(folder)]
     bundle.finish(folder, out)
-    print("\n".join(measured.lines(task)))
+    print(*told, sep="\n")
     print(f"report: {out / 'report' / 'index.html'}")
     print(f"done: {out} (figures: metrics.json, every answer: predictions.csv)")

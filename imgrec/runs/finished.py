@@ -14,6 +14,7 @@ from imgrec.data.pipeline import steps_per_epoch
 from imgrec.data.sources.dataset import Source
 from imgrec.errors import InputError
 from imgrec.learning.session import Session
+from imgrec.phrases import Phrase
 from imgrec.runs.session import decide, for_measuring, read_source
 
 
@@ -28,9 +29,10 @@ class Finished:
     config: Config
 
     @property
-    def name(self) -> str:
+    def name(self) -> Phrase:
         """The run in a title: its model and its data."""
-        return f"{self.bundle.run['model']['name']} on {self.bundle.run['data']['name']}"
+        run = self.bundle.run
+        return Phrase("{model} on {data}", model=run["model"]["name"], data=run["data"]["name"])
 
     def own_source(self) -> Source:
         """Read the data that the run was trained on.

@@ -8,7 +8,7 @@ import numpy as np
 from imgrec import bundle, files, tasks
 from imgrec.data.sources.dataset import Split
 from imgrec.data.sources.objects import objects_of
-from imgrec.evaluation import cross_validation, stored
+from imgrec.evaluation import cross_validation, stored, sureness
 from imgrec.evaluation.language import language
 from imgrec.evaluation.report import write_report
 from imgrec.evaluation.stored import Stored
@@ -144,7 +144,8 @@ def announce(session: Session, out: Path, fitted: Fitted, measured: Measured, ex
 
     Of a model that answers by chance that is said, with what may help; the code is 0, as no file is at fault.
     """
-    print("", *exported.lines(), *measured.lines(session.task), sep="\n")
+    told = [*measured.lines(session.task), *sureness.lines(out)]
+    print("", *exported.lines(), *told, sep="\n")
     if measured.standing.by_chance:
         print(advice(session, fitted))
     print(f"report: {out / 'report' / 'index.html'}")

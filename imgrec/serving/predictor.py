@@ -65,6 +65,11 @@ class Predictor:
         """The class names, in the order of the outputs."""
         return self.task.classes
 
+    @property
+    def parts(self) -> tuple[Runtime, Preprocess, Task]:
+        """What answers, how it takes images, and what its outputs mean: for `imgrec.explain`."""
+        return self.runtime, self.preprocess, self.task
+
     @classmethod
     def load(cls, path: Path | str, keras_itself: bool = False, threads: int | None = None) -> "Predictor":
         """Load a run folder or an exported file.

@@ -1,15 +1,35 @@
-"""Everything but pictures: health, what the model is, and metrics."""
+"""Everything but pictures: health, what the model is, metrics, the page and the API's description."""
 
+from functools import cache
+from pathlib import Path
+
+import jinja2
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 import imgrec
-from imgrec.serving import metrics, protocol_v2
+from imgrec.serving import metrics, openapi, protocol_v2
 from imgrec.serving.front import Front
 from imgrec.serving.source import Version
+
+HERE = Path(__file__).parent / "page"
+PAGE = {
+    "/": ("index.html", "text/html"),
+    "/page.css": ("page.css", "text/css"),
+    "/page.js": ("page.js", "text/javascript"),
+}
+"""Path of a request to a file of ours and its type; no file is looked up by what a request says."""
+SAFE = {
+    # Nothing from elsewhere, and nothing that is written into the page: the page asks this server alone.
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self' blob: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
 
 
 def starlette() -> Starlette:
@@ -26,6 +46,9 @@ def starlette() -> Starlette:
             Route(model, _model),
             Route(version, _model),
             Route("/metrics", _metrics),
+            Route("/docs", _docs),
+            Route("/openapi.json", _openapi),
+            *(Route(path, _page) for path in PAGE),
             Route("/predict", _picture, methods=["POST"]),
             Route(f"{model}/infer", _picture, methods=["POST"]),
             Route(f"{version}/infer", _picture, methods=["POST"]),
@@ -90,3 +113,29 @@ async def _model(request: Request) -> Response:
 
 async def _metrics(request: Request) -> Response:
     return Response(_front(request).metrics.text(), media_type=metrics.CONTENT_TYPE)
+
+
+@cache
+def _file(name: str) -> bytes:
+    return (HERE / name).read_bytes()
+
+
+async def _page(request: Request) -> Response:
+    name, kind = PAGE[request.url.path]
+    return Response(_file(name), media_type=kind, headers=SAFE)
+
+
+@cache
+def _described() -> str:
+    template = jinja2.Environment(autoescape=True, undefined=jinja2.ChainableUndefined).from_string(
+        _file("docs.html.j2").decode()
+    )
+    return template.render(api=openapi.document())
+
+
+async def _docs(request: Request) -> Response:
+    return HTMLResponse(_described(), headers=SAFE)
+
+
+async def _openapi(request: Request) -> Response:
+    return JSONResponse(openapi.document(), headers=SAFE)

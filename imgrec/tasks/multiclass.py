@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
+    from imgrec.metrics.figure import Measures
+
 
 @dataclass(frozen=True)
 class Multiclass(ClassTask):
@@ -96,6 +98,28 @@ class Multiclass(ClassTask):
         from imgrec.metrics.single_label import summarize
 
         return summarize(self.calibrated(outputs), labels, self.classes, train_counts=train_counts)
+
+    def measures(
+        self, scores: Outputs, labels: np.ndarray, validation: tuple[Outputs, np.ndarray] | None = None
+    ) -> "Measures | None":
+        """Return what `metrics.single_measures.measure` does; None of one class alone."""
+        from imgrec.metrics.single_measures import measure
+
+        return None if self.outputs < 2 else measure(scores, labels, self.classes)
+
+    def marks(self, labels: np.ndarray) -> NDArray[np.bool_] | None:
+        """Return one mark an image; None of one class."""
+        return None if self.outputs < 2 else np.asarray(labels[:, None] == np.arange(self.outputs))
+
+    def surprise(self, scores: Outputs, labels: np.ndarray) -> NDArray[np.float64]:
+        """Return the negative logarithm of the true class's probability."""
+        own = scores[np.arange(len(labels)), labels].astype(np.float64)
+        return np.asarray(-np.log(np.maximum(own, np.finfo(np.float64).tiny)))
+
+    def margin(self, scores: Outputs) -> NDArray[np.float64]:
+        """Return the first probability less the second."""
+        first = np.sort(scores.astype(np.float64), axis=1)[:, -2:]
+        return np.asarray(first[:, -1] - first[:, 0])
 
     def mistakes(
         self, ids: Sequence[str], labels: np.ndarray, outputs: Outputs, count: int = 24

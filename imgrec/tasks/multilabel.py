@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
+    from imgrec.metrics.figure import Measures
+
 _MEANS = {"mAP": "mean_average_precision", "F1 micro": "f1_micro", "macro": "f1_macro"}
 
 
@@ -107,6 +109,27 @@ class Multilabel(ClassTask):
         from imgrec.metrics.multi_label import summarize
 
         return summarize(self.calibrated(outputs), labels, self.classes)
+
+    def measures(
+        self, scores: Outputs, labels: np.ndarray, validation: tuple[Outputs, np.ndarray] | None = None
+    ) -> "Measures":
+        """Return what `metrics.multi_measures.measure` does."""
+        from imgrec.metrics.multi_measures import measure
+
+        return measure(scores, labels, self.classes, validation)
+
+    def marks(self, labels: np.ndarray) -> NDArray[np.bool_]:
+        """Return the labels themselves."""
+        return np.asarray(labels > 0.5)
+
+    def surprise(self, scores: Outputs, labels: np.ndarray) -> NDArray[np.float64]:
+        """Return the negative logarithm of the probability of all labels of an image, each by itself."""
+        own = np.where(labels > 0.5, scores, 1 - scores).astype(np.float64)
+        return np.asarray(-np.log(np.maximum(own, np.finfo(np.float32).eps)).sum(axis=1))
+
+    def margin(self, scores: Outputs) -> NDArray[np.float64]:
+        """Return twice the distance from ½ of the label that is nearest to it."""
+        return np.asarray(2 * np.abs(scores.astype(np.float64) - 0.5).min(axis=1))
 
     def mistakes(
         self, ids: Sequence[str], labels: np.ndarray, outputs: Outputs, count: int = 24

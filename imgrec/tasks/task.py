@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
+    from imgrec.metrics.figure import Measures
+
 Outputs = NDArray[np.floating]
 """What a model says of N images, float32 `[N, outputs]`: logits, where the task is about classes."""
 Tile = tuple[str, str, str]
@@ -146,6 +148,27 @@ class Task(ABC):
         Raises:
             InputError: no images, shapes that do not fit, or outputs that are not finite.
         """
+
+    def measures(
+        self, scores: Outputs, labels: np.ndarray, validation: tuple[Outputs, np.ndarray] | None = None
+    ) -> "Measures | None":
+        """Return every figure with its interval, of `scores` `[N, outputs]`; None where the task has none.
+
+        `validation` are scores and labels of images that may choose thresholds. Raises as `figures`.
+        """
+        return None
+
+    def marks(self, labels: np.ndarray) -> NDArray[np.bool_] | None:
+        """Return which outputs each image is of, bool `[N, outputs]`; None where these are no classes."""
+        return None
+
+    def surprise(self, scores: Outputs, labels: np.ndarray) -> NDArray[np.float64] | None:
+        """Return how unlikely the truth was to the model, `[N]`: high is hard; None where nobody can say."""
+        return None
+
+    def margin(self, scores: Outputs) -> NDArray[np.float64] | None:
+        """Return how far the answer is from being another one, `[N]` in 0…1; low is ambiguous."""
+        return None
 
     @abstractmethod
     def mistakes(

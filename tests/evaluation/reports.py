@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from imgrec.config import Config
+from imgrec.data.sources.dataset import Split
 from imgrec.evaluation.evaluated import Evaluated
 from imgrec.evaluation.report import write_report
+from imgrec.evaluation.stored import Stored
 from imgrec.tasks.multiclass import Multiclass
 from imgrec.tasks.task import Task
 
@@ -70,6 +72,7 @@ def evaluated(task: Task, perfect: bool = False, counts: list[int] | None = None
         labels = np.eye(size, dtype=np.float32)[labels]
     ids = [f"{EVIL if i == 0 else i}.png" for i in range(len(labels))]
     mistakes = task.mistakes(ids, labels, logits)
+    images = rng.integers(0, 255, (len(ids), 28, 28, 1), np.uint8)
     given: dict[str, Any] = {
         "title": EVIL,
         "figures": task.figures(logits, labels, counts),
@@ -84,6 +87,8 @@ def evaluated(task: Task, perfect: bool = False, counts: list[int] | None = None
         "failures": ["qat_int8: agreement 0.9 < 0.98"],
         "parity_images": 18,
         "facts": {"source": EVIL},
+        "test": Stored(tuple(ids), labels, logits),
+        "split": Split(tuple(ids), labels, images, attributes={"camera": (EVIL, "b") * (len(ids) // 2)}),
     }
     return Evaluated(task=task, **{**given, **more})
 

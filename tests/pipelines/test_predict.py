@@ -16,6 +16,7 @@ import pytest
 from imgrec import files, tasks
 from imgrec.data.preprocess import Preprocess
 from imgrec.errors import InputError
+from imgrec.explain.settings import ExplainSettings
 from imgrec.tasks.multiclass import Multiclass
 from pipelines import predict
 
@@ -108,6 +109,68 @@ def test_broken_images_are_rows_with_their_reason(
     lines = capsys.readouterr().out.splitlines()
     assert any("gone.png" in line and line.endswith("error: No such file or directory") for line in lines)
     assert lines[-1] == f"images: 6, not read: 3, answers by {model}"
+
+
+def test_explained_pictures_lie_in_a_folder_of_their_own(
+    model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "broken.jpg").write_bytes(b"")
+    picture(photos / "a" / "b.png", (9, 9, 200))
+    out = tmp_path / "maps"
+    maps = ExplainSettings("occlusion(window=2)", "green", out)
+    assert predict.run(predict.Arguments((photos,), run=model, maps=maps, json=True)) == 1
+    rows = {Path(row["path"]).relative_to(photos).as_posix(): row for row in rows_of(capsys.readouterr().out)}
+    assert "explained" not in rows["broken.jpg"]
+    names = {
+        name: Path(row["explained"][0]["picture"]).name for name, row in rows.items() if "error" not in row
+    }
+    assert names == {
+        "a/b.png": "b.png.occlusion.png",
+        "a/z.PNG": "z.PNG.occlusion.png",
+        "b.png": "b.png-2.occlusion.png",
+        "c.bmp": "c.bmp.occlusion.png",
+    }
+    assert sorted(path.name for path in out.iterdir()) == sorted(names.values())
+    (told,) = rows["b.png"]["explained"]
+    assert told["label"] == "green" and told["method"] == "occlusion(window=2, stride=1)"
+    assert told["probability"] == pytest.approx(rows["b.png"]["probability"])
+    # 7 × 9 pixels, 37 times as large, and a legend.
+    height, width = cv2.imread(told["picture"]).shape[:2]
+    assert width == 37 * 7 and height > 37 * 9
+
+
+def test_explain_needs_no_name_and_says_where_pictures_are(
+    model: Path,
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert predict.main(["--explain", str(photos / "b.png"), "--run", str(model)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        f"images: 1, not read: 0, answers by {model}, pictures in explanations"
+    )
+    assert [path.name for path in (tmp_path / "explanations").iterdir()] == ["b.png.occlusion.png"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"explain": "gradcam"}, "--explain gradcam: .*model.tflite is a file, which has no gradients"),
+        ({"explain": "gradcan"}, "unknown explanation 'gradcan': did you mean gradcam"),
+        ({"explain": "occlusion(window=5)"}, "window=5: expected a number from 0 to 4"),
+        ({"explain": "auto", "explain_class": "gren"}, "unknown class 'gren': did you mean green"),
+        ({"explain": "auto", "explain_out": Path(__file__)}, "is a file|not a folder|cannot be written"),
+    ],
+)
+def test_what_cannot_be_explained_is_said_before_anything_is_written(
+    model: Path, photos: Path, tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    maps = ExplainSettings(**{"explain_out": tmp_path / "maps", **changes})
+    with pytest.raises(InputError, match=message):
+        predict.run(predict.Arguments((photos / "b.png",), run=model, maps=maps))
+    assert not (tmp_path / "maps").exists() or not list((tmp_path / "maps").iterdir())
 
 
 def test_only_broken_images(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

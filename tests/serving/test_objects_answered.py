@@ -53,9 +53,7 @@ def test_all_are_one_object_fused_as_the_run_chose(tmp_path: Path) -> None:
     (only,) = rows("all", tmp_path)
     odds = np.mean([np.log(p / q) for p, q in SCORES.values()])
     assert only["fusion"] == "logit"
-    assert only["top"][0]["probability"] == pytest.approx(
-        max(1 / (1 + np.exp(-odds)), 1 / (1 + np.exp(odds)))
-    )
+    assert only["top"][0]["probability"] == pytest.approx(1 / (1 + np.exp(-abs(odds))))
 
 
 def test_without_views_every_picture_answers_for_itself() -> None:

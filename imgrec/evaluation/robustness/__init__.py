@@ -1,0 +1,1 @@
+"""How a model stands what images go through: corruptions, attacks, and things hidden, turned or moved."""
