@@ -95,9 +95,7 @@ class Predictor:
             companions = (whole.preprocess, whole.task) if whole else _companions(path, runtime.texts)
             return cls(runtime, *companions)
         whole = bundle.read(path)
-        # A file gives one answer; how far an ensemble's members are apart, the Keras model alone can say.
-        is_ensemble = "members" in whole.run.get("model", {})
-        if not keras_itself and not is_ensemble and file_answers(whole):
+        if not keras_itself and file_answers(whole):
             runtime = runtimes.open_tflite(whole.path / _FILE, threads or cores())
             return cls(runtime, whole.preprocess, whole.task)
         return cls.of_model(bundle.build_trained(whole), whole.preprocess, whole.task)
