@@ -3,19 +3,25 @@
     python -m benchmarks.robustness                     # 3 seeds × 3 policies: an hour on 2 cores
     python -m benchmarks.robustness --seeds 1 --epochs 3
 
-Every run, of a small ResNet-8, is made by `pipelines.train` and measured by `pipelines.evaluate --also
-corruptions` on all 2,000 test images; what is there already is not done again.
+Every run, of a small ResNet-8, is made by `pipelines.train` and measured as by `pipelines.evaluate --also
+corruptions` on the 2,000 test images, those of one seed on the same pixels; what is there already is not done
+again.
 """
 
 import argparse
-import functools
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.repeated import Results, repeat, spread, table
-from pipelines import evaluate, train
+from benchmarks.repeated import Results, spread, table
+from imgrec import bundle
+from imgrec.data.corrupt import SEVERITIES
+from imgrec.data.sources.sample import load_sample
+from imgrec.evaluation.robustness import corruptions
+from imgrec.evaluation.robustness.chosen import of_run, some_of
+from imgrec.files import write_json
+from pipelines import train
 
 POLICIES = {"plain": "flip", "RandAugment": "flip|randaugment(2, 9)", "AugMix": "flip|augmix"}
 """What training images go through; all start from the recipe of the sample."""
@@ -24,16 +30,22 @@ GROUPS = ("noise", "blur", "weather", "digital")
 COLUMNS = ("clean", *GROUPS, "mean")
 
 
-def run(folder: Path, policy: str, seed: int, epochs: int) -> dict[str, Any]:
-    """Train and measure one run, unless it is there; return its errors, means over severities."""
+def trained(folder: Path, policy: str, seed: int, epochs: int) -> Path:
+    """Return the folder of a run, trained unless it is there."""
     out = folder / f"{policy.lower()}-{seed}"
-    if not (out / "manifest.json").exists():
+    if not (out / bundle.MANIFEST).exists():
         words = ["--recipe", "sample", "--model", MODEL, "--augment", POLICIES[policy], "--seed", str(seed)]
         train.main([*words, "--epochs", str(epochs), "--quantize", "none", "--out", str(out)])
-    measured = folder / "measured" / out.name
-    words = ["--run", str(out), "--out", str(measured), "--also", "corruptions(images=2000)"]
-    evaluate.main(words)
-    return errors(json.loads((measured / "metrics.json").read_text(encoding="utf-8"))["corruptions"])
+    return out
+
+
+def measured(runs: Sequence[Path], images: int) -> list[dict[str, Any]]:
+    """Return the errors of each run on `images` of the sample's test images, all severities."""
+    task = bundle.read(runs[0]).task
+    answering = [of_run(str(run), task, "run") for run in runs]
+    split = some_of(load_sample().test, images, 0, "robustness")
+    found = corruptions.measure(answering, split, SEVERITIES, seed=0)
+    return [errors(corruptions.figures(*each, SEVERITIES)) for each in found]
 
 
 def errors(told: dict[str, Any]) -> dict[str, Any]:
@@ -47,13 +59,6 @@ def errors(told: dict[str, Any]) -> dict[str, Any]:
         "mean": told["mean_error"],
         "by_corruption": means,
     }
-
-
-def plan(folder: Path, seeds: int, epochs: int) -> Iterable[tuple[str, Any]]:
-    """Name and action of every run; seed by seed, so that a part of them compares too."""
-    for seed in range(seeds):
-        for policy in POLICIES:
-            yield f"{policy}, seed {seed}", functools.partial(run, folder, policy, seed, epochs)
 
 
 def gains(results: Results) -> str:
@@ -83,15 +88,22 @@ def mean_corruption_error(ours: dict[str, float], theirs: dict[str, float]) -> f
 
 
 def main() -> None:
-    """Do the runs that are missing, writing the file after each; print the table."""
+    """Train and measure what is missing, writing the file after each seed; print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--folder", type=Path, default=Path("saved_models/robustness"))
     options = parser.parse_args()
-    settings = {"epochs": options.epochs, "model": MODEL, "policies": POLICIES}
     path = options.folder / "robustness.json"
-    results = repeat(path, settings, plan(options.folder, options.seeds, options.epochs))
+    results: Results = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    for seed in range(options.seeds):
+        if f"plain, seed {seed}" in results:
+            continue
+        runs = [trained(options.folder, policy, seed, options.epochs) for policy in POLICIES]
+        for policy, each in zip(POLICIES, measured(runs, options.images), strict=True):
+            results[f"{policy}, seed {seed}"] = each
+        write_json(path, results)
     print(f"\nerrors in per cent, mean ± standard deviation over seeds\n{table(results, COLUMNS)}")
     print(gains(results))
 

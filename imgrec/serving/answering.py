@@ -3,6 +3,8 @@
 import json
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -16,7 +18,11 @@ from imgrec.serving.bodies import picture_in
 from imgrec.serving.facts import Facts
 from imgrec.serving.predictor import Predictor
 from imgrec.serving.refusal import RefusedError, error_body
-from imgrec.serving.wire import NONE, PREDICT, Frame, packed_marks
+from imgrec.serving.wire import EXPLAIN, NONE, PREDICT, Frame, packed_marks
+from imgrec.tasks.classes import ClassTask
+
+if TYPE_CHECKING:
+    from imgrec.explain.pictures import Explainer
 
 TOP = 5
 """Classes named unless a request says how many."""
@@ -25,13 +31,24 @@ STATUS = {"too_large": 413, "not_an_image": 415, "unsupported_format": 415}
 Finish = Callable[[NDArray[np.float32]], tuple[bytes, int]]
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A job's images, uint8 `[N, H, W, C]`, and what makes a body of their scores."""
+
+    images: NDArray[np.uint8]
+    finish: Finish
+
+
 class Answering:
     """A predictor behind the frames of `wire`."""
 
     def __init__(self, predictor: Predictor, name: str, version: str, platform: str) -> None:
         self._predictor, self._task, self._preprocess = predictor, predictor.task, predictor.preprocess
         self._model = (name, version)
-        self._opening = json.dumps({"name": name, "version": version}).encode()
+        explains = predictor.runtime.model is not None and isinstance(self._task, ClassTask)
+        self._explainer: Explainer | None = None
+        shown = {"explains": True} if explains else {}
+        self._opening = json.dumps({"name": name, "version": version, **shown}).encode()
         picture = _noise(self._preprocess.shape)
         self.batch, seconds = fitting_batch(
             lambda size: self.answer([Frame(1, PREDICT, body=picture)] * size)
@@ -46,12 +63,13 @@ class Answering:
             outputs=predictor.predict(np.empty((0, *self._preprocess.shape), np.uint8)).shape[1],
             batch=self.batch,
             milliseconds=round(1000 * seconds, 4),
+            explains=explains,
         )
 
     def answer(self, jobs: Sequence[Frame]) -> list[Frame]:
         """Return the reply to each job; the images of all are answered together."""
         taken = [self._taken(job) for job in jobs]
-        images = [part[0] for part in taken if not isinstance(part, RefusedError)]
+        images = [part.images for part in taken if isinstance(part, Taken)]
         total = sum(map(len, images))
         try:
             scores = (
@@ -62,19 +80,21 @@ class Answering:
             return [_refused(job, RefusedError(500, "internal error")) for job in jobs]
         replies, start = [], 0
         for job, part in zip(jobs, taken, strict=True):
-            if isinstance(part, RefusedError):
-                replies.append(_refused(job, part))
+            if not isinstance(part, Taken):
+                replies.append(_refused(job, part) if isinstance(part, RefusedError) else part)
                 continue
-            own = scores[start : start + len(part[0])]
-            start += len(part[0])
-            body, head = part[1](own)
+            own = scores[start : start + len(part.images)]
+            start += len(part.images)
+            body, head = part.finish(own)
             replies.append(Frame(job.number, 200, total, head, _marks(own), body))
         return replies
 
-    def _taken(self, job: Frame) -> tuple[NDArray[np.uint8], Finish] | RefusedError:
-        """Return a job's images, uint8 `[N, H, W, C]`, and what makes a body of their scores."""
+    def _taken(self, job: Frame) -> Taken | Frame | RefusedError:
+        """Return what is to be answered for a job, its reply, or why there is none."""
         try:
             name, _, content_type = job.text.decode("latin-1").partition("\n")
+            if job.code == EXPLAIN:
+                return self._explained(job, content_type)
             return self._picture(job, name, content_type) if job.code == PREDICT else self._tensors(job)
         except RefusedError as refusal:
             return refusal
@@ -84,7 +104,7 @@ class Answering:
             traceback.print_exc()
             return RefusedError(500, "internal error")
 
-    def _picture(self, job: Frame, name: str, content_type: str) -> tuple[NDArray[np.uint8], Finish]:
+    def _picture(self, job: Frame, name: str, content_type: str) -> Taken:
         picture, top = picture_in(content_type, job.body)
         images = self._preprocess.on_bytes(picture)[None]
 
@@ -93,9 +113,18 @@ class Answering:
             said = json.dumps(answer, ensure_ascii=False).encode()
             return b'{"id": "%s", "model": %s, %s' % (name.encode(), self._opening, said[1:]), NONE
 
-        return images, finish
+        return Taken(images, finish)
 
-    def _tensors(self, job: Frame) -> tuple[NDArray[np.uint8], Finish]:
+    def _explained(self, job: Frame, content_type: str) -> Frame:
+        """Return the reply to a request for a map; what draws it is imported when the first one comes."""
+        from imgrec.explain.pictures import Explainer
+
+        picture, _ = picture_in(content_type, job.body)
+        if self._explainer is None:
+            self._explainer = Explainer(*self._predictor.parts)
+        return Frame(job.number, 200, body=self._explainer.pictures(picture)[0].png)
+
+    def _tensors(self, job: Frame) -> Taken:
         request = protocol_v2.read(job.body, job.head, self._preprocess)
         given = request.inputs
         images = given if isinstance(given, np.ndarray) else _decoded(given, self._preprocess)
@@ -104,7 +133,7 @@ class Answering:
             answers = self._task.decode(scores, job.many or TOP)
             return protocol_v2.write(request, np.ascontiguousarray(scores), answers, self._model)
 
-        return images, finish
+        return Taken(images, finish)
 
 
 def _noise(shape: Sequence[int]) -> bytes:

@@ -14,6 +14,7 @@ class Facts:
     task, labels, shape, outputs: as the model has them.
     batch: how many requests a worker answers at once, 1 where that gains nothing.
     milliseconds: of one small picture then, with decoding.
+    explains: whether it shows what an answer rests on: a Keras model does.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Facts:
     outputs: int
     batch: int
     milliseconds: float
+    explains: bool
 
 
 def hello(facts: Facts) -> bytes:

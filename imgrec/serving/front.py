@@ -13,12 +13,14 @@ from imgrec.serving.limits import Limits, Token
 from imgrec.serving.metrics import Metrics
 from imgrec.serving.refusal import RefusedError, error_body
 from imgrec.serving.source import Source, Version
-from imgrec.serving.wire import INFER, NONE, PREDICT, Frame
+from imgrec.serving.wire import EXPLAIN, INFER, NONE, PREDICT, Frame
 
 Headers = Mapping[bytes, bytes]
 _ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 _INFER = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
-JSON, BINARY = b"application/json", b"application/octet-stream"
+JSON, BINARY, PNG = b"application/json", b"application/octet-stream", b"image/png"
+ROUTES = {PREDICT: "predict", INFER: "infer", EXPLAIN: "explain"}
+"""What the metrics call a job."""
 OPEN = frozenset(
     {"/", "/docs", "/openapi.json", "/page.css", "/page.js", "/v2/health/live", "/v2/health/ready"}
 )
@@ -51,6 +53,7 @@ class Answer:
     body: bytes
     head: int = NONE
     retry_after: int = 0
+    kind: bytes = JSON
 
     @classmethod
     def refusing(cls, refusal: RefusedError) -> "Answer":
@@ -94,6 +97,10 @@ class Front:
         """
         if path == "/predict":
             version, frame = self.source.pick(name.decode()), Frame(0, PREDICT, _top(query) if query else 0)
+        elif path == "/explain":
+            version, frame = self.source.pick(name.decode()), Frame(0, EXPLAIN)
+            if not version.facts.explains:
+                raise RefusedError(404, "this model shows no maps: serve a run folder with --keras")
         elif found := _INFER.fullmatch(path):
             version, frame = self._model(found), Frame(0, INFER, head=_length(headers))
         else:
@@ -108,8 +115,7 @@ class Front:
             raise RefusedError(429, "too many requests are waiting; send it again", version.pool.patience)
         text = name + b"\n" + headers.get(b"content-type", b"")[:1000]
         self._held += size
-        route = "predict" if frame.code == PREDICT else "infer"
-        return Asked(route, version, frame._replace(text=text), size)
+        return Asked(ROUTES[frame.code], version, frame._replace(text=text), size)
 
     def _model(self, found: "re.Match[str]") -> Version:
         version = self.source.named(found[1], found[2] or "")
@@ -130,9 +136,13 @@ class Front:
             self.leave(asked)
             if isinstance(reply, RefusedError):
                 answer = Answer.refusing(reply)
+            elif reply.code != 200:
+                answer = Answer(reply.code, reply.body)
             else:
-                answer = Answer(reply.code, reply.body, reply.head)
-                if reply.code == 200:
+                png = asked.frame.code == EXPLAIN
+                kind = PNG if png else JSON if reply.head == NONE else BINARY
+                answer = Answer(200, reply.body, reply.head, kind=kind)
+                if not png:
                     self.metrics.images(asked.version.facts, reply)
             self.metrics.answered(asked.route, answer.status, time.perf_counter() - asked.begun)
             done(answer)
@@ -147,7 +157,7 @@ class Front:
     def headers(self, answer: Answer, name: bytes) -> list[tuple[bytes, bytes]]:
         """Return the headers of a response."""
         headers = [
-            (b"content-type", JSON if answer.head == NONE else BINARY),
+            (b"content-type", answer.kind),
             (b"content-length", b"%d" % len(answer.body)),
             (b"x-request-id", name),
         ]

@@ -36,6 +36,7 @@ def document() -> dict[str, Any]:
         },
         "paths": {
             "/predict": {"post": _predict()},
+            "/explain": {"post": _explain()},
             "/v2": {"get": _read("server", "Name and extensions of the server.")},
             "/v2/health/live": {"get": _open("live", "Whether the server runs.")},
             "/v2/health/ready": {"get": _open("ready", "Whether it can answer; not while it ends.")},
@@ -156,6 +157,20 @@ def _predict() -> dict[str, Any]:
         },
         "responses": _responses(
             "The answer.", _of("Answer"), 400, 401, 408, 413, 415, 429, 431, 500, 503, 504
+        ),
+    }
+
+
+def _explain() -> dict[str, Any]:
+    asked = _predict()
+    png = {"type": "string", "contentMediaType": "image/png"}
+    return {
+        "operationId": "explain",
+        "summary": "The picture, with what the answer rests on in warm colours; of Keras models.",
+        "x-example": "curl --data-binary @photo.jpg http://127.0.0.1:8080/explain -o map.png",
+        "requestBody": asked["requestBody"],
+        "responses": _responses(
+            "A PNG.", png, 400, 401, 404, 408, 413, 415, 429, 431, 500, 503, 504, kind="image/png"
         ),
     }
 

@@ -50,6 +50,7 @@ def starlette() -> Starlette:
             Route("/openapi.json", _openapi),
             *(Route(path, _page) for path in PAGE),
             Route("/predict", _picture, methods=["POST"]),
+            Route("/explain", _picture, methods=["POST"]),
             Route(f"{model}/infer", _picture, methods=["POST"]),
             Route(f"{version}/infer", _picture, methods=["POST"]),
         ],

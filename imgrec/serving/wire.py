@@ -7,8 +7,9 @@ _HEAD = struct.Struct("<IHHIII")
 _MARK = struct.Struct("<if")
 NONE = 0xFFFFFFFF
 """Stands in `head` where there is no length of a JSON part."""
-PREDICT, INFER = 1, 2
-"""Codes of jobs: an answer as `pipelines.predict` gives it; tensors, by the Open Inference Protocol."""
+PREDICT, INFER, EXPLAIN = 1, 2, 3
+"""Codes of jobs: an answer as `pipelines.predict` gives it; tensors, by the Open Inference Protocol; a PNG of
+what an answer rests on."""
 HELLO = 0
 """Number of a worker's first frame, which says what it serves; jobs count from 1."""
 
@@ -17,7 +18,7 @@ class Frame(NamedTuple):
     """A job, or its reply, which bears the same number.
 
     number: of the job.
-    code: what is asked for (`PREDICT`, `INFER`); of a reply the HTTP status.
+    code: what is asked for (`PREDICT`, `INFER`, `EXPLAIN`); of a reply the HTTP status.
     many: classes to name, 0 for the default; of a reply how many images were answered at once.
     head: length of the JSON part before binary tensors, `NONE` where there is none.
     text: of a job `request id \\n content type`; of a reply `marks`: class and probability of each image.

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 from chromium import Browser, needed
-from linear import LABELS, pictures, reference
+from linear import LABELS, pictures, reference, write_companions
 from servers import Running, png, serving
+
+from imgrec import bundle, files
+from imgrec.data.preprocess import Preprocess
 
 pytestmark = needed
 
@@ -70,7 +73,7 @@ def test_the_page_answers(linear_file: Path, tmp_path: Path, width: int) -> None
         # The one complaint is Chromium's, about the status of what was refused.
         assert [said for said in browser.complaints if "415" not in said] == []
         browser.open(f"{address}docs", width)
-        assert browser.value("document.querySelectorAll('h2').length") == 11
+        assert browser.value("document.querySelectorAll('h2').length") == 12
         assert browser.value("document.documentElement.scrollWidth <= innerWidth")
 
 
@@ -120,3 +123,27 @@ def test_the_page_asks_for_the_token(linear_file: Path, tmp_path: Path) -> None:
             browser.click("#unlock button")
             wait(browser, *(("status", "not the token") if given == "wrong" else ("said", "sure")))
         assert not text(browser, "unlock")
+
+
+def test_the_page_shows_where_a_keras_model_looked(tmp_path: Path) -> None:
+    from imgrec.models import build_model
+
+    preprocess = Preprocess(size=(28, 28), colour="grey")
+    model = build_model("lenet5", input_shape=preprocess.shape, num_classes=3)
+    record = {"name": "lenet5", "input_shape": list(preprocess.shape), "num_classes": 3, "options": {}}
+    folder = bundle.begin(tmp_path / "run")
+    files.write_json(folder / "run.json", {"format": bundle.FORMAT, "model": record})
+    files.write_file(folder / "model.keras", lambda path: model.save(path))
+    write_companions(folder, preprocess)
+    bundle.finish(folder, tmp_path / "run")
+    with (
+        serving(tmp_path / "run", tmp_path / "log", "--deadline", "120") as server,
+        _at(server, tmp_path) as browser,
+    ):
+        assert "(keras, 1 workers" in server.first
+        drop(browser, png(pictures(1)[0]))
+        wait(browser, "looked", "Where the model looked")
+        browser.value("document.getElementById('map').decode().then(() => 0)")
+        assert browser.value("document.getElementById('map').naturalWidth") >= 256
+        status, headers, _ = server.ask("/explain", b"hello")
+        assert (status, headers["Content-Type"]) == (415, "application/json")

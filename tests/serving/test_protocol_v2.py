@@ -1,4 +1,4 @@
-"""The Open Inference Protocol by hand, and by Triton's own client where it is installed."""
+"""The Open Inference Protocol by hand, and by Triton's own client."""
 
 import json
 import struct
@@ -11,6 +11,7 @@ import pytest
 from linear import LABELS, PREPROCESS, pictures, reference
 from openapi_spec_validator import validate
 from servers import Running, png, serving
+from tritonclient import http as client
 
 from imgrec.files import sha256_of
 from imgrec.serving import openapi, protocol_v2
@@ -164,7 +165,6 @@ def test_the_description_of_the_api_is_valid(running: Running) -> None:
 
 
 def test_triton_s_client(running: Running) -> None:
-    client = pytest.importorskip("tritonclient.http")
     with client.InferenceServerClient(f"127.0.0.1:{running.port}") as triton:
         assert triton.is_server_live() and triton.is_server_ready() and triton.is_model_ready("linear")
         files = np.array([png(image) for image in IMAGES], object)

@@ -13,6 +13,7 @@ import numpy as np
 from imgrec.data.corrupt import blur, digital, noise, weather
 from imgrec.data.corrupt.constants import LARGE_IMAGES, SMALL, SMALL_IMAGES
 from imgrec.errors import InputError
+from imgrec.phrases import Phrase
 from imgrec.registry import lookup
 
 SEVERITIES = (1, 2, 3, 4, 5)
@@ -23,30 +24,32 @@ LEAST_SIDE = 16
 class Corruption:
     """One of the corruptions.
 
+    title: its name on pages.
     group: noise, blur, weather or digital.
     apply: (image float64 0…1 `[h, w, C]`, generator, constants …) → the same shape, about 0…1.
     """
 
+    title: Phrase
     group: str
     apply: Callable[..., np.ndarray]
 
 
 CORRUPTIONS: dict[str, Corruption] = {
-    "gaussian_noise": Corruption("noise", noise.gaussian_noise),
-    "shot_noise": Corruption("noise", noise.shot_noise),
-    "impulse_noise": Corruption("noise", noise.impulse_noise),
-    "defocus_blur": Corruption("blur", blur.defocus_blur),
-    "glass_blur": Corruption("blur", blur.glass_blur),
-    "motion_blur": Corruption("blur", blur.motion_blur),
-    "zoom_blur": Corruption("blur", blur.zoom_blur),
-    "snow": Corruption("weather", weather.snow),
-    "frost": Corruption("weather", weather.frost),
-    "fog": Corruption("weather", weather.fog),
-    "brightness": Corruption("weather", weather.brightness),
-    "contrast": Corruption("digital", digital.contrast),
-    "elastic": Corruption("digital", digital.elastic),
-    "pixelate": Corruption("digital", digital.pixelate),
-    "jpeg": Corruption("digital", digital.jpeg),
+    "gaussian_noise": Corruption(Phrase("Gaussian noise"), "noise", noise.gaussian_noise),
+    "shot_noise": Corruption(Phrase("shot noise"), "noise", noise.shot_noise),
+    "impulse_noise": Corruption(Phrase("impulse noise"), "noise", noise.impulse_noise),
+    "defocus_blur": Corruption(Phrase("defocus blur"), "blur", blur.defocus_blur),
+    "glass_blur": Corruption(Phrase("glass blur"), "blur", blur.glass_blur),
+    "motion_blur": Corruption(Phrase("motion blur"), "blur", blur.motion_blur),
+    "zoom_blur": Corruption(Phrase("zoom blur"), "blur", blur.zoom_blur),
+    "snow": Corruption(Phrase("snow"), "weather", weather.snow),
+    "frost": Corruption(Phrase("frost"), "weather", weather.frost),
+    "fog": Corruption(Phrase("fog"), "weather", weather.fog),
+    "brightness": Corruption(Phrase("brightness"), "weather", weather.brightness),
+    "contrast": Corruption(Phrase("contrast"), "digital", digital.contrast),
+    "elastic": Corruption(Phrase("elastic"), "digital", digital.elastic),
+    "pixelate": Corruption(Phrase("pixelate"), "digital", digital.pixelate),
+    "jpeg": Corruption(Phrase("JPEG"), "digital", digital.jpeg),
 }
 """Every corruption by its name, in the order of the paper."""
 

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from imgrec.data.corrupt import generator
+from imgrec.phrases import Phrase
 
 
 def occlude(image: np.ndarray, share: float, seed: int, key: str) -> np.ndarray:
@@ -54,13 +55,13 @@ Change = Callable[[np.ndarray, str], np.ndarray]
 class Shift:
     """One kind of change at rising sizes, the first of which changes nothing.
 
-    name: key of `SHIFTS`.
+    name: of it on pages.
     sizes: in `unit`.
     changes: (size, seed) → what is done to each image, one way after another; accuracies are their mean.
     """
 
-    name: str
-    unit: str
+    name: Phrase
+    unit: Phrase
     sizes: Sequence[float]
     changes: Callable[[float, int], Sequence[Change]]
 
@@ -89,8 +90,14 @@ def _pushed(image: np.ndarray, key: str, way: tuple[float, float]) -> np.ndarray
 
 
 SHIFTS: dict[str, Shift] = {
-    "occlusion": Shift("occlusion", "% of the side", (0, 10, 20, 30, 40, 50, 60), _occlusions),
-    "rotation": Shift("rotation", "degree", (0, 5, 10, 15, 20, 30, 45, 60, 90, 135, 180), _rotations),
-    "translation": Shift("translation", "% of the side", (0, 4, 8, 12, 16, 20, 25, 30), _translations),
+    "occlusion": Shift(
+        Phrase("occlusion"), Phrase("% of the side"), (0, 10, 20, 30, 40, 50, 60), _occlusions
+    ),
+    "rotation": Shift(
+        Phrase("rotation"), Phrase("degree"), (0, 5, 10, 15, 20, 30, 45, 60, 90, 135, 180), _rotations
+    ),
+    "translation": Shift(
+        Phrase("translation"), Phrase("% of the side"), (0, 4, 8, 12, 16, 20, 25, 30), _translations
+    ),
 }
 """Every shift by its name."""

@@ -5,11 +5,13 @@ from typing import Any
 import numpy as np
 
 from imgrec.data.corrupt import CORRUPTIONS, LEAST_SIDE
+from imgrec.data.sources.dataset import Split
 from imgrec.errors import InputError
 from imgrec.evaluation.evaluated import Evaluated, Section
 from imgrec.evaluation.figures import curve, data_uri
 from imgrec.evaluation.robustness import chosen
 from imgrec.evaluation.robustness import corruptions as under
+from imgrec.metrics.answers import printable
 from imgrec.phrases import Phrase
 
 
@@ -59,23 +61,29 @@ def corruptions(
         told["baseline"] = {"run": str(baseline), **theirs, **under.against(found[0], found[1])}
     if file is not None:
         told["file"] = {"file": str(file), **under.figures(*found[-1], asked)}
-    return _section(given, told, _examples(split.take(np.arange(1)), answering[0], asked[-1], int(seed)))
+    first = split.take(np.arange(1))
+    return _section(given, told, first.ids[0], _examples(first, answering[0], asked[-1], int(seed)))
 
 
-def _examples(first: Any, answering: chosen.Answering, severity: int, seed: int) -> list[str]:
+def _examples(first: Split, answering: chosen.Answering, severity: int, seed: int) -> list[str]:
     """Return a picture of each corruption at `severity`, of the first image, as data URIs."""
     held = under.prepared(first, answering.bare)
     shown = [under.corrupted(held, name, severity, seed).images for name in CORRUPTIONS]
     return [data_uri(images[0]) for images in shown if images is not None]
 
 
-def _section(given: Evaluated, told: dict[str, Any], pictures: list[str]) -> Section:
+def _section(given: Evaluated, told: dict[str, Any], image: str, pictures: list[str]) -> Section:
     _ = given.language
     severities = told["severities"]
     others = [each for each in (told.get("baseline"), told.get("file")) if each is not None]
     columns = [_("Baseline")] * ("baseline" in told) + [_("File")] * ("file" in told)
     rows = [
-        {**row, "picture": picture, "others": [each["by_corruption"][place] for each in others]}
+        {
+            **row,
+            "title": CORRUPTIONS[row["name"]].title,
+            "picture": picture,
+            "others": [each["by_corruption"][place] for each in others],
+        }
         for place, (row, picture) in enumerate(zip(told["by_corruption"], pictures, strict=True))
     ]
     widths = [
@@ -94,6 +102,7 @@ def _section(given: Evaluated, told: dict[str, Any], pictures: list[str]) -> Sec
         "others": others,
         "columns": columns,
         "severity": severities[-1],
+        "image": printable(image),
         "width": max(widths),
         "share": given.task.share,
         "curve": drawn if len(severities) > 1 else "",

@@ -35,7 +35,11 @@ def shifts(given: Evaluated, images: int = 1000, seed: int = 0) -> Section:
     for name, shift in SHIFTS.items():
         curves[name] = {"unit": shift.unit, "sizes": _along(shift, held, answering, seed, progress)}
     figures: dict[str, Any] = {"images": len(split), "seed": seed, "curves": curves}
-    data = {"told": figures, "svgs": [_drawn(given, name, each) for name, each in curves.items()]}
+    data = {
+        "told": figures,
+        "shifts": SHIFTS,
+        "svgs": [_drawn(given, name, each) for name, each in curves.items()],
+    }
     return Section(
         Phrase("Hidden, turned, moved"),
         "shifts.html.j2",
@@ -72,7 +76,7 @@ def _drawn(given: Evaluated, name: str, along: dict[str, Any]) -> str:
     rows = along["sizes"]
     lines = {
         _("unchanged"): [100 * rows[0]["accuracy"]] * len(rows),
-        _(name): [100 * row["accuracy"] for row in rows],
+        _(SHIFTS[name].name): [100 * row["accuracy"] for row in rows],
     }
     sizes = [row["size"] for row in rows]
-    return curve(_("accuracy, %"), sizes, lines, across=_(along["unit"]), language=_)
+    return curve(_("accuracy, %"), sizes, lines, across=_(SHIFTS[name].unit), language=_)

@@ -5,6 +5,7 @@ const percent = (share) => `${(100 * share).toFixed(1)} %`;
 let token = "";
 let waiting = null;
 let shown = "";
+let map = "";
 let turn = 0;
 
 function say(words) {
@@ -67,8 +68,19 @@ function show(picture, answer) {
   }
   at("top").replaceChildren(...(answer.top || []).map(row));
   at("model").textContent = `${answer.model.name}, version ${answer.model.version.slice(0, 12)}, request ${answer.id}`;
+  at("looked").hidden = true;
+  if (answer.model.explains) look(picture, turn);
   at("answer").hidden = false;
   at("answer").scrollIntoView({ block: "nearest" });
+}
+
+async function look(picture, mine) {
+  const response = await post("explain", picture);
+  if (!response.ok || mine !== turn) return;
+  URL.revokeObjectURL(map);
+  map = URL.createObjectURL(await response.blob());
+  at("map").src = map;
+  at("looked").hidden = false;
 }
 
 function row(entry) {
