@@ -22,6 +22,7 @@ from imgrec.evaluation.sections.ensemble import ensemble
 from imgrec.evaluation.sections.exports import exports
 from imgrec.evaluation.sections.figures import figures
 from imgrec.evaluation.sections.headline import headline
+from imgrec.evaluation.sections.looking import looking
 from imgrec.evaluation.sections.mistakes import mistakes
 from imgrec.evaluation.sections.settings import settings
 from imgrec.evaluation.sections.shifts import shifts
@@ -40,6 +41,7 @@ EVALUATIONS: dict[str, Evaluation] = {
     "classes": classes,
     "confusion": confusion,
     "mistakes": mistakes,
+    "looking": looking,
     "figures": figures,
     "curves": curves,
     "slices": slices,

@@ -103,7 +103,6 @@ def _sets(sets: Sets, scores: Outputs, labels: np.ndarray) -> Record:
     bare = conformal.SCORES[sets.method](scores)[np.arange(count), labels] <= sets.threshold
     return {
         **vars(sets),
-        "calibration_images": sets.images,
         "held": float(held.mean()),
         "held_interval_95": exact_interval(int(held.sum()), count),
         "held_without_answer": float(bare.mean()),

@@ -49,11 +49,8 @@ class Asked:
 
     def score_of(self, images: NDArray[np.uint8], index: int) -> NDArray[np.float32]:
         """Return the score of the class of picture `index`, for each of other images, float32 `[M]`."""
-        parts = [
-            self.runtime.scores_of(self.runtime.answer(images[start : start + self.runtime.batch]), self.task)
-            for start in range(0, len(images), self.runtime.batch)
-        ]
-        return np.concatenate(parts)[:, int(self.classes[index])]
+        scores = self.runtime.scores_of(self.runtime.answer(images), self.task)
+        return scores[:, int(self.classes[index])]
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from imgrec.spec import Spec, number_option
 
 PARTS = 7
 """A square is this part of the picture's shorter side, where nobody says otherwise."""
+AT_A_TIME = 256
+"""So many copies of a picture are in memory; a call for each few would cost more than their answers."""
 FLAT = 1e-3
 """A highest drop of the score below this is called flat."""
 
@@ -56,8 +58,8 @@ def _falls(asked: Asked, index: int, side: int, step: int) -> NDArray[np.float32
     colour = np.rint(image.mean(axis=(0, 1))).astype(np.uint8)
     sums, counts = np.zeros((2, *asked.sides))
     places = list(_places(asked.sides, side, step))
-    for start in range(0, len(places), asked.runtime.batch):
-        some = places[start : start + asked.runtime.batch]
+    for start in range(0, len(places), AT_A_TIME):
+        some = places[start : start + AT_A_TIME]
         hidden = np.repeat(image[None], len(some), axis=0)
         for copy, (top, left) in zip(hidden, some, strict=True):
             copy[top : top + side, left : left + side] = colour

@@ -87,12 +87,12 @@ def painted(pixels: NDArray[np.uint8], heat: NDArray[np.floating]) -> NDArray[np
 
 
 def enlarged(
-    pixels: NDArray[np.uint8], heat: NDArray[np.floating]
+    pixels: NDArray[np.uint8], heat: NDArray[np.floating], smallest: int = SMALLEST
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Return a picture and its heat, whole times as large where the shortest side is below `SMALLEST`."""
+    """Return a picture and its heat, whole times as large where the shortest side is below `smallest`."""
     height, width = pixels.shape[:2]
-    times = -(-SMALLEST // min(height, width))
-    if min(height, width) >= SMALLEST:
+    times = -(-smallest // min(height, width))
+    if times <= 1:
         return pixels, heat.astype(np.float32)
     larger = np.repeat(np.repeat(pixels, times, axis=0), times, axis=1)
     known = np.where(np.isnan(heat), 0, heat).astype(np.float32)

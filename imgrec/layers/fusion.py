@@ -92,7 +92,8 @@ class AnswerFusion(Configured):
         if self.activation == "sigmoid":
             return 1 / (1 + ops.exp(ops.minimum(-logits, 80.0)))
         raised = ops.exp(logits - ops.max(logits, axis=-1, keepdims=True))
-        return raised / ops.sum(raised, axis=-1, keepdims=True)
+        # A quotient would be found to be a softmax, and rounded to 1/256 where an operator behind it is int8.
+        return raised * (1 / ops.sum(raised, axis=-1, keepdims=True))
 
     def _mixed(self, together: Sequence[Any]) -> Any:
         """Return what the groups say together, as probabilities."""

@@ -1,6 +1,7 @@
 """The worker processes of one model, with a bounded queue before them; one that dies is replaced."""
 
 import asyncio
+import contextlib
 import socket
 import subprocess
 import sys
@@ -9,11 +10,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from itertools import takewhile
-from pathlib import Path
 from typing import Any, cast
 
 from imgrec.errors import InputError
 from imgrec.serving.facts import Facts, facts_of
+from imgrec.serving.jobs import Job, Plan
 from imgrec.serving.limits import Limits
 from imgrec.serving.refusal import RefusedError
 from imgrec.serving.wire import HELLO, Frame, Splitter
@@ -24,35 +25,12 @@ QUICK = 5.0
 """Of models that take fewer milliseconds a worker has the next job before it asks for it."""
 LONGEST_PAUSE = 5
 """Seconds between starts of a worker that dies again and again."""
+ENDING = 5.0
+"""Seconds that workers have to end by themselves."""
 TICK = 0.05
 """Seconds between looks at what is late."""
 TRIES = 2
 """A job whose worker died is given to another, once."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How the workers of a model are started.
-
-    path: a run folder or one of its files.
-    workers: how many.
-    options: further words of `worker.py`.
-    """
-
-    path: Path
-    workers: int
-    options: tuple[str, ...] = ()
-
-
-@dataclass(eq=False, slots=True)
-class Job:
-    """A request on its way; `done` is called once, with the worker's frame or why there is none."""
-
-    frame: Frame
-    done: Callable[[Frame | RefusedError], None]
-    deadline: float
-    tries: int = 0
-    worker: "Worker | None" = None
 
 
 @dataclass(eq=False)
@@ -76,7 +54,6 @@ class Worker(asyncio.Protocol):
 
     def send(self, job: Job) -> None:
         """Give the worker a job more."""
-        job.worker = self
         job.tries += 1
         self.jobs[job.frame.number] = job
         self._transport.write(job.frame.packed())
@@ -120,6 +97,7 @@ class Pool:
         self.plan, self.limits = plan, limits
         self.workers: list[Worker] = []
         self.facts: Facts
+        self._all: set[Worker] = set()  # those too that are about to end
         self.died = 0
         self._window = 1
         self._open: dict[int, Job] = {}
@@ -180,6 +158,7 @@ class Pool:
         loop = asyncio.get_running_loop()
         worker = Worker(self, process, loop.create_future())
         self.workers.append(worker)
+        self._all.add(worker)
         ours.setblocking(False)
         await loop.create_unix_connection(lambda: worker, sock=ours)
         return worker
@@ -239,16 +218,20 @@ class Pool:
         again = {}
         for number, job in worker.jobs.items():
             if number in self._open and job.tries < TRIES and not self._closing:
-                job.worker = None
                 again[number] = job
             else:
                 self.finish(number, RefusedError(503, "the worker ended before it answered", 1))
         self._waiting = OrderedDict({**again, **self._waiting})
-        self._keep(asyncio.to_thread(worker.process.wait))
+        self._keep(self._reap(worker))
         if not self._closing:
             self.died += 1
             self._keep(self._replace(worker))
             self.feed()
+
+    async def _reap(self, worker: Worker) -> None:
+        while worker.process.poll() is None:
+            await asyncio.sleep(0.05)
+        self._all.discard(worker)
 
     async def _replace(self, dead: Worker) -> None:
         alone = time.monotonic() - dead.began < LONGEST_PAUSE
@@ -277,9 +260,21 @@ class Pool:
             await asyncio.sleep(0.02)
 
     def close(self) -> None:
-        """End the workers."""
+        """End the workers; `ended` waits for that."""
         self._closing = True
         for task in self._tasks:
             task.cancel()
         for worker in list(self.workers):
             worker.close()
+
+    async def ended(self) -> None:
+        """Wait until no worker is left; end those that take too long."""
+        left = [worker.process for worker in self._all]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ENDING):
+                while any(process.poll() is None for process in left):
+                    await asyncio.sleep(0.01)
+        for process in left:
+            if process.poll() is None:
+                process.kill()
+                process.wait()

@@ -1,29 +1,29 @@
 """The server process: binds, starts workers, and answers until it is told to end; nothing is lost then."""
 
 import asyncio
-import contextlib
 import gc
 import logging
-import resource
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import uvicorn
 import uvloop
 
-from imgrec.errors import InputError
 from imgrec.serving import routes
 from imgrec.serving.app import App
 from imgrec.serving.connections import bounded
 from imgrec.serving.front import Front
+from imgrec.serving.jobs import Plan
 from imgrec.serving.limits import Limits, Token
-from imgrec.serving.pool import Plan
+from imgrec.serving.listening import bound, turn_away, waiting_at
 from imgrec.serving.source import Source, opened
 
 LINGER = 0.5
 """Seconds from the signal to end until no new connection is taken: who was on the way gets through."""
+SETTLING = 0.05
+"""Seconds in which whoever is connecting has connected."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,9 @@ class Server(uvicorn.Server):
         """Answer what there is, then end."""
         self._front.draining = True
         await asyncio.sleep(0 if self.force_exit else self._linger)
-        taken = [asyncio.ensure_future(self._take(client)) for client in _waiting_at(sockets or [])]
+        turn_away(sockets or [])
+        await asyncio.sleep(SETTLING)
+        taken = [asyncio.ensure_future(self._take(client)) for client in waiting_at(sockets or [])]
         await super().shutdown(sockets)
         await asyncio.gather(*taken)
         self._captured_signals.clear()  # a drained server ends with 0
@@ -66,16 +68,6 @@ class Server(uvicorn.Server):
         protocol = cast(Any, self.config.http_protocol_class)
         given = {"config": self.config, "server_state": self.server_state, "app_state": self.lifespan.state}
         await loop.connect_accepted_socket(lambda: protocol(**given, _loop=loop), client)
-
-
-def _waiting_at(listeners: Sequence[socket.socket]) -> list[socket.socket]:
-    """Return clients that are connected and not yet taken: a listener that closes would reset them."""
-    clients = []
-    for listener in listeners:
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                clients.append(listener.accept()[0])
-    return clients
 
 
 def serve(plan: Plan, place: Place, said: Callable[[str], None]) -> None:
@@ -89,7 +81,7 @@ def serve(plan: Plan, place: Place, said: Callable[[str], None]) -> None:
     Raises:
         InputError: the address is taken or unknown, or the model cannot be served.
     """
-    listener = _bound(place.host, place.port)
+    listener = bound(place.host, place.port)
     with listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(plan, place, listener, said))
 
@@ -128,28 +120,3 @@ def _config(front: Front, place: Place) -> uvicorn.Config:
         timeout_keep_alive=30,
         timeout_graceful_shutdown=int(place.limits.seconds + place.limits.sending) + 1,
     )
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    """Return a listening address, before anything slow is done. Raises InputError."""
-    _raise_open_files()
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
-    except (OSError, UnicodeError) as error:
-        raise InputError(f"--host {host}: not an address of this machine ({error})") from None
-    listener.setblocking(False)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(address)
-    except (OSError, OverflowError) as error:
-        listener.close()
-        raise InputError(f"--host {host} --port {port}: {error}; give another --port") from None
-    return listener
-
-
-def _raise_open_files() -> None:
-    """Allow as many open connections as the system lets this process have."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

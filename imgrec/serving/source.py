@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from imgrec.serving.facts import Facts
+from imgrec.serving.jobs import Plan
 from imgrec.serving.limits import Limits
-from imgrec.serving.pool import Plan, Pool
+from imgrec.serving.pool import Pool
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,9 +60,11 @@ class Source:
         before, self._version = self._version, version
         await before.pool.drain()
         before.pool.close()
+        await before.pool.ended()
 
     async def close(self) -> None:
         """Answer what is waiting, then end all workers."""
         for version in self.versions():
             await version.pool.drain()
             version.pool.close()
+            await version.pool.ended()

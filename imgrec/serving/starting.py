@@ -5,7 +5,7 @@ from pathlib import Path
 from imgrec import bundle, runtimes
 from imgrec.errors import InputError
 from imgrec.processors import cores
-from imgrec.serving.pool import Plan
+from imgrec.serving.jobs import Plan
 from imgrec.serving.predictor import file_answers
 
 

@@ -17,6 +17,15 @@ WIDEST = 20
 class ClassTask(Task):
     """A task whose outputs are a logit for each class, float32 `[N, C]`."""
 
+    def telling(self, scores: Outputs, labels: np.ndarray) -> NDArray[np.intp]:
+        """Return for each image the class whose score its answer rests on, `[N]`: here the most probable.
+
+        Args:
+            scores: `[N, C]`.
+            labels: of the images, as `Split.labels` has them.
+        """
+        return np.asarray(scores.argmax(axis=1))
+
     def caption(self, target: NDArray[np.floating]) -> str:
         """Return `cat`, or `cat 0.7 + dog 0.3` of a mixed image."""
         shown = [k for k in np.argsort(-target, kind="stable") if target[k] >= 0.005]

@@ -92,6 +92,11 @@ class Multilabel(ClassTask):
         """Whether every label of an image is decided right."""
         return np.asarray(((scores > 0.5) == (labels > 0.5)).all(axis=1))
 
+    def telling(self, scores: Outputs, labels: np.ndarray) -> NDArray[np.intp]:
+        """Return the class that was decided wrong most surely, the most probable where all are right."""
+        wrong = np.where((scores > 0.5) != (labels > 0.5), np.abs(scores - 0.5), -1)
+        return np.where((wrong >= 0).any(axis=1), wrong.argmax(axis=1), scores.argmax(axis=1))
+
     def same(self, one: Outputs, other: Outputs) -> NDArray[np.bool_]:
         """Whether both say the same labels."""
         return np.asarray(((one > 0.5) == (other > 0.5)).all(axis=1))

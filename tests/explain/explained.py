@@ -11,6 +11,13 @@ from imgrec.models import build_model
 from imgrec.tasks.multiclass import Multiclass
 
 CLASSES = ("ant", "bee", "cat")
+LINES = (
+    "gradcam(endpoint=stem)",
+    "hirescam(endpoint=stage1)",
+    "integrated_gradients(steps=8)",
+    "occlusion(window=14)",
+)
+"""What both backends are asked for."""
 
 
 def network(name: str, shape: tuple[int, int, int] = (28, 28, 1), **options: Any) -> keras.Model:

@@ -44,11 +44,11 @@ def runs(data: str, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [folder / "seed-0", folder / "seed-1", folder / "near"]
 
 
-def changed(run: Path, out: Path, weights: Any = None, **files: Any) -> Path:
+def changed(source: Path, out: Path, weights: Any = None, **files: Any) -> Path:
     """Copy a run with other weights, or other values in a JSON file: `run={"key": value}`."""
-    shutil.copytree(run, out)
+    shutil.copytree(source, out)
     if weights:
-        model = bundle.load(run).model
+        model = bundle.load(source).model
         model.set_weights([weights(w) for w in model.get_weights()])
         (out / "model.keras").unlink()
         model.save(out / "model.keras")
@@ -162,6 +162,7 @@ def test_other_ways_are_rebuilt_with_what_was_fitted(
     np.testing.assert_allclose(found, softmax(known @ kernel + bias, axis=1), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_soup_is_the_plain_average_of_what_it_took(runs: list[Path], tmp_path: Path) -> None:
     record = made([runs[0], runs[2]], tmp_path / "soup", "--how", "soup", "--quantize", "none")
     told = record["ensemble"]

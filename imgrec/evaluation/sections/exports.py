@@ -20,7 +20,7 @@ def exports(given: Evaluated) -> Section | None:
 
 _COLUMNS = (
     *("accuracy", "accuracy_interval_95", "agreement", "max_abs_difference", "kilobytes", "ms_per_image"),
-    *("passed", "inventory", "layers", "departs", "note"),
+    *("passed", "inventory", "layers", "departs", "note", "calibration_error"),
 )
 _WORST = 5
 """So many layers of each file are named, those that rounding harms most."""
