@@ -95,7 +95,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--folder", type=Path, default=Path("saved_models/robustness"))
     options = parser.parse_args()
-    path = options.folder / "robustness.json"
+    path = options.folder / f"robustness-{options.images}.json"
     results: Results = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     for seed in range(options.seeds):
         if f"plain, seed {seed}" in results:

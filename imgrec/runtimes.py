@@ -3,13 +3,15 @@
 A file is run by its own interpreter: neither TensorFlow nor Keras is imported for a `.tflite`.
 """
 
+import functools
 import time
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,10 +36,15 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EO
 """What reading a damaged zip may raise."""
 MOST_BYTES = 4_000_000
 """Of all texts inside a file: names of 1,000 classes take about 15,000."""
+_DENSE = "FULLY_CONNECTED"
+"""What TFLite calls a dense layer; a network's last one is its head."""
 BATCH = 32
 """Images that a Keras model takes at a time."""
 RUN = ""
 """Stands for a run folder where files have their ending."""
+
+Inside = Callable[[NDArray[np.uint8]], tuple[NDArray[np.float32], NDArray[np.float32] | None]]
+"""See `Runtime.inside`."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,8 @@ class Runtime:
     scored: whether it gives the task's scores, not outputs that they are made of.
     texts: what the file says of itself, text by name as in `exports/`; a run folder has files.
     model: the Keras model that answers, where one does: what has gradients and layers to look into.
+    inside: the same images → what `answer` gives for them, and what its last layer is given, float32
+        `[N, D]`, or None where that cannot be seen; None where nothing can look inside.
     members: of an ensemble's Keras model, images as `answer` takes them → every network's own outputs,
         float32 `[K, N, *outputs]`; None of all else.
     """
@@ -64,6 +73,7 @@ class Runtime:
     scored: bool = False
     texts: Mapping[str, str] = field(default_factory=dict)
     model: "keras.Model | None" = None
+    inside: Inside | None = None
     members: Callable[[NDArray[np.uint8]], NDArray[np.float32]] | None = None
 
     def takes(self, image: tuple[int, ...]) -> bool:
@@ -89,12 +99,18 @@ class Runtime:
 class _Interpreter:
     """A `.tflite` file in LiteRT: one image at a time, as the file's batch is fixed to 1."""
 
-    def __init__(self, path: Path, num_threads: int | None) -> None:
+    def __init__(self, path: Path, num_threads: int | None, inside: bool = False) -> None:
+        """Open a file; `inside` keeps what its layers give, for `look`."""
         from ai_edge_litert.interpreter import Interpreter
 
         try:
-            with without_banners():
-                self._interpreter = Interpreter(model_path=str(path), num_threads=num_threads)
+            with without_banners(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that what is kept takes memory: it is meant
+                self._interpreter = Interpreter(
+                    model_path=str(path),
+                    num_threads=num_threads,
+                    experimental_preserve_all_tensors=inside,
+                )
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise InputError(f"{path}: not a TFLite file that can be run here: {error}") from None
@@ -121,11 +137,28 @@ class _Interpreter:
             self._interpreter.set_tensor(self._input["index"], pixels[None])
             self._interpreter.invoke()
             rows.append(self._interpreter.get_tensor(self._output["index"]))
-        outputs = np.concatenate(rows)
-        if np.issubdtype(outputs.dtype, np.floating):
-            return outputs.astype(np.float32, copy=False)
-        scale, zero_point = self._output["quantization"]
-        return np.float32(scale) * (outputs.astype(np.float32) - zero_point)
+        return _as_floats(np.concatenate(rows), self._output)
+
+    def look(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Return the outputs, and what the last dense layer is given, None where the file has none."""
+        dense = [each for each in self._interpreter._get_ops_details() if each["op_name"] == _DENSE]
+        if not dense:
+            return self(images), None
+        number = int(dense[-1]["inputs"][0])
+        given = next(each for each in self._interpreter.get_tensor_details() if each["index"] == number)
+        outputs, features = [], []
+        for index in range(len(images)):
+            outputs.append(self(images[index : index + 1]))
+            features.append(self._interpreter.get_tensor(number).reshape(1, -1))
+        return np.concatenate(outputs), _as_floats(np.concatenate(features), given)
+
+
+def _as_floats(values: NDArray[Any], tensor: Mapping[str, Any]) -> NDArray[np.float32]:
+    """Return what whole numbers of a file's tensor stand for; numbers of another kind as they are."""
+    if np.issubdtype(values.dtype, np.floating):
+        return values.astype(np.float32, copy=False)
+    scale, zero_point = tensor["quantization"]
+    return np.float32(scale) * (values.astype(np.float32) - zero_point)
 
 
 def open_tflite(path: Path, num_threads: int | None = None) -> Runtime:
@@ -136,7 +169,16 @@ def open_tflite(path: Path, num_threads: int | None = None) -> Runtime:
     """
     interpreter = _Interpreter(path, num_threads)
     shapes = (interpreter.image, interpreter.outputs)
-    return Runtime(str(path), *shapes, interpreter, scored=interpreter.scored, texts=_texts_in(path))
+
+    @functools.cache
+    def seeing() -> _Interpreter:
+        return _Interpreter(path, num_threads, inside=True)  # only where it is asked for: it takes memory
+
+    def inside(images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        return seeing().look(images)
+
+    scored, texts = interpreter.scored, _texts_in(path)
+    return Runtime(str(path), *shapes, interpreter, scored=scored, texts=texts, inside=inside)
 
 
 def _texts_in(path: Path) -> dict[str, str]:
@@ -170,8 +212,19 @@ def of_model(model: "keras.Model") -> Runtime:
     def answer(images: NDArray[np.uint8]) -> NDArray[np.float32]:
         return np.asarray(model.predict(images.astype(np.float32), batch_size=BATCH, verbose=0), np.float32)
 
-    shapes = tuple(model.input_shape[1:]), tuple(model.output_shape[1:])
-    return Runtime(model.name, *shapes, answer, BATCH, model=model, members=_members(model))
+    @functools.cache
+    def look() -> Inside:
+        from imgrec.models.inside import look_inside
+
+        return look_inside(model)
+
+    def inside(images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        parts = [look()(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
+        outputs, features = zip(*parts, strict=True)
+        return np.concatenate(outputs), None if features[0] is None else np.concatenate(features)
+
+    shapes = (tuple(model.input_shape[1:]), tuple(model.output_shape[1:]))
+    return Runtime(model.name, *shapes, answer, BATCH, inside=inside, model=model, members=_members(model))
 
 
 def _members(model: "keras.Model") -> Callable[[NDArray[np.uint8]], NDArray[np.float32]] | None:

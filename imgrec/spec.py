@@ -176,3 +176,15 @@ def number_option(name: str, value: object, low: float, high: float | None = Non
         expected = f"{low:g} or more" if high is None else f"a number from {low:g} to {high:g}"
         raise InputError(f"{name}={value!r}: expected {expected}")
     return float(value)
+
+
+def whole_option(name: str, value: object, low: int, high: int | None = None) -> int:
+    """Return `value` of an option called `name`, a whole number from `low` on, to `high` where there is one.
+
+    Raises:
+        InputError: it is none.
+    """
+    if type(value) is not int or value < low or (high is not None and value > high):
+        upto = "" if high is None else f" to {high}"
+        raise InputError(f"{name}={value}: expected a whole number from {low}{upto or ' on'}")
+    return value

@@ -62,7 +62,7 @@ def run(asked: Arguments) -> int:
     failed, width = 0, max(min(len(str(file)), 100) for file in found.files)
     for row in chain(answers, ({"path": str(folder), "error": reason} for folder, reason in found.closed)):
         failed += "error" in row or "unread" in row
-        said = f"error: {row['error']}" if "error" in row else predictor.task.line(row)
+        said = f"error: {row['error']}" if "error" in row else predictor.line(row)
         print(json_line(row) if asked.json else f"{row['path']:<{width}}  {said}", flush=True)
     if not asked.json:
         end = predictor.runtime.name + asked.maps.said

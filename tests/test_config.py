@@ -94,12 +94,13 @@ def test_a_resumed_run_and_a_search_may_change_what_the_fields_say() -> None:
     assert names_that_may(Config(), "resume") == {
         "data", "download", "out", "resume", "restart", "checkpoint_every", "on_nan", "preview",
         "tensorboard", "cache", "strategy", "teacher", "export_to", "calibrate", "prediction_sets",
-        "coverage", "abstain", "lang",
+        "coverage", "abstain", "false_alarms", "lang",
     }  # fmt: skip
     assert Config().flat().keys() - names_that_may(Config(), "tune") == {
         "data", "out", "seed", "preview", "quantize", "fold", "fold_over", "resume", "restart", "tensorboard",
         "lang", "members", "split_seed",
         "minutes", "teacher", "export_to", "prune", "calibrate", "prediction_sets", "coverage", "abstain",
+        "false_alarms",
     }  # fmt: skip
 
 

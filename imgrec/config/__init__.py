@@ -24,6 +24,7 @@ from imgrec.config.settings import (
     RunConfig,
     TransferConfig,
 )
+from imgrec.config.unknown import UnknownConfig
 from imgrec.errors import InputError
 from imgrec.registry import lookup
 
@@ -39,6 +40,7 @@ class Config:
     loss: LossConfig = field(default_factory=LossConfig)
     transfer: TransferConfig = field(default_factory=TransferConfig)
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
+    unknown: UnknownConfig = field(default_factory=UnknownConfig)
     quantize: QuantizeConfig = field(default_factory=QuantizeConfig)
     run: RunConfig = field(default_factory=RunConfig)
 

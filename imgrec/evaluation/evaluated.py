@@ -14,6 +14,7 @@ from imgrec.evaluation.subject import Subject
 from imgrec.metrics.answers import Mistake
 from imgrec.metrics.baseline import Standing
 from imgrec.tasks.task import Task
+from imgrec.unknown.detector import Detector
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +49,7 @@ class Evaluated:
         chosen by, where they are there.
     subject: the model, split: the images of `test`, and train: those that it learned from, where they are
         there.
+    unknown: what tells images unlike the training ones, where the run has that.
     validation_objects: the object that each image of `validation` shows, where a column of the data says so.
     fusion: how the run fuses several pictures of an object, where it chose before.
     language: of the page; what a reader sees goes through it.
@@ -79,6 +81,7 @@ class Evaluated:
     subject: Subject | None = None
     split: Split | None = None
     train: Split | None = None
+    unknown: Detector | None = None
     language: Language = ENGLISH
     validation_objects: Sequence[str] = ()
     fusion: str = ""

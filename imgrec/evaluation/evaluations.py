@@ -21,13 +21,18 @@ from imgrec.evaluation.sections.data import data
 from imgrec.evaluation.sections.ensemble import ensemble
 from imgrec.evaluation.sections.exports import exports
 from imgrec.evaluation.sections.figures import figures
+from imgrec.evaluation.sections.hard_images import hard_images
 from imgrec.evaluation.sections.headline import headline
+from imgrec.evaluation.sections.known import known
 from imgrec.evaluation.sections.looking import looking
 from imgrec.evaluation.sections.mistakes import mistakes
+from imgrec.evaluation.sections.objects import objects
 from imgrec.evaluation.sections.settings import settings
 from imgrec.evaluation.sections.shifts import shifts
 from imgrec.evaluation.sections.slices import slices
+from imgrec.evaluation.sections.thinned import dropout
 from imgrec.evaluation.sections.training import training
+from imgrec.evaluation.sections.unknown_set import unknown_set
 from imgrec.evaluation.sections.use import use
 from imgrec.evaluation.sections.views import views
 from imgrec.registry import check_options
@@ -37,15 +42,17 @@ Evaluation = Callable[[Evaluated], Section | None]
 EVALUATIONS: dict[str, Evaluation] = {
     "headline": headline,
     "ensemble": ensemble,
-    "views": views,
+    "objects": objects,
     "classes": classes,
     "confusion": confusion,
     "mistakes": mistakes,
+    "hard_images": hard_images,
     "looking": looking,
+    "slices": slices,
     "figures": figures,
     "curves": curves,
-    "slices": slices,
     "calibration": calibration,
+    "known": known,
     "training": training,
     "adaptation": adaptive_steps,
     "exports": exports,
@@ -58,6 +65,9 @@ ON_REQUEST: dict[str, Callable[..., Section | None]] = {
     "corruptions": corruptions,
     "attacks": attacks,
     "shifts": shifts,
+    "unknown": unknown_set,
+    "dropout": dropout,
+    "views": views,
 }
 """Evaluations that take the model and minutes, `evaluate --also NAME`; keyword arguments are their options.
 

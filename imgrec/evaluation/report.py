@@ -13,8 +13,10 @@ from imgrec.files import write_json, write_text
 NONE: Mapping[str, Evaluation] = MappingProxyType({})
 
 
-def write_report(folder: Path, evaluated: Evaluated, also: Mapping[str, Evaluation] = NONE) -> None:
+def write_report(folder: Path, evaluated: Evaluated, also: Mapping[str, Evaluation] = NONE) -> dict[str, Any]:
     """Write metrics.json and report/index.html into a run folder, each whole or not at all.
+
+    Returns what metrics.json has.
 
     `also` are evaluations that were asked for, as `evaluations.requested` returns them.
 
@@ -23,8 +25,10 @@ def write_report(folder: Path, evaluated: Evaluated, also: Mapping[str, Evaluati
     """
     told = {name: evaluate(evaluated) for name, evaluate in in_order(dict(also)).items()}
     sections = {name: section for name, section in told.items() if section is not None}
-    write_json(folder / "metrics.json", _joined(sections))
+    metrics = _joined(sections)
+    write_json(folder / "metrics.json", metrics)
     write_text(folder / "report" / "index.html", page_of(evaluated, sections))
+    return metrics
 
 
 def page_of(evaluated: Evaluated, sections: Mapping[str, Section]) -> str:

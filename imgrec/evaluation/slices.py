@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from imgrec.metrics.intervals import wilson_interval
 from imgrec.metrics.paired import SIGNIFICANT, holm
+from imgrec.metrics.wording import number
 from imgrec.phrases import Phrase
 
 LEAST = 10
@@ -126,10 +127,11 @@ def _numbers(cells: Sequence[Any]) -> NDArray[np.float64] | None:
 def _thirds(numbers: NDArray[np.float64]) -> list[tuple[str, NDArray[np.bool_]]]:
     """Return the lowest, middle and highest third; fewer where many numbers are equal."""
     low, high = np.nanquantile(numbers, (1 / 3, 2 / 3), method="inverted_cdf")
+    first, second = number(float(low)), number(float(high))
     groups: list[tuple[str, NDArray[np.bool_]]] = [
-        (Phrase("up to {high:.4g}", high=low), numbers <= low),
-        (Phrase("over {low:.4g}, up to {high:.4g}", low=low, high=high), (numbers > low) & (numbers <= high)),
-        (Phrase("over {low:.4g}", low=high), numbers > high),
+        (Phrase("up to {high}", high=first), numbers <= low),
+        (Phrase("over {low}, up to {high}", low=first, high=second), (numbers > low) & (numbers <= high)),
+        (Phrase("over {low}", low=second), numbers > high),
         (Phrase("(empty)"), np.isnan(numbers)),
     ]
     return [(value, members) for value, members in groups if members.any()]

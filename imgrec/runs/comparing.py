@@ -3,18 +3,21 @@
 import csv
 import itertools
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imgrec import bundle
+from imgrec import bundle, tasks
 from imgrec.errors import InputError
+from imgrec.evaluation import stored
+from imgrec.metrics import bootstrap, paired_draws
 from imgrec.metrics.intervals import wilson_interval
 from imgrec.metrics.paired import SIGNIFICANT, Paired, from_answers, holm
+from imgrec.metrics.paired_draws import Difference
 
 NEEDED = frozenset({"run.json", "predictions.csv", "metrics.json"})
 
@@ -26,6 +29,8 @@ class Answers:
     truth, right: by the image's id, what it shows and whether the answer was right.
     data: name and fingerprint of the images.
     files: its exported files, as metrics.json has them.
+    one_label: whether each image has one label.
+    surprise: by the image's id, `task.surprise`: its mean is the log loss. Empty where no outputs are kept.
     """
 
     name: str
@@ -33,6 +38,8 @@ class Answers:
     right: dict[str, bool]
     data: tuple[str, str]
     files: list[dict[str, Any]]
+    one_label: bool = True
+    surprise: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -41,12 +48,14 @@ class Pair:
 
     p_holm: its p value, raised for as many pairs as there are (Holm, "A simple sequentially rejective
         multiple test procedure", 1979).
+    figures: other figures held against each other, by drawing the images anew.
     """
 
     first: str
     second: str
     paired: Paired
     p_holm: float
+    figures: tuple[Difference, ...] = ()
 
     @property
     def differs(self) -> bool:
@@ -98,6 +107,7 @@ class Comparison:
                 "p_holm": pair.p_holm,
                 "differs": pair.differs,
                 "sentence": str(pair),
+                "figures": [each.record() for each in pair.figures],
             }
             for pair in self.pairs
         ]
@@ -116,7 +126,8 @@ class Comparison:
             lines.append(f"{run.name:<{width}}  {100 * share:5.1f} %  {interval:<16}  {files or '–'}")
         notes = [f"note: {note}" for note in self.notes]
         held = f"on {self.images:,} images that all of them answered:"
-        return "\n".join([*notes, held, *lines, "", *map(str, self.pairs)])
+        told = [line for pair in self.pairs for line in (str(pair), *map(_line, pair.figures))]
+        return "\n".join([*notes, held, *lines, "", *told])
 
 
 def compare(paths: Sequence[Path]) -> Comparison:
@@ -139,7 +150,7 @@ def compare(paths: Sequence[Path]) -> Comparison:
     right = {
         name: (float(row.mean()), wilson_interval(int(row.sum()), len(row))) for name, row in rows.items()
     }
-    return Comparison(len(ids), tuple(order), right, _pairs(order, rows), _notes(runs, len(ids)))
+    return Comparison(len(ids), tuple(order), right, _pairs(order, rows, ids), _notes(runs, len(ids)))
 
 
 def read(path: Path, name: str) -> Answers:
@@ -166,7 +177,29 @@ def read(path: Path, name: str) -> Answers:
         {row["id"]: row["correct"] == "1" for row in rows},
         (data["name"], data["fingerprint"]),
         metrics.get("exports", {}).get("files", []),
+        columns[1] == "label",
+        _surprise(path),
     )
+
+
+def _surprise(path: Path) -> dict[str, float]:
+    """Return how unlikely each truth was to a run, by the image's id; empty where it kept no outputs.
+
+    Raises:
+        InputError: its outputs are damaged, or not finite.
+    """
+    if not (path / stored.FILE).is_file():
+        return {}
+    task = tasks.read(path)
+    held = stored.read(path, task).get("test")
+    if held is None:
+        return {}
+    values = task.surprise(task.scores(held.outputs), held.labels)
+    if values is None:
+        return {}
+    if not np.isfinite(values).all():
+        raise InputError(f"{path / stored.FILE}: answers that are not finite numbers; train again")
+    return dict(zip(held.ids, values.tolist(), strict=True))
 
 
 def _common(runs: Sequence[Answers]) -> list[str]:
@@ -194,12 +227,52 @@ def _common(runs: Sequence[Answers]) -> list[str]:
     return ids
 
 
-def _pairs(order: Sequence[Answers], rows: dict[str, NDArray[np.bool_]]) -> tuple[Pair, ...]:
+def _pairs(
+    order: Sequence[Answers], rows: dict[str, NDArray[np.bool_]], ids: Sequence[str]
+) -> tuple[Pair, ...]:
     """Hold every run against every other, and raise the p values for their number."""
-    both = [(one.name, other.name) for one, other in itertools.combinations(order, 2)]
-    found = [from_answers(rows[one], rows[other]) for one, other in both]
+    both = list(itertools.combinations(order, 2))
+    found = [from_answers(rows[one.name], rows[other.name]) for one, other in both]
     raised = holm([paired.p_value for paired in found])
-    return tuple(Pair(*names, paired, p) for names, paired, p in zip(both, found, raised, strict=True))
+    figures = _raised([_figures(one, other, rows, ids) for one, other in both])
+    return tuple(
+        Pair(one.name, other.name, paired, p, more)
+        for (one, other), paired, p, more in zip(both, found, raised, figures, strict=True)
+    )
+
+
+def _figures(
+    one: Answers, other: Answers, rows: dict[str, NDArray[np.bool_]], ids: Sequence[str]
+) -> list[Difference]:
+    """Return balanced accuracy and log loss of two runs, those of which the images can tell something."""
+    first, second = rows[one.name], rows[other.name]
+    wrong = min(int((~side).sum()) for side in (first, second))
+    found: list[Difference | None] = []
+    if one.one_label:
+        found.append(paired_draws.of_balanced([one.truth[each] for each in ids], first, second))
+    if all(each in run.surprise for run in (one, other) for each in ids) and wrong >= bootstrap.LEAST:
+        sides = (np.array([run.surprise[each] for each in ids]) for run in (one, other))
+        found.append(paired_draws.of_means("log loss", *sides))
+    return [each for each in found if each is not None]
+
+
+def _raised(pairs: Sequence[Sequence[Difference]]) -> list[tuple[Difference, ...]]:
+    """Raise the p values of each figure for as many pairs as have it."""
+    values: dict[str, list[float]] = {}
+    for each in itertools.chain(*pairs):
+        values.setdefault(each.figure, []).append(each.p_value)
+    raised = {name: iter(holm(held)) for name, held in values.items()}
+    return [tuple(replace(each, p_holm=next(raised[each.figure])) for each in found) for found in pairs]
+
+
+def _line(found: Difference) -> str:
+    """Return what drawing says of another figure, as a line below its pair's sentence."""
+    scale, unit = (1, "") if found.figure == "log loss" else (100, " points")
+    numbers = (found.difference, *found.interval_95)
+    digits = 3 if scale == 1 else 1
+    gap, low, high = (f"{scale * each:+.{digits}f}".replace("-", "\N{MINUS SIGN}") for each in numbers)
+    verdict = "differs" if found.differs else "no difference shown"
+    return f"  {found.figure}: {verdict} ({gap}{unit}, {low} to {high}; p {_p(found.p_holm)})"
 
 
 def _notes(runs: Sequence[Answers], images: int) -> tuple[str, ...]:
@@ -210,6 +283,9 @@ def _notes(runs: Sequence[Answers], images: int) -> tuple[str, ...]:
     if len({run.data[0] for run in runs}) > 1 and len({run.data[1] for run in runs}) > 1:
         held = ", ".join(f"{run.name} {run.data[0]}" for run in runs)
         notes.append(f"the data are named differently ({held}); images are matched by id and label")
+    without = [run.name for run in runs if not run.surprise]
+    if without and len(without) < len(runs):
+        notes.append(f"{', '.join(without)} kept no outputs, so log loss is not compared; evaluate anew")
     return tuple(notes)
 
 

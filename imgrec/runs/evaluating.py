@@ -176,6 +176,7 @@ def _measure(
     from imgrec.runs.finished import origin
     from imgrec.runs.measuring import evaluated, measure
     from imgrec.serving.objects import fusion_of
+    from imgrec.unknown import stored as unknown
 
     split, task = images.split, subject.task
     part = "new" if images.part == "all" and images.train is None else images.part
@@ -200,6 +201,7 @@ def _measure(
         validation=stored.read(finished.bundle.path, task).get("val"),
         fusion=fusion_of(finished.bundle.path),
         train=images.train,
+        unknown=unknown.read(finished.bundle.path, task.outputs),
     )
     stored.write(folder, {"test": stored.Stored.of(split, measured.outputs)})
     write_report(folder, page, more)

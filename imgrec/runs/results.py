@@ -10,6 +10,7 @@ from imgrec.data.sources.dataset import Split
 from imgrec.data.sources.objects import objects_of
 from imgrec.evaluation import cross_validation, stored, sureness
 from imgrec.evaluation.language import language
+from imgrec.evaluation.model_card import write_card
 from imgrec.evaluation.report import write_report
 from imgrec.evaluation.stored import Stored
 from imgrec.evaluation.subject import Subject
@@ -20,10 +21,12 @@ from imgrec.phrases import Phrase
 from imgrec.runs import calibrating
 from imgrec.runs.advice import advice
 from imgrec.runs.exporting import Exported, export, judged
+from imgrec.runs.knowing import write_known
 from imgrec.runs.measuring import Measured, evaluated, measure
 from imgrec.runs.record import record_of
 from imgrec.runs.session import for_measuring
 from imgrec.training.fit import Fitted
+from imgrec.unknown import stored as unknown
 
 
 def write_inputs(session: Session, folder: Path) -> None:
@@ -44,6 +47,7 @@ def finish(session: Session, folder: Path, out: Path, fitted: Fitted) -> int:
     print(f"\nbest epoch: {fitted.best_epoch}; measuring on {images:,} test images", flush=True)
     files.write_file(folder / "model.keras", lambda path: session.model.save(path))
     session, measured = answered(session, folder)
+    write_known(session, subject_of(session), folder)
     exported = judged(
         export(session, folder, measured.outputs, milder=not measured.standing.by_chance), measured.standing
     )
@@ -111,7 +115,7 @@ def subject_of(session: Session) -> Subject:
 def write_results(
     session: Session, folder: Path, fitted: Fitted, measured: Measured, exported: Exported
 ) -> None:
-    """Write metrics.json and the report."""
+    """Write metrics.json, the report and the model card."""
     source, classes = session.source, len(session.source.classes)
     page = evaluated(
         subject_of(session),
@@ -135,8 +139,9 @@ def write_results(
         validation=stored.read(folder, session.task).get("val"),
         validation_objects=objects_of(source.val) or (),
         train=source.train,
+        unknown=unknown.read(folder, session.task.outputs),
     )
-    write_report(folder, page)
+    write_card(folder, page, write_report(folder, page))
 
 
 def announce(session: Session, out: Path, fitted: Fitted, measured: Measured, exported: Exported) -> int:

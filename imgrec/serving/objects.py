@@ -17,7 +17,7 @@ WAYS = ("", "folder", "all")
 def fusion_of(run: Path) -> str:
     """Return how a run fuses several pictures, chosen by its validation objects; empty where it did not."""
     path = run / "metrics.json"
-    told = read_json(path).get("views", {}) if path.is_file() else {}
+    told = read_json(path).get("objects", {}) if path.is_file() else {}
     chosen = told.get("fusion", "") if isinstance(told, dict) and told.get("chosen_by_validation") else ""
     return chosen if chosen in FUSIONS else ""
 

@@ -23,6 +23,10 @@ from imgrec.metrics.answers import sigmoid, softmax
 from imgrec.processors import cores
 from imgrec.runtimes import Runtime
 from imgrec.tasks.task import Task
+from imgrec.unknown.detector import Detector
+from imgrec.unknown.detector import line as unknown_line
+from imgrec.unknown.scores import Seen
+from imgrec.unknown.stored import read as read_unknown
 
 if TYPE_CHECKING:
     import keras
@@ -41,9 +45,12 @@ class Predictor:
         runtime: uint8 images to outputs.
         preprocess: how a file becomes the model's pixels.
         task: what the outputs mean.
+        unknown: tells images unlike the training ones, where the run has that.
     """
 
-    def __init__(self, runtime: Runtime, preprocess: Preprocess, task: Task) -> None:
+    def __init__(
+        self, runtime: Runtime, preprocess: Preprocess, task: Task, unknown: Detector | None = None
+    ) -> None:
         """Put together what belongs together.
 
         Raises:
@@ -58,7 +65,7 @@ class Predictor:
                     f"{runtime.name}: {verb} of shape {_list(found)}, {file} asks for {_list(expected)}; "
                     "they belong to another model"
                 )
-        self.runtime, self.preprocess, self.task = runtime, preprocess, task
+        self.runtime, self.preprocess, self.task, self.unknown = runtime, preprocess, task, unknown
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -92,18 +99,22 @@ class Predictor:
             if whole is None:
                 foreign.check(path)  # what the manifest of a run vouches for needs none
             runtime = runtimes.open_runtime(path, threads)
-            companions = (whole.preprocess, whole.task) if whole else _companions(path, runtime.texts)
-            return cls(runtime, *companions)
+            preprocess, task = (whole.preprocess, whole.task) if whole else _companions(path, runtime.texts)
+            folder = whole.path if whole else path.absolute().parent
+            return cls(runtime, preprocess, task, read_unknown(folder, task.outputs))
         whole = bundle.read(path)
+        unknown = read_unknown(whole.path, whole.task.outputs)
         if not keras_itself and file_answers(whole):
             runtime = runtimes.open_tflite(whole.path / _FILE, threads or cores())
-            return cls(runtime, whole.preprocess, whole.task)
-        return cls.of_model(bundle.build_trained(whole), whole.preprocess, whole.task)
+            return cls(runtime, whole.preprocess, whole.task, unknown)
+        return cls.of_model(bundle.build_trained(whole), whole.preprocess, whole.task, unknown)
 
     @classmethod
-    def of_model(cls, model: "keras.Model", preprocess: Preprocess, task: Task) -> "Predictor":
+    def of_model(
+        cls, model: "keras.Model", preprocess: Preprocess, task: Task, unknown: Detector | None = None
+    ) -> "Predictor":
         """Take a Keras model of pixels in 0…255, as `build_model` makes it. Raises as the class."""
-        return cls(runtimes.of_model(model), preprocess, task)
+        return cls(runtimes.of_model(model), preprocess, task, unknown)
 
     def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return `task.scores`, float32 `[N, S]`, of preprocessed images: probabilities of classes.
@@ -114,15 +125,43 @@ class Predictor:
         Raises:
             InputError: another dtype or shape.
         """
+        self._check(images)
+        if not len(images):
+            return self.task.scores(np.empty((0, self.task.outputs), np.float32))
+        return self.runtime.scores_of(self.runtime.answer(images), self.task)
+
+    def _check(self, images: NDArray[np.uint8]) -> None:
         expected = self.preprocess.shape
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != expected:
             raise InputError(
                 f"images of dtype {images.dtype} and shape {images.shape}: expected uint8 "
                 f"[N, {', '.join(map(str, expected))}]; Preprocess.on_array brings an image to it"
             )
-        if not len(images):
-            return self.task.scores(np.empty((0, self.task.outputs), np.float32))
-        return self.runtime.scores_of(self.runtime.answer(images), self.task)
+
+    def seen(self, images: NDArray[np.uint8]) -> Seen:
+        """Return `predict`'s scores, and what tells unknown images, where the run has that.
+
+        Raises:
+            InputError: as `predict`.
+        """
+        inside = self.runtime.inside
+        if self.unknown is None or self.unknown.known is None or inside is None or not len(images):
+            return Seen(self.predict(images))
+        self._check(images)
+        outputs, features = inside(images)
+        scores = self.runtime.scores_of(outputs, self.task)
+        return Seen(scores, None if self.runtime.scored else outputs, features)
+
+    def decoded(self, seen: Seen, top: int = 5) -> list[dict[str, Any]]:
+        """Return `task.decode` of each image, with what `Detector.told` adds where there is one."""
+        answers = self.task.decode(seen.scores, top)
+        if self.unknown is None:
+            return answers
+        return [{**one, **more} for one, more in zip(answers, self.unknown.told(seen), strict=True)]
+
+    def line(self, answer: Mapping[str, Any]) -> str:
+        """Return one of `answers` as text of one line."""
+        return self.task.line(answer) + unknown_line(answer)
 
     def predict_files(self, paths: Iterable[Path | str], batch_size: int = BATCH) -> NDArray[np.float32]:
         """Return `task.scores`, float32 `[N, S]`, of image files, in the order given.
@@ -149,8 +188,8 @@ class Predictor:
             read = [self.prepared(file) for file in files]
             images = [pixels for pixels in read if isinstance(pixels, np.ndarray)]
             shape = (0, *self.preprocess.shape)
-            scores = self.predict(np.stack(images) if images else np.empty(shape, np.uint8))
-            decoded = iter(self.task.decode(scores, top))
+            seen = self.seen(np.stack(images) if images else np.empty(shape, np.uint8))
+            decoded = iter(self.decoded(seen, top))
             apart = self._apart(images)
             for file, pixels in zip(files, read, strict=True):
                 answer = {"error": pixels} if isinstance(pixels, str) else next(decoded)

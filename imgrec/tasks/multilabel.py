@@ -128,9 +128,9 @@ class Multilabel(ClassTask):
         return np.asarray(labels > 0.5)
 
     def surprise(self, scores: Outputs, labels: np.ndarray) -> NDArray[np.float64]:
-        """Return the negative logarithm of the probability of all labels of an image, each by itself."""
+        """Return the negative logarithm of the probability of what is true of a label, their mean."""
         own = np.where(labels > 0.5, scores, 1 - scores).astype(np.float64)
-        return np.asarray(-np.log(np.maximum(own, np.finfo(np.float32).eps)).sum(axis=1))
+        return np.asarray(-np.log(np.maximum(own, np.finfo(np.float32).eps)).mean(axis=1))
 
     def margin(self, scores: Outputs) -> NDArray[np.float64]:
         """Return twice the distance from ½ of the label that is nearest to it."""

@@ -68,6 +68,7 @@ def test_metrics_json_has_the_share_of_every_section(tmp_path: Path) -> None:
     assert held.pop("figures")["overall"]["accuracy"]["value"] == given.figures["accuracy"]
     assert held.pop("curves")["roc"]["mean"][-1] == 1
     assert held.pop("slices")["judged"] == []
+    assert len(held.pop("hard_images")["ambiguous"]) == 12
     assert held == {
         "test": given.figures,
         "validation": {"epoch": 1, "loss": "1.9", "accuracy": "0.35"},
@@ -84,8 +85,9 @@ def test_metrics_json_has_the_share_of_every_section(tmp_path: Path) -> None:
 
 def test_sections_stand_in_the_order_of_the_table(tmp_path: Path) -> None:
     text = made(tmp_path, ["a", "b"], adaptation=ADAPTATION)
-    # This one is no ensemble, no object has several pictures, and there is no model to look into.
-    names = [name for name in EVALUATIONS if name not in ("ensemble", "views", "looking")]
+    # These ask a model, and here is none; it is no ensemble, and no object has several pictures.
+    asking = ("known", "looking", "ensemble", "objects")
+    names = [name for name in EVALUATIONS if name not in asking]
     assert re.findall(r'<section id="(\w+)"', text) == names[1:] and names[0] == "headline"
     assert re.findall(r'<a href="#(\w+)">', text[: text.index("</nav>")]) == names[1:]
     assert "prepared with <code>lowlight(110)</code>" in text and "<td>60.00" in text

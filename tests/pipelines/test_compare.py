@@ -5,14 +5,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from scipy.stats import binomtest
+from sklearn.metrics import balanced_accuracy_score, log_loss
 
-from imgrec import bundle, files
+from imgrec import bundle, files, tasks
 from imgrec.errors import InputError
+from imgrec.evaluation import stored
+from imgrec.metrics import paired_draws
+from imgrec.metrics.answers import softmax
 from imgrec.metrics.intervals import wilson_interval
 from imgrec.metrics.paired import holm
 from imgrec.runs.comparing import compare
+from imgrec.tasks.multiclass import Multiclass
 from pipelines import compare as command
 
 FILES = [{"name": "float32", "kilobytes": 2768.4, "ms_per_image": 3.1}]
@@ -106,3 +112,58 @@ def test_it_needs_no_framework(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
+
+
+def with_outputs(folder: Path, labels: np.ndarray, logits: np.ndarray) -> Path:
+    """A folder with the outputs too; classes a and b."""
+    task = Multiclass(("a", "b"))
+    right = "".join("01"[int(hit)] for hit in logits.argmax(axis=1) == labels)
+    run = run_of(folder, right, "".join("ab"[label] for label in labels))
+    ids = tuple(f"{index}.png" for index in range(len(labels)))
+    tasks.write(run, task)
+    stored.write(run, {"test": stored.Stored(ids, labels, logits)})
+    bundle.write_manifest(run)
+    return run
+
+
+def test_balanced_accuracy_and_log_loss_are_compared_by_drawing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    labels = (np.arange(400) % 4 == 0).astype(np.int32)
+    logits = rng.normal(size=(400, 2)).astype(np.float32)
+    logits[np.arange(400), labels] += 2
+    biased = logits + np.array([1.5, 0], np.float32)  # as often right, but not on the small class
+    one, two = (with_outputs(tmp_path / n, labels, each) for n, each in (("one", logits), ("two", biased)))
+    (pair,) = compare([one, two]).pairs
+    found = {each.figure: each for each in pair.figures}
+    sides = {"one": logits, "two": biased}
+    for name, figure in (("balanced accuracy", balanced_accuracy_score), ("log loss", log_loss)):
+        said = [sides[run] for run in (pair.first, pair.second)]
+        given = [each.argmax(axis=1) if name != "log loss" else softmax(each) for each in said]
+        assert [found[name].first, found[name].second] == pytest.approx(
+            [figure(labels, g) for g in given], 1e-5
+        )
+        assert found[name].interval_95[0] < found[name].difference < found[name].interval_95[1]
+    assert found["balanced accuracy"].differs and found["log loss"].differs
+    assert command.main([str(one), str(two)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2].startswith("  balanced accuracy: differs (+") and lines[-1].startswith(
+        "  log loss: differs"
+    )
+    alone = run_of(tmp_path / "old", "1" * 400, "".join("ab"[label] for label in labels))
+    found_too = compare([one, alone])
+    assert [each.figure for each in found_too.pairs[0].figures] == ["balanced accuracy"]
+    assert "old kept no outputs, so log loss is not compared; evaluate anew" in found_too.notes
+
+
+def test_equal_runs_are_not_told_apart_more_often_than_one_in_twenty() -> None:
+    called = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        first, second = rng.random((2, 60)) < 0.8
+        found = paired_draws.of_balanced(["a", "b"] * 30, first, second)
+        called += found is not None and found.differs
+    assert called / 200 <= 0.08
+    assert paired_draws.of_balanced(["a"] * 30 + ["b"] * 4, first[:34], second[:34]) is None, "four images"
+    assert paired_draws.of_means("log loss", first * 1.0, first * 1.0) is None, "no draw differs"

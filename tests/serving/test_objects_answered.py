@@ -49,7 +49,7 @@ def test_all_are_one_object_fused_as_the_run_chose(tmp_path: Path) -> None:
     (only,) = rows("all")
     assert only["views"] == 3 and only["probability"] == pytest.approx(0.5, abs=0.01)
     views = {"fusion": "logit", "chosen_by_validation": True}
-    (tmp_path / "metrics.json").write_text(json.dumps({"views": views}))
+    (tmp_path / "metrics.json").write_text(json.dumps({"objects": views}))
     (only,) = rows("all", tmp_path)
     odds = np.mean([np.log(p / q) for p, q in SCORES.values()])
     assert only["fusion"] == "logit"
@@ -61,7 +61,7 @@ def test_without_views_every_picture_answers_for_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    "told", [{}, {"views": {"fusion": "median", "chosen_by_validation": True}}, {"views": 3}]
+    "told", [{}, {"objects": {"fusion": "median", "chosen_by_validation": True}}, {"objects": 3}]
 )
 def test_what_no_run_chose_is_not_taken(told: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "metrics.json").write_text(json.dumps(told))

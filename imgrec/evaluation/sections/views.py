@@ -1,72 +1,72 @@
-"""Several pictures of one object answered as one: a section of the report."""
-
-from typing import Any
+"""What it is worth to look at an image in several ways: a section that is asked for."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-from imgrec.data.sources.objects import numbered, objects_of
+from imgrec.data.augment.test_time import Views
+from imgrec.data.augment.test_time import views as views_of
+from imgrec.data.loading import load_arrays
+from imgrec.errors import InputError
 from imgrec.evaluation.evaluated import Evaluated, Section
-from imgrec.evaluation.stored import Stored
-from imgrec.metrics import views as fusing
-from imgrec.metrics.fusing import nll, of_truth
-from imgrec.metrics.intervals import wilson_interval
+from imgrec.evaluation.subject import Subject
+from imgrec.metrics.paired import from_answers
+from imgrec.metrics.single_label import calibration_error
+from imgrec.models.inside import look_inside
 from imgrec.phrases import Phrase
-from imgrec.tasks.task import Task
+from imgrec.spec import whole_option
+from imgrec.tasks.task import Outputs
+
+_AT_ONCE = 256
 
 
-def views(given: Evaluated) -> Section | None:
-    """What the objects are recognised by all their pictures, beside what a picture is by itself."""
-    held = objects_of(given.split) if given.split is not None else None
-    if given.test is None or held is None or len(set(held)) == len(held):
-        return None
-    fusion, costs = _chosen(given)
-    names, numbers = numbered(held)
-    rows = {each: _figures(given.task, given.test, numbers, each) for each in fusing.FUSIONS}
-    scores = given.task.scores(given.test.outputs)
-    alone = given.task.right(scores, given.test.labels)
-    json: dict[str, Any] = {
-        "objects": len(names),
-        "pictures": len(held),
-        "fusion": fusion,
-        "chosen_by_validation": bool(costs),
-        "validation_cross_entropy": costs,
-        "per_object": rows[fusion],
-        "per_picture": {
-            "right": float(alone.mean()),
-            "interval_95": wilson_interval(int(alone.sum()), len(alone)),
-        },
-        "fusions": rows,
-    }
-    data = {**json, "chosen_before": bool(given.fusion)}
-    title = Phrase("Objects, by all their pictures")
-    return Section(title, "views.html.j2", data, {"views": json}, Phrase("Views"))
+def views(given: Evaluated, n: int = 8) -> Section:
+    """The mean of up to `n` views of each test image against the single view, paired.
 
-
-def _chosen(given: Evaluated) -> tuple[str, dict[str, float]]:
-    """Return the fusion whose cross-entropy on validation objects is lowest, and those of all.
-
-    Without such objects, what the run had chosen by them, or mean probability.
+    Raises:
+        InputError: n below 2, or a training without any other view of an image.
     """
-    known, held = given.validation, given.validation_objects
-    if known is None or not held or len(held) != len(known.ids):
-        return given.fusion or fusing.FUSIONS[0], {}
-    numbers = numbered(held)[1]
-    labels = fusing.labels_of(known.labels, numbers)
-    costs = {each: nll(of_truth(_fused(given.task, known, numbers, each), labels)) for each in fusing.FUSIONS}
-    return min(costs, key=costs.__getitem__), costs
-
-
-def _fused(task: Task, known: Stored, numbers: NDArray[np.integer], fusion: str) -> NDArray[np.float64]:
-    return fusing.fuse(task.scores(known.outputs), numbers, fusion, task.activation)
-
-
-def _figures(task: Task, known: Stored, numbers: NDArray[np.integer], fusion: str) -> dict[str, Any]:
-    """Return what share of objects is right, its interval, and the cross-entropy."""
-    fused, labels = _fused(task, known, numbers, fusion), fusing.labels_of(known.labels, numbers)
-    right = task.right(fused, labels)
-    return {
-        "right": float(right.mean()),
-        "interval_95": wilson_interval(int(right.sum()), len(right)),
-        "cross_entropy": nll(of_truth(fused, labels)),
+    most = whole_option("--also views: n", n, 2, 64)
+    subject, split = given.subject, given.split
+    if subject is None or split is None:
+        raise InputError("--also views: the images are not at hand")
+    seen = views_of(given.config, subject.preprocess.size, most)
+    if len(seen) < 2:
+        raise InputError(
+            "--also views: the training showed images neither mirrored, nor cropped: any other view would be "
+            "strange to the model; train with --flip or --crop pad"
+        )
+    one, many = _scores(subject, load_arrays(split, subject.preprocess), seen)
+    right = [subject.task.right(scores, split.labels) for scores in (many, one)]
+    paired = from_answers(*right)
+    told = {
+        "asked": most,
+        "views": len(seen),
+        "which": list(seen.said),
+        "images": len(split),
+        "single": float(right[1].mean()),
+        "mean": float(right[0].mean()),
+        "paired": paired.record(),
     }
+    if subject.task.labels == "class":
+        told["calibration_error"] = {
+            name: calibration_error(scores, split.labels)
+            for name, scores in (("single", one), ("mean", many))
+        }
+    data = {**told, "share": given.task.share, "differs": paired.differs}
+    return Section(
+        Phrase("Several views of an image"), "views.html.j2", data, {"views": told}, Phrase("Views")
+    )
+
+
+def _scores(subject: Subject, pixels: np.ndarray, seen: Views) -> tuple[Outputs, Outputs]:
+    """Return the scores of the single view and the means over all, `[N, S]`."""
+    look = look_inside(subject.model)
+
+    def answer(images: np.ndarray) -> Outputs:
+        return subject.task.scores(look(images)[0])
+
+    singles, means = [], []
+    for start in range(0, len(pixels), _AT_ONCE):
+        some = pixels[start : start + _AT_ONCE]
+        singles.append(answer(some))
+        means.append(seen.scores(some, answer))
+    return np.concatenate(singles), np.concatenate(means)

@@ -1,0 +1,32 @@
+"""What a model's head is given, beside what it answers."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+FEATURES = "features"
+"""Endpoint whose features are looked at."""
+Look = Callable[[Any], tuple[NDArray[np.float32], NDArray[np.float32] | None]]
+
+
+def look_inside(model: keras.Model) -> Look:
+    """Return a function: pixels `[B, H, W, C]`, 0…255 → the outputs `[B, N]`, and the features `[B, D]`.
+
+    The features are None where the model has no endpoint of that name; maps are averaged over their places.
+    In inference, and without compiling, which for a look at a few thousand images would take longer.
+    """
+    named = any(layer.name == FEATURES for layer in model.layers)
+    wanted = [model.get_layer(FEATURES).output, model.output] if named else [model.output]
+    inner = keras.Model(model.inputs, wanted)
+
+    def look(pixels: Any) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        *found, outputs = inner(keras.ops.convert_to_tensor(pixels, "float32"), training=False)
+        features = np.asarray(keras.ops.convert_to_numpy(found[0]), np.float32) if found else None
+        if features is not None and features.ndim > 2:
+            features = features.mean(axis=tuple(range(1, features.ndim - 1)))
+        return np.asarray(keras.ops.convert_to_numpy(outputs), np.float32), features
+
+    return look
