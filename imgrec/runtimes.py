@@ -61,6 +61,8 @@ class Runtime:
     model: the Keras model that answers, where one does: what has gradients and layers to look into.
     inside: the same images → what `answer` gives for them, and what its last layer is given, float32
         `[N, D]`, or None where that cannot be seen; None where nothing can look inside.
+    members: of an ensemble's Keras model, images as `answer` takes them → every network's own outputs,
+        float32 `[K, N, *outputs]`; None of all else.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Runtime:
     texts: Mapping[str, str] = field(default_factory=dict)
     model: "keras.Model | None" = None
     inside: Inside | None = None
+    members: Callable[[NDArray[np.uint8]], NDArray[np.float32]] | None = None
 
     def takes(self, image: tuple[int, ...]) -> bool:
         """Whether it answers for images of shape (H, W, C): its own, or grey ones for a file that says so."""
@@ -221,7 +224,22 @@ def of_model(model: "keras.Model") -> Runtime:
         return np.concatenate(outputs), None if features[0] is None else np.concatenate(features)
 
     shapes = (tuple(model.input_shape[1:]), tuple(model.output_shape[1:]))
-    return Runtime(model.name, *shapes, answer, BATCH, inside=inside, model=model)
+    return Runtime(model.name, *shapes, answer, BATCH, inside=inside, model=model, members=_members(model))
+
+
+def _members(model: "keras.Model") -> Callable[[NDArray[np.uint8]], NDArray[np.float32]] | None:
+    """Return what gives the outputs of every network of an ensemble; None of any other model."""
+    from imgrec.models.ensemble import fusion, spread_out
+
+    if fusion(model) is None:
+        return None
+    every = spread_out(model)
+
+    def answer(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        outputs = every.predict(images.astype(np.float32), batch_size=BATCH, verbose=0)
+        return np.asarray(outputs[1:], np.float32)
+
+    return answer
 
 
 def open_onnx(path: Path, num_threads: int | None = None) -> Runtime:

@@ -9,8 +9,8 @@ from typing import Annotated
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-from imgrec.errors import InputError
 from imgrec.explain.settings import ExplainSettings
+from imgrec.serving.views import ViewSettings
 from pipelines.cli import guarded, json_line, parse, with_value
 
 DESCRIPTION = """Say what is on images, with a trained run, one of its exported files, or ImageNet weights.
@@ -41,6 +41,7 @@ class Arguments:
     """First take batch normalisation's statistics from these images: many, of another light or camera."""
     top: int = 5
     """How many classes to name, the most probable first."""
+    objects: ViewSettings = field(default_factory=ViewSettings)
     maps: ExplainSettings = field(default_factory=ExplainSettings)
     json: Annotated[bool, FlagCreatePairsOff] = False
     """One JSON object a line: "path" and "label", "probability", "top" (or "labels", "top"), or "error"."""
@@ -48,8 +49,6 @@ class Arguments:
 
 def run(asked: Arguments) -> int:
     """Print every image's answer as it comes; return 1 where one cannot be read. Raises InputError."""
-    if asked.top < 1:
-        raise InputError(f"--top {asked.top}: expected at least 1")
     from imgrec.data.finding import find_images
     from imgrec.serving.opening import open_predictor
 
@@ -58,15 +57,16 @@ def run(asked: Arguments) -> int:
         print(f"left out: {found.left_out}", file=sys.stderr)
     adapt_to, by_keras = found.files if asked.adapt_bn else (), asked.keras or asked.maps.looks_inside
     predictor = open_predictor(asked.run, asked.weights, asked.model, adapt_to, by_keras)
-    answers = asked.maps.along(predictor.parts, predictor.answers(found.files, asked.top), found.files)
+    answers = asked.objects.answers(predictor, asked.run, found.files, asked.top, asked.maps.explain)
+    answers = asked.maps.along(predictor.parts, answers, found.files)
     failed, width = 0, max(min(len(str(file)), 100) for file in found.files)
     for row in chain(answers, ({"path": str(folder), "error": reason} for folder, reason in found.closed)):
-        failed += "error" in row
+        failed += "error" in row or "unread" in row
         said = f"error: {row['error']}" if "error" in row else predictor.line(row)
         print(json_line(row) if asked.json else f"{row['path']:<{width}}  {said}", flush=True)
     if not asked.json:
-        end = f"answers by {predictor.runtime.name}{asked.maps.said}"
-        print(f"images: {len(found.files)}, not read: {failed}, {end}")
+        end = predictor.runtime.name + asked.maps.said
+        print(f"images: {len(found.files)}, not read: {failed}, answers by {end}")
     return int(failed > 0)
 
 

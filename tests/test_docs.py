@@ -16,8 +16,8 @@ PAGES += sorted((ROOT / "docs").glob("*.md"))
 LENGTHS = {"README.md": 130, "CONTRIBUTING.md": 90}
 OF_OTHERS = {"--help", "--logdir", "--from", "--recipe"}
 """Flags that no dataclass has: help, TensorBoard's, the sample's builder's, and what `take_recipe` takes."""
-OF_OTHERS |= {"--model-repository", "--onnx", "--fp16", "--save", "--min", "--opt", "--max"}
-"""Those of tritonserver and trtexec, of which the latter's have capitals behind."""
+OF_OTHERS |= {"--model-repository", "--onnx", "--fp16", "--save", "--min", "--opt", "--max", "--data-binary"}
+"""Those of tritonserver, curl and trtexec, of which the latter's have capitals behind."""
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 

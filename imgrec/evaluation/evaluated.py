@@ -50,6 +50,8 @@ class Evaluated:
     subject: the model, split: the images of `test`, and train: those that it learned from, where they are
         there.
     unknown: what tells images unlike the training ones, where the run has that.
+    validation_objects: the object that each image of `validation` shows, where a column of the data says so.
+    fusion: how the run fuses several pictures of an object, where it chose before.
     language: of the page; what a reader sees goes through it.
     """
 
@@ -81,6 +83,8 @@ class Evaluated:
     train: Split | None = None
     unknown: Detector | None = None
     language: Language = ENGLISH
+    validation_objects: Sequence[str] = ()
+    fusion: str = ""
 
 
 @dataclass(frozen=True)

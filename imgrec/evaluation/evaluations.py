@@ -18,6 +18,7 @@ from imgrec.evaluation.sections.confusion import confusion
 from imgrec.evaluation.sections.corruptions import corruptions
 from imgrec.evaluation.sections.curves import curves
 from imgrec.evaluation.sections.data import data
+from imgrec.evaluation.sections.ensemble import ensemble
 from imgrec.evaluation.sections.exports import exports
 from imgrec.evaluation.sections.figures import figures
 from imgrec.evaluation.sections.hard_images import hard_images
@@ -25,6 +26,7 @@ from imgrec.evaluation.sections.headline import headline
 from imgrec.evaluation.sections.known import known
 from imgrec.evaluation.sections.looking import looking
 from imgrec.evaluation.sections.mistakes import mistakes
+from imgrec.evaluation.sections.objects import objects
 from imgrec.evaluation.sections.settings import settings
 from imgrec.evaluation.sections.shifts import shifts
 from imgrec.evaluation.sections.slices import slices
@@ -39,6 +41,8 @@ from imgrec.spec import parse_line
 Evaluation = Callable[[Evaluated], Section | None]
 EVALUATIONS: dict[str, Evaluation] = {
     "headline": headline,
+    "ensemble": ensemble,
+    "objects": objects,
     "classes": classes,
     "confusion": confusion,
     "mistakes": mistakes,

@@ -33,7 +33,8 @@ def gradcam_plus_plus(asked: Asked, endpoint: str = "auto") -> Maps:
     """Weigh each channel by its positive gradients, each place by how much of the gradient is its own.
 
     Source: Chattopadhay et al., "Grad-CAM++", 2018 (arXiv 1710.11063), eq. 19, for the exponential of the
-    logit: its derivatives are the powers of the logit's.
+    logit: its derivatives are the powers of the logit's. It changes little when the last layer is random
+    (docs/explanations.md): more of where features are strong than of what was learned.
     """
     return _cam(asked, "gradcam_plus_plus", endpoint, positive_gradient)
 

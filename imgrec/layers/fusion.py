@@ -92,7 +92,8 @@ class AnswerFusion(Configured):
         if self.activation == "sigmoid":
             return 1 / (1 + ops.exp(ops.minimum(-logits, 80.0)))
         raised = ops.exp(logits - ops.max(logits, axis=-1, keepdims=True))
-        return raised / ops.sum(raised, axis=-1, keepdims=True)
+        # A quotient would be found to be a softmax, and rounded to 1/256 where an operator behind it is int8.
+        return raised * (1 / ops.sum(raised, axis=-1, keepdims=True))
 
     def _mixed(self, together: Sequence[Any]) -> Any:
         """Return what the groups say together, as probabilities."""
@@ -105,10 +106,12 @@ class AnswerFusion(Configured):
         return (votes + TIE * mean) / (1 + TIE)
 
     def _vote(self, p: Any) -> Any:
-        """Return 1 for the classes that a group names, else 0; of equal ones the first has its vote."""
+        """Return 1 for the classes that a group names, else 0; equal ones have a part of its vote each."""
         if self.activation == "sigmoid":
             return ops.cast(p > 0.5, "float32")
-        return ops.one_hot(ops.argmax(p, axis=-1), p.shape[-1], dtype="float32")
+        # Not argmax and one-hot: Keras's go by the bits of a number, and TFLite has no operator for that.
+        named = ops.cast(p >= ops.max(p, axis=-1, keepdims=True), "float32")
+        return named / ops.sum(named, axis=-1, keepdims=True)
 
     def compute_output_shape(self, input_shape: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
         """Return the shape of one member's logits."""

@@ -19,14 +19,17 @@ def look_inside(model: keras.Model) -> Look:
     In inference, and without compiling, which for a look at a few thousand images would take longer.
     """
     named = any(layer.name == FEATURES for layer in model.layers)
-    wanted = [model.get_layer(FEATURES).output, model.output] if named else [model.output]
-    inner = keras.Model(model.inputs, wanted)
+    more = {FEATURES: model.get_layer(FEATURES).output} if named else {}
+    inner = keras.Model(model.inputs, {"outputs": model.output, **more})
 
     def look(pixels: Any) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        *found, outputs = inner(keras.ops.convert_to_tensor(pixels, "float32"), training=False)
-        features = np.asarray(keras.ops.convert_to_numpy(found[0]), np.float32) if found else None
+        said = inner(keras.ops.convert_to_tensor(pixels, "float32"), training=False)
+        arrays = {
+            name: np.asarray(keras.ops.convert_to_numpy(each), np.float32) for name, each in said.items()
+        }
+        features = arrays.get(FEATURES)
         if features is not None and features.ndim > 2:
             features = features.mean(axis=tuple(range(1, features.ndim - 1)))
-        return np.asarray(keras.ops.convert_to_numpy(outputs), np.float32), features
+        return arrays["outputs"], features
 
     return look

@@ -179,6 +179,7 @@ def _measure(
     from imgrec.evaluation.report import write_report
     from imgrec.runs.finished import origin
     from imgrec.runs.measuring import evaluated, measure
+    from imgrec.serving.objects import fusion_of
     from imgrec.unknown import stored as unknown
 
     split, task = images.split, subject.task
@@ -202,6 +203,7 @@ def _measure(
         facts={"source": images.name, "fingerprint": images.fingerprint, "run": str(finished.bundle.path)},
         command=command,
         validation=stored.read(finished.bundle.path, task).get("val"),
+        fusion=fusion_of(finished.bundle.path),
         train=images.train,
         unknown=unknown.read(finished.bundle.path, task.outputs),
     )

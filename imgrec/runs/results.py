@@ -7,6 +7,7 @@ import numpy as np
 
 from imgrec import bundle, files, tasks
 from imgrec.data.sources.dataset import Split
+from imgrec.data.sources.objects import objects_of
 from imgrec.evaluation import cross_validation, stored, sureness
 from imgrec.evaluation.language import language
 from imgrec.evaluation.model_card import write_card
@@ -136,6 +137,7 @@ def write_results(
         facts={"source": source.name, "colour": source.colour, "fingerprint": source.fingerprint},
         command=session.command,
         validation=stored.read(folder, session.task).get("val"),
+        validation_objects=objects_of(source.val) or (),
         train=source.train,
         unknown=unknown.read(folder, session.task.outputs),
     )

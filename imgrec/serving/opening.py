@@ -12,6 +12,7 @@ from imgrec import bundle
 from imgrec.data.preprocess import Preprocess
 from imgrec.errors import InputError
 from imgrec.frameworks import import_frameworks
+from imgrec.guards.documents import read_json
 from imgrec.runtimes import RUN, kind_of
 from imgrec.serving.predictor import Predictor
 from imgrec.tasks.multiclass import Multiclass
@@ -36,14 +37,15 @@ def open_predictor(
         weights: imagenet, or a file of them; empty for none.
         model: name of the model that they are for.
         adapt_to: image files whose statistics batch normalisation is to take; none leaves it as it is.
-        keras_itself: a run folder answers with its Keras model, even if its float32 file would do.
+        keras_itself: a run folder answers with its Keras model, even if its float32 file would do; an
+            ensemble's does in any case.
 
     Raises:
         InputError: these do not go together, or cannot be loaded.
     """
     _check(run, weights, model, bool(adapt_to))
     if not weights and not adapt_to:
-        return Predictor.load(run, keras_itself)
+        return Predictor.load(run, keras_itself or _is_ensemble(run))
     import_frameworks()
     if weights:
         network, preprocess, task = _pretrained(weights, model)
@@ -53,6 +55,17 @@ def open_predictor(
     if adapt_to:
         _adapt_bn(network, preprocess, adapt_to)
     return Predictor.of_model(network, preprocess, task)
+
+
+def _is_ensemble(run: Path) -> bool:
+    """Whether it is an ensemble's folder: how far its networks are apart, the Keras model alone can say."""
+    if kind_of(run) != RUN:
+        return False
+    try:
+        model = read_json(run / "run.json").get("model")
+    except InputError:
+        return False  # missing or damaged: loading it says so, by its manifest
+    return isinstance(model, dict) and "members" in model
 
 
 def _check(run: Path, weights: str, model: str, adapts: bool) -> None:

@@ -18,6 +18,8 @@ from imgrec.data.preprocess import Preprocess
 from imgrec.errors import InputError
 from imgrec.guards import foreign
 from imgrec.guards.documents import read_json, read_text
+from imgrec.metrics import fusing
+from imgrec.metrics.answers import sigmoid, softmax
 from imgrec.processors import cores
 from imgrec.runtimes import Runtime
 from imgrec.tasks.task import Task
@@ -177,20 +179,34 @@ class Predictor:
     def answers(self, paths: Iterable[Path | str], top: int = 5) -> Iterator[dict[str, Any]]:
         """Give `path` and `task.decode` of each image file, in order, as they come.
 
+        Of an ensemble's Keras model also `uncertainty`, how far its networks are apart: `fusing.Spread`.
+
         A file that cannot be read has `error`, the reason, in place of an answer.
         """
         rest = iter(paths)
         while files := list(islice(rest, self.runtime.batch)):
-            read = [self._prepared(file) for file in files]
+            read = [self.prepared(file) for file in files]
             images = [pixels for pixels in read if isinstance(pixels, np.ndarray)]
             shape = (0, *self.preprocess.shape)
             seen = self.seen(np.stack(images) if images else np.empty(shape, np.uint8))
             decoded = iter(self.decoded(seen, top))
+            apart = self._apart(images)
             for file, pixels in zip(files, read, strict=True):
                 answer = {"error": pixels} if isinstance(pixels, str) else next(decoded)
-                yield {"path": str(file), **answer}
+                apart_here = next(apart, None) if "error" not in answer else None
+                more = {"uncertainty": apart_here} if apart_here else {}
+                yield {"path": str(file), **answer, **more}
 
-    def _prepared(self, file: Path | str) -> NDArray[np.uint8] | str:
+    def _apart(self, images: list[NDArray[np.uint8]]) -> Iterator[dict[str, float]]:
+        """Give how far an ensemble's networks are apart on each of some images; nothing of other models."""
+        if self.runtime.members is None or not images:
+            return
+        outputs = self.runtime.members(np.stack(images))
+        of = softmax if self.task.activation == "softmax" else sigmoid
+        found = fusing.spread(np.stack([of(each) for each in outputs]), self.task.activation)
+        yield from (found.row(index) for index in range(len(images)))
+
+    def prepared(self, file: Path | str) -> NDArray[np.uint8] | str:
         """Return the model's pixels of a file, or why there are none."""
         try:
             return self.preprocess.on_file(file)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SOURCES: Mapping[str, str] = {
-    "either_mahalanobis": "the larger of the next two, each on the scale of training images",
+    "either_mahalanobis": "the larger of both distances, each on the scale of training images",
     "relative_mahalanobis": "Ren et al., 2021, arXiv 2106.09022",
     "mahalanobis": "Lee et al., 2018, arXiv 1807.03888",
     "energy": "Liu et al., 2020, arXiv 2010.03759",

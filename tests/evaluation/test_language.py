@@ -7,14 +7,18 @@ import re
 from dataclasses import asdict
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import texts
 import yaml
-from reports import ADAPTATION, EVIL, HISTORY, evaluated, page
+from reports import ADAPTATION, EVIL, HISTORY, evaluated, page, write_report
 
+from imgrec.data.preprocess import Preprocess
 from imgrec.errors import InputError
+from imgrec.evaluation.evaluations import requested
 from imgrec.evaluation.language import ENGLISH, LANGUAGES, Language, language
+from imgrec.evaluation.subject import Subject
 from imgrec.metrics import baseline
 from imgrec.metrics.wording import percent
 from imgrec.phrases import Phrase, listed
@@ -125,6 +129,22 @@ def test_a_chinese_page_has_no_english_sentence(task: Task, tmp_path: Path) -> N
     assert "\N{NO-BREAK SPACE}%" not in chinese and "\N{NO-BREAK SPACE}%" in english
     metrics = [(tmp_path / code / "metrics.json").read_text(encoding="utf-8") for code in ("en", "zh")]
     assert metrics[0] == metrics[1]
+
+
+def test_what_is_asked_for_is_said_in_chinese_too(tmp_path: Path) -> None:
+    task = Multiclass(("甲", "乙", "丙"))
+    image = keras.Input((28, 28, 1), name="image")
+    logits = keras.layers.Dense(3, name="logits")(keras.layers.Flatten()(image / 255))
+    subject = Subject(keras.Model(image, logits), task, Preprocess((28, 28), "grey"), 8)
+    also = requested("corruptions(images=6, severities=3)|attacks(images=6, steps=2)|shifts(images=6)")
+    for code in ("en", "zh"):
+        given = evaluated(task, history=[], failures=[], subject=subject, language=language(code))
+        write_report(tmp_path / code, given, also)
+    english, chinese = (
+        (tmp_path / code / "report" / "index.html").read_text(encoding="utf-8") for code in ("en", "zh")
+    )
+    assert "Gaussian noise" in english and "高斯噪声" in chinese and '<section id="attacks">' in chinese
+    assert ENGLISH_WORDS.findall(seen(chinese)) == [] != ENGLISH_WORDS.findall(seen(english))
 
 
 def test_a_phrase_is_text_that_remembers() -> None:

@@ -10,9 +10,11 @@ import keras
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
+from sklearn.metrics import balanced_accuracy_score, log_loss, matthews_corrcoef, roc_auc_score
 
-from imgrec import bundle
+from imgrec import bundle, tasks
 from imgrec.errors import InputError
+from imgrec.evaluation import stored
 from imgrec.export import parity
 from imgrec.export.inspect import describe, float_operators, foreign_operators
 from imgrec.models.weights import candidates
@@ -79,6 +81,7 @@ def test_the_run_folder_is_whole(trained: Path) -> None:
         "task.json",
         "predictions.csv",
         "outputs.npz",
+        "MODEL_CARD.md",
         "report/index.html",
         "history_qat.csv",
         "audit.json",
@@ -98,6 +101,23 @@ def test_the_figures_agree_with_the_predictions(trained: Path) -> None:
     assert metrics["test"]["accuracy"] > 0.9, "stripes are easy"
     assert [file["name"] for file in metrics["exports"]["files"]] == ["float32", "ptq_int8", "qat_int8"]
     assert metrics["exports"]["failures"] == []
+
+
+def test_the_figures_are_scikit_learns_of_the_stored_outputs(trained: Path) -> None:
+    held = stored.read(trained, tasks.read(trained))["test"]
+    scores = tasks.read(trained).scores(held.outputs)
+    overall = json.loads((trained / "metrics.json").read_text())["figures"]["overall"]
+    expected = {
+        "balanced_accuracy": balanced_accuracy_score(held.labels, scores.argmax(axis=1)),
+        "matthews": matthews_corrcoef(held.labels, scores.argmax(axis=1)),
+        "auc_macro": roc_auc_score(held.labels, scores, multi_class="ovr"),
+        "log_loss": log_loss(held.labels, scores),
+    }
+    assert {name: overall[name]["value"] for name in expected} == pytest.approx(expected, abs=1e-6)
+    for figure in overall.values():
+        assert (figure["interval_95"] is None) == ("gap" in figure), "a width, or words"
+    card = (trained / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "Measured on 30 test images" in card and "npz:" in card
 
 
 def test_the_loaded_model_and_its_files_answer_alike(trained: Path) -> None:

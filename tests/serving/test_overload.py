@@ -6,9 +6,10 @@ import subprocess
 import time
 from pathlib import Path
 
+import cv2
 import pytest
 from linear import pictures
-from servers import Running, png, serving
+from servers import Running, serving
 
 SECONDS, CLIENTS = 600, 400
 pytestmark = [
@@ -31,11 +32,13 @@ def statuses(server: Running) -> dict[int, int]:
 
 
 def test_ten_minutes_of_too_much(linear_file: Path, tmp_path: Path) -> None:
-    picture = tmp_path / "picture.png"
-    picture.write_bytes(png(pictures(1)[0]))
+    # Large, so that workers are what there is too little of; small ones keep the server's process busier.
+    picture = tmp_path / "picture.jpg"
+    pixels = cv2.resize(pictures(1)[0], (1200, 900), interpolation=cv2.INTER_LINEAR)
+    picture.write_bytes(cv2.imencode(".jpg", pixels)[1].tobytes())
     with serving(linear_file, tmp_path / "log", "--workers", "2") as server:
         words = ["ab", "-q", "-k", "-r", "-c", str(CLIENTS), "-t", str(SECONDS), "-n", "99999999"]
-        words += ["-p", str(picture), "-T", "image/png", f"http://127.0.0.1:{server.port}/predict"]
+        words += ["-p", str(picture), "-T", "image/jpeg", f"http://127.0.0.1:{server.port}/predict"]
         with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as load:
             time.sleep(SECONDS / 10)
             early, held = memory(server), []
@@ -47,7 +50,7 @@ def test_ten_minutes_of_too_much(linear_file: Path, tmp_path: Path) -> None:
         print(f"{counts}, {early:,} kB after a tenth, at most {max(held):,} kB, workers {server.workers()}")
         complete = int(re.search(r"Complete requests:\s+(\d+)", said)[1])  # type: ignore[index]
         lost = re.search(r"\(Connect: (\d+), Receive: (\d+), Length: \d+, Exceptions: (\d+)\)", said)
-        assert set(counts) <= {200, 429, 504} and counts[200] and counts[429]
+        assert set(counts) <= {200, 429, 504} and min(counts.get(200, 0), counts.get(429, 0)) > 0
         assert not lost or {*lost.groups()} == {"0"}, said
         assert complete <= sum(counts.values()) <= complete + CLIENTS  # those under way when ab ended
         assert max(held) <= 1.05 * early

@@ -15,6 +15,7 @@ from tritonclient import http as client
 
 from imgrec.files import sha256_of
 from imgrec.serving import openapi, protocol_v2
+from imgrec.serving.predictor import Predictor
 from imgrec.serving.refusal import RefusedError
 from imgrec.serving.wire import NONE, Frame, Splitter, marks_of, packed_marks
 
@@ -175,3 +176,23 @@ def test_triton_s_client(running: Running) -> None:
         shares = [triton.infer("linear", [each]).as_numpy("probabilities") for each in (encoded, raw)]
         np.testing.assert_array_equal(*shares)
         np.testing.assert_allclose(shares[0], reference(IMAGES), atol=1e-5)
+
+
+def test_two_hundred_pictures_have_predict_s_bits(
+    running: Running, linear_file: Path, tmp_path: Path
+) -> None:
+    draw = np.random.default_rng(8)
+    content = [png(draw.integers(0, 256, (*draw.integers(2, 40, 2), 3), np.uint8)) for _ in range(200)]
+    paths = [tmp_path / f"{k:03}.png" for k in range(200)]
+    for path, data in zip(paths, content, strict=True):
+        path.write_bytes(data)
+    rows = list(Predictor.load(linear_file).answers(paths))
+    assert [running.json("/predict", data)["top"] for data in content] == [row["top"] for row in rows]
+    with client.InferenceServerClient(f"127.0.0.1:{running.port}") as triton:
+        for start in range(0, 200, 50):
+            given = client.InferInput("image", [50], "BYTES")
+            given.set_data_from_numpy(np.array(content[start : start + 50], object))
+            shares = triton.infer("linear", [given]).as_numpy("probabilities")
+            for share, row in zip(shares, rows[start : start + 50], strict=True):
+                named = {entry["label"]: entry["probability"] for entry in row["top"]}
+                assert named == dict(zip(LABELS, map(float, share), strict=True))

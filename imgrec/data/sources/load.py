@@ -20,6 +20,7 @@ from imgrec.data.sources.extra import with_extra
 from imgrec.data.sources.folder import Listing, list_folder, list_unlabeled
 from imgrec.data.sources.folds import in_fold
 from imgrec.data.sources.names import trimmed, unified
+from imgrec.data.sources.objects import check_whole, together
 from imgrec.data.sources.opened import Opened, with_bits
 from imgrec.data.sources.sample import load_sample
 from imgrec.data.sources.splits import check_classes, complete, missing
@@ -116,7 +117,9 @@ def load_source(data: DataConfig, seed: int) -> Source:
     source = dataclasses.replace(to_source(data, opened, seed), findings=opened.findings)
     examined = opened.examined
     if data.fold:
-        source = in_fold(source, data.fold, data.fold_over, seed, _contents(source.splits, opened.digests))
+        source = in_fold(
+            source, data.fold, data.fold_over, seed, _kept_together(source.splits, opened.digests)
+        )
     if data.extra_data:
         elsewhere = dataclasses.replace(data, data=data.extra_data, quarantine="")
         more = open_data(elsewhere)
@@ -176,6 +179,11 @@ def _check_folders(name: str, seen: Scan | None) -> None:
                 )
 
 
+def _kept_together(given: Mapping[str, Split], digests: Mapping[str, str]) -> dict[str, str]:
+    """What of each image, by its id, no split may part: copies of it, and pictures of one object."""
+    return together(given, _contents(given, digests))
+
+
 def _contents(given: Mapping[str, Split], digests: Mapping[str, str]) -> dict[str, str]:
     """The digest of every image by its id."""
     held: dict[str, str] = {}
@@ -196,7 +204,8 @@ def to_source(data: DataConfig, opened: Opened, seed: int) -> Source:
     """
     facts = {path: one.facts for path, one in opened.examined.items() if one.facts is not None}
     digests = opened.digests
-    contents = {} if len(opened.given) == 3 else _contents(opened.given, digests)
+    check_whole(opened.given, data.data)
+    contents = {} if len(opened.given) == 3 else _kept_together(opened.given, digests)
     splits, made = complete(opened.given, opened.classes, seed, contents)
     train, val, test = (splits[part] for part in ("train", "val", "test"))
     if train.images is not None:

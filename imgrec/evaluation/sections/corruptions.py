@@ -89,11 +89,11 @@ def _section(given: Evaluated, told: dict[str, Any], image: str, pictures: list[
     widths = [
         (cell["interval_95"][1] - cell["interval_95"][0]) / 2 for row in rows for cell in row["severities"]
     ]
-    lines = {
-        _("clean"): [100 * told["clean"]["error"]] * len(severities),
-        _("corrupted"): [100 * each["error"] for each in told["by_severity"]],
+    lines: dict[str, list[float]] = {
+        Phrase("clean"): [100 * told["clean"]["error"]] * len(severities),
+        Phrase("corrupted"): [100 * each["error"] for each in told["by_severity"]],
     }
-    drawn = curve(_("error, %"), severities, lines, across=_("severity"), language=given.language)
+    drawn = curve(Phrase("error, %"), severities, lines, across=Phrase("severity"), language=given.language)
     data = {
         "told": told,
         "baseline": told.get("baseline"),

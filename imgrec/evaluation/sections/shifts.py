@@ -74,9 +74,9 @@ def _drawn(given: Evaluated, name: str, along: dict[str, Any]) -> str:
     """Return the SVG of a curve, with what is right of unchanged images as a line beside it."""
     _ = given.language
     rows = along["sizes"]
-    lines = {
-        _("unchanged"): [100 * rows[0]["accuracy"]] * len(rows),
-        _(SHIFTS[name].name): [100 * row["accuracy"] for row in rows],
+    lines: dict[str, list[float]] = {
+        Phrase("unchanged"): [100 * rows[0]["accuracy"]] * len(rows),
+        SHIFTS[name].name: [100 * row["accuracy"] for row in rows],
     }
     sizes = [row["size"] for row in rows]
-    return curve(_("accuracy, %"), sizes, lines, across=_(SHIFTS[name].unit), language=_)
+    return curve(Phrase("accuracy, %"), sizes, lines, across=SHIFTS[name].unit, language=_)
