@@ -169,9 +169,8 @@ class Browser:
         self.do("Input.dispatchKeyEvent", type="keyUp", key=key)
 
     def decode(self) -> None:
-        """Read all images, those too that are read when the reader comes to them."""
-        eager = "(image) => { image.loading = 'eager'; return image.decode(); }"
-        self.value(f"Promise.all([...document.images].map({eager})).then(() => 0)")
+        """Wait until all images are read."""
+        self.value("Promise.all([...document.images].map(image => image.decode())).then(() => 0)")
 
     def picture(self, path: Path) -> None:
         """Write a PNG of the whole page."""
