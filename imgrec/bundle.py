@@ -119,6 +119,14 @@ def release(staging: Path) -> None:
         os.close(_claims.pop(staging))
 
 
+def discard(out: Path) -> None:
+    """Remove what this process has begun of a run to `out`; what another one writes stays."""
+    staging = staging_of(out)
+    if staging in _claims:
+        release(staging)
+        shutil.rmtree(staging)
+
+
 def unfinished(out: Path) -> tuple[Path, dict[str, Any]] | None:
     """Return the folder of a run to `out` that did not finish but left checkpoints, and its run.json."""
     staging = staging_of(out)

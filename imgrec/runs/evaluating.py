@@ -96,7 +96,11 @@ def evaluate(asked: EvaluationSettings, command: str = "") -> Path:
         print(f"note: {note}")
     print(f"{finished.name}: measuring on {len(images.split):,} images of {images.name}", flush=True)
     page_in = language(finished.config.run.lang if asked.lang == "auto" else asked.lang)
-    _measure(finished, subject, images, more, page_in, out, command)
+    try:
+        _measure(finished, subject, images, more, page_in, out, command)
+    except InputError:  # such as an option of `also` out of range
+        bundle.discard(out)
+        raise
     return out
 
 

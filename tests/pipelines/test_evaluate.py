@@ -148,3 +148,10 @@ def test_robustness_is_asked_for_by_name_and_stands_in_report_and_metrics(run: P
     assert held["attacks"]["strengths"][0]["pgd"]["accuracy"] <= held["attacks"]["clean"]["accuracy"]
     page = (tmp_path / "hard" / "report" / "index.html").read_text(encoding="utf-8")
     assert page.index('id="corruptions"') < page.index('id="attacks"') < page.index('id="use"')
+
+
+def test_a_wrong_option_of_an_evaluation_leaves_nothing_behind(run: Path, tmp_path: Path) -> None:
+    words = ["--run", str(run), "--out", str(tmp_path / "bad"), "--also", "corruptions(severities=9)"]
+    with pytest.raises(InputError, match="severities from 1 to 5"):
+        evaluate.main(words)
+    assert not list(tmp_path.iterdir())
