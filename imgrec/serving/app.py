@@ -42,7 +42,7 @@ class App:
                 return
             answer = await self._answer(asked, receive)
         except RefusedError as refusal:
-            answer = Answer.refusing(refusal)
+            answer = self.front.refuse(scope["path"], refusal)
         except GoneError:
             return
         named = self.front.headers(answer, name)

@@ -126,7 +126,7 @@ class Connection(HttpToolsProtocol):
                 return False
         except RefusedError as refusal:
             self.cycle = exchange  # type: ignore[assignment]
-            self.respond(exchange, Answer.refusing(refusal))
+            self.respond(exchange, self.front.refuse(path.decode("latin-1"), refusal))
             return True
         except UnicodeDecodeError:
             return False
@@ -146,7 +146,8 @@ class Connection(HttpToolsProtocol):
         if exchange.size > self.front.limits.bytes and exchange.asked is not None:
             self.front.leave(exchange.asked)
             self._exchange = None
-            self.respond(exchange, Answer.refusing(self.front.too_large()))
+            path = self.url.partition(b"?")[0].decode("latin-1")
+            self.respond(exchange, self.front.refuse(path, self.front.too_large()))
 
     def on_message_complete(self) -> None:
         """The request is whole: from here on its answer has the time."""

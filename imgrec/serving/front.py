@@ -149,6 +149,12 @@ class Front:
 
         asked.version.pool.submit(asked.frame._replace(body=body), replied)
 
+    def refuse(self, path: str, refusal: RefusedError) -> Answer:
+        """Return, and count, the answer to a request that goes to no worker."""
+        last = path.rpartition("/")[2]
+        self.metrics.answered(last if last in ROUTES.values() else "other", refusal.status)
+        return Answer.refusing(refusal)
+
     def leave(self, asked: Asked) -> None:
         """Give back the bytes of a request that is over."""
         self._held -= asked.size

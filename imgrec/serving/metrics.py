@@ -53,10 +53,11 @@ class Metrics:
         self._probability: dict[str, Spread] = defaultdict(lambda: Spread(TWENTIETHS))
         self._batch = Spread(BATCHES)
 
-    def answered(self, route: str, status: int, seconds: float) -> None:
-        """Count a request."""
+    def answered(self, route: str, status: int, seconds: float | None = None) -> None:
+        """Count a request, and how long it took; None of one that was refused at once."""
         self._requests[route, status] += 1
-        self._seconds[route].add(seconds)
+        if seconds is not None:
+            self._seconds[route].add(seconds)
 
     def images(self, facts: Facts, reply: Frame) -> None:
         """Count the images of a reply, by class and probability."""

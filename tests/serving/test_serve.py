@@ -103,7 +103,8 @@ def test_health_and_what_the_server_is(running: Running) -> None:
     assert running.json("/v2")["extensions"] == ["binary_tensor_data"]
     assert running.ask("/nowhere")[0] == 404
     assert running.ask("/predict")[0] == 405
-    assert running.ask("/metrics")[0] == 200
+    assert running.ask("/predict", bytes(200_001))[0] == 413
+    assert b'imgrec_requests_total{route="predict",status="413"}' in running.ask("/metrics")[2]
 
 
 def test_without_tensorflow_and_with_exit_code_0(linear_file: Path, picture: bytes, tmp_path: Path) -> None:
