@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sessions import session_of
 
+from imgrec import files
 from imgrec.config import Config
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources.dataset import Source, Split
@@ -46,7 +47,8 @@ def test_the_constant_answer_is_that_of_training_and_judged_on_the_split() -> No
     assert words == "a" and right.sum() == 4
 
 
-def announced(session: Session, outputs: np.ndarray, accuracy: float) -> int:
+def announced(session: Session, outputs: np.ndarray, accuracy: float, out: Path) -> int:
+    files.write_json(out / "metrics.json", {})
     labels, task = session.source.test.labels, session.task
     constant = constant_of(task, session.source.train.labels, labels)
     standing = baseline.stand(lambda order: task.right(task.scores(outputs)[order], labels), 20, constant)
@@ -55,31 +57,31 @@ def announced(session: Session, outputs: np.ndarray, accuracy: float) -> int:
     exported = judged(given, standing)
     assert exported.record()["failures"] == ([] if standing.by_chance else [FAULT])
     history = [{"epoch": 1, "accuracy": accuracy}, {"epoch": 2, "accuracy": accuracy}]
-    return results.announce(session, Path("out"), Fitted(history, 2, rate=0.1), measured, exported)
+    return results.announce(session, out, Fitted(history, 2, rate=0.1), measured, exported)
 
 
 def test_a_model_that_says_one_class_is_the_message_and_not_its_file(
-    session: Session, capsys: pytest.CaptureFixture[str]
+    session: Session, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     outputs = np.tile(np.array([0, 1], np.float32), (20, 1))
-    assert announced(session, outputs, 0.6) == 0
+    assert announced(session, outputs, 0.6, tmp_path) == 0
     said = capsys.readouterr().out.replace("\N{NO-BREAK SPACE}", " ")
     assert "test accuracy 60.0 % (39 to 78) · always 'food': 60.0 %\n" in said
     assert "\nthe model is no better than always 'food' (60.0 %)\n" in said
     assert "answers by chance. Likely cure: 6 updates of the weights are few: more --epochs" in said
     assert f"not held against the file: {FAULT}" in said and "20 images cannot show one point" in said
-    assert "parity gate" not in said and "FAILED" not in said and "done: out" in said
-    assert announced(session, outputs, 0.97) == 0
+    assert "parity gate" not in said and "FAILED" not in said and f"done: {tmp_path}" in said
+    assert announced(session, outputs, 0.97, tmp_path) == 0
     assert "it knows its training images and no others" in capsys.readouterr().out
-    assert announced(replace(session, steps_per_epoch=900), outputs, 0.6) == 0
+    assert announced(replace(session, steps_per_epoch=900), outputs, 0.6, tmp_path) == 0
     assert "a lower --learning-rate" in capsys.readouterr().out
 
 
 def test_a_model_that_learned_leaves_the_blame_with_the_file(
-    session: Session, capsys: pytest.CaptureFixture[str]
+    session: Session, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     outputs = np.eye(2, dtype=np.float32)[session.source.test.labels]
-    assert announced(session, outputs, 0.97) == 1
+    assert announced(session, outputs, 0.97, tmp_path) == 1
     said = capsys.readouterr().out
     assert f"parity gate: {FAULT}" in said and "FAILED the parity gate" in said
     assert "the model is better than always 'food' by 40.0 points (p < 0.001)" in said

@@ -58,7 +58,9 @@ def test_files_are_measured_with_and_without_quick_kernels(
     ]
     assert lines[-1] == f"done: {page}"
     text = page.read_text(encoding="utf-8")
-    assert "<svg" in text and "http" not in text.replace("http://www.w3.org", "") and "float32.tflite" in text
+    assert (
+        "<svg" in text and "http:" not in text.replace("http://www.w3.org", "") and "float32.tflite" in text
+    )
 
 
 def test_json_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -82,6 +82,7 @@ def test_the_run_folder_is_whole(trained: Path) -> None:
         "predictions.csv",
         "outputs.npz",
         "MODEL_CARD.md",
+        "unknown.npz",
         "report/index.html",
         "history_qat.csv",
         "audit.json",
