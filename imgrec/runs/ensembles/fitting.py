@@ -14,7 +14,7 @@ from imgrec.evaluation import cross_validation
 from imgrec.evaluation.cross_validation import Answers
 from imgrec.evaluation.subject import Subject
 from imgrec.metrics import fusing
-from imgrec.runs.ensembles.members import Member
+from imgrec.runs.ensembles.members import VALIDATION, Member
 from imgrec.tasks.task import Task
 
 FITTED = ("weighted", "stacking")
@@ -76,7 +76,7 @@ def answers(
     for (model,) in models:
         outputs = Subject(model, task, preprocess, batch_size).answers(source.val)
         probabilities.append(probabilities_of(outputs, task))
-    return Known(np.stack(probabilities), source.val.labels, "validation images")
+    return Known(np.stack(probabilities), source.val.labels, VALIDATION)
 
 
 def probabilities_of(outputs: NDArray[np.floating], task: Task) -> NDArray[np.float64]:

@@ -77,7 +77,7 @@ def make(recipe: Recipe, command: str = "") -> int:
     made = (_soup if recipe.how == "soup" else _vote)(recipe, members, models, source, config)
     for line in made.lines:
         print(line, flush=True)
-    config = config.replace(quantize=_quantize(recipe.quantize, made.model))
+    config = _calibrated(config, made).replace(quantize=_quantize(recipe.quantize, made.model))
     return _finish(made, _session(made, members[0], source, config, command), recipe.out)
 
 
@@ -88,6 +88,18 @@ def _config(members: Sequence[Member], recipe: Recipe) -> Config:
     if recipe.how != "soup":
         own |= {"model": "ensemble"}
     return config.replace(**own)
+
+
+def _calibrated(config: Config, made: _Made) -> Config:
+    """Return the settings, without calibration where its images have fitted many weights already.
+
+    Stacking has a weight for each class, network and output: what it says of the images that fitted these is
+    surer than what it says of others, and thresholds from them would promise too much.
+    """
+    if made.told["how"] != "stacking" or made.told["origin"] != reading.VALIDATION:
+        return config
+    print("note: not calibrated, no sets: the validation images fitted the stacking, see docs/ensembles.md")
+    return config.replace(calibrate="none", prediction_sets="none", abstain="none")
 
 
 def _quantize(asked: str, model: "keras.Model") -> str:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from imgrec.data.sources.dataset import Source
 
 WEIGHTS = "model.keras"
+VALIDATION = "validation images"
+"""What weights are fitted on, where members have no answers out of fold."""
 
 
 @dataclass(frozen=True)
