@@ -1,7 +1,5 @@
 """What a model said of the images of a split, kept with the run, so that figures need no model again."""
 
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ from numpy.typing import NDArray
 from imgrec.data.sources.dataset import Split
 from imgrec.errors import InputError
 from imgrec.files import write_file
+from imgrec.guards.arrays import read_arrays
 from imgrec.metrics.answers import printable
 from imgrec.tasks.task import Outputs, Task
 
@@ -19,8 +18,6 @@ FILE = "outputs.npz"
 MOST_BYTES = 4_000_000_000
 """Of all arrays inside, unpacked: a million images of 1,000 classes."""
 _KINDS = {"ids": "U", "labels": "iuf", "outputs": "f"}
-_DAMAGE = (zipfile.BadZipFile, zlib.error, NotImplementedError, ValueError, KeyError, EOFError, OSError)
-"""What reading a damaged file may raise."""
 
 
 @dataclass(frozen=True)
@@ -61,15 +58,7 @@ def read(folder: Path, task: Task) -> dict[str, Stored]:
     path = folder / FILE
     if not path.is_file():
         return {}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > MOST_BYTES:
-                raise InputError(f"{path}: more than {MOST_BYTES:,} bytes inside; restore the folder")
-        with np.load(path, allow_pickle=False) as arrays:
-            # A member that is no array comes as bytes.
-            held = {name: part for name in arrays.files if isinstance(part := arrays[name], np.ndarray)}
-    except _DAMAGE as error:
-        raise InputError(f"{path}: cannot be read ({error}); restore the folder") from None
+    held = read_arrays(path, MOST_BYTES)
     names = [name.removesuffix("_outputs") for name in held if name.endswith("_outputs")]
     return {name: _checked(path, name, held, task) for name in names}
 
@@ -85,10 +74,10 @@ def _checked(path: Path, name: str, held: Mapping[str, NDArray[np.generic]], tas
     if ids is None or labels is None or outputs is None:
         raise InputError(f"{path}: {name} lacks ids, labels or outputs; restore the folder")
     kinds = all(part is not None and part.dtype.kind in _KINDS[key] for key, part in parts.items())
-    shape = (len(ids), task.outputs)
-    if not kinds or ids.ndim != 1 or outputs.shape != shape or len(labels) != len(ids):
+    shape = (*ids.shape, task.outputs)
+    if not kinds or ids.ndim != 1 or outputs.shape != shape or labels.shape[:1] != ids.shape:
         raise InputError(
             f"{path}: {name} has ids {ids.shape}, labels {labels.shape}, outputs {outputs.shape}: expected "
-            f"texts, numbers, and outputs of shape {shape}"
+            f"texts, as many numbers, and outputs of shape {shape}; restore the folder"
         )
     return Stored(tuple(ids.tolist()), labels, outputs.astype(np.float32, copy=False))

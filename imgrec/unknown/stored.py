@@ -1,7 +1,5 @@
 """`unknown.npz`: a detector in its run folder, read without pickle and checked number by number."""
 
-import zipfile
-import zlib
 from pathlib import Path
 from typing import NoReturn
 
@@ -10,6 +8,7 @@ from numpy.typing import NDArray
 
 from imgrec.errors import InputError
 from imgrec.files import write_file
+from imgrec.guards.arrays import read_arrays
 from imgrec.unknown.detector import ANY, BEST, WIDEST, Detector, least
 from imgrec.unknown.gaussians import AXES, Gaussian, Known
 from imgrec.unknown.scores import SOURCES
@@ -19,8 +18,6 @@ MOST_BYTES = 256_000_000
 """Of all arrays inside, unpacked: 1,000 classes of 4,096 features take 25 million."""
 MOST_VALIDATION = 100_000
 _GAUSSIANS = ("within", "overall")
-_DAMAGE = (zipfile.BadZipFile, zlib.error, NotImplementedError, ValueError, KeyError, EOFError, OSError)
-"""What reading a damaged file may raise."""
 
 
 def write(folder: Path, detector: Detector) -> None:
@@ -55,15 +52,7 @@ def read(folder: Path, outputs: int) -> Detector | None:
     path = folder / FILE
     if not path.is_file():
         return None
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > MOST_BYTES:
-                raise InputError(f"{path}: more than {MOST_BYTES:,} bytes inside; restore the folder")
-        with np.load(path, allow_pickle=False) as arrays:
-            held = {name: part for name in arrays.files if isinstance(part := arrays[name], np.ndarray)}
-    except _DAMAGE as error:
-        raise InputError(f"{path}: cannot be read ({error}); restore the folder") from None
-    return _Reader(path, held).detector(outputs)
+    return _Reader(path, read_arrays(path, MOST_BYTES)).detector(outputs)
 
 
 class _Reader:

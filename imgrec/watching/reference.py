@@ -1,7 +1,5 @@
 """`watching.npz`: what images and answers were like when the model was trained, in its run folder."""
 
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,13 +8,13 @@ from numpy.typing import NDArray
 
 from imgrec.errors import InputError
 from imgrec.files import write_file
+from imgrec.guards.arrays import read_arrays
 
 FILE = "watching.npz"
 LEAST = 100
 """Images from which on a change can be told within some hundreds of requests."""
 MOST_BYTES = 64_000_000
 NAMES = ("brightness", "contrast", "sharpness", "confidence", "unlikeness")
-_DAMAGE = (zipfile.BadZipFile, zlib.error, NotImplementedError, ValueError, KeyError, EOFError, OSError)
 
 
 @dataclass(frozen=True)
@@ -48,14 +46,7 @@ def read(folder: Path, classes: int) -> Reference | None:
     path = folder / FILE
     if not path.is_file():
         return None
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > MOST_BYTES:
-                raise InputError(f"{path}: more than {MOST_BYTES:,} bytes inside; restore the folder")
-        with np.load(path, allow_pickle=False) as arrays:
-            held = {name: part for name in arrays.files if isinstance(part := arrays[name], np.ndarray)}
-    except _DAMAGE as error:
-        raise InputError(f"{path}: cannot be read ({error}); restore the folder") from None
+    held = read_arrays(path, MOST_BYTES)
     labels = held.pop("labels", np.zeros(0))
     values = {name: held[name] for name in NAMES if name in held}
     shapes = {part.shape for part in values.values()}

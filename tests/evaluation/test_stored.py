@@ -49,6 +49,8 @@ def test_a_damaged_or_foreign_file_is_refused_by_name(tmp_path: Path) -> None:
         b"PK not a zip": "cannot be read",
         zipped(test_ids=ids, test_outputs=outputs): "lacks ids, labels or outputs",
         zipped(test_ids=ids, test_labels=labels, test_outputs=outputs[:, :2]): r"expected .*\(1, 3\)",
+        zipped(test_ids=ids[0], test_labels=labels, test_outputs=outputs): "expected texts",
+        zipped(test_ids=ids, test_labels=labels[0], test_outputs=outputs): "expected texts",
         zipped(test_ids=labels, test_labels=labels, test_outputs=outputs): "expected texts",
         zipped(test_ids=ids, test_labels=pickled, test_outputs=outputs): "cannot be read",
     }
