@@ -4,6 +4,7 @@ import tokenize
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ _DAMAGE = (
 """What reading a damaged file may raise: heads are Python's literals, and may name more than there is."""
 
 
-def read_arrays(path: Path, most_bytes: int) -> dict[str, NDArray[np.generic]]:
+def read_arrays(path: Path, most_bytes: int) -> dict[str, NDArray[Any]]:
     """Return the arrays of a file by their names; a member that is no array is left out.
 
     Args:
