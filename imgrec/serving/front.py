@@ -36,6 +36,7 @@ class Asked:
     frame: the job, without its body.
     size: bytes that are kept free for the body.
     begun: when its headers were whole.
+    over: whether what was kept free for it has been given back.
     """
 
     route: str
@@ -43,6 +44,7 @@ class Asked:
     frame: Frame
     size: int
     begun: float = field(default_factory=time.perf_counter)
+    over: bool = False
 
 
 @dataclass(slots=True)
@@ -96,13 +98,13 @@ class Front:
             RefusedError: a wrong header, a body that is too large, or more requests than can be held.
         """
         if path == "/predict":
-            version, frame = self.source.pick(name.decode()), Frame(0, PREDICT, _top(query) if query else 0)
+            version, frame = self._picked(headers, name), Frame(0, PREDICT, _top(query) if query else 0)
         elif path == "/explain":
-            version, frame = self.source.pick(name.decode()), Frame(0, EXPLAIN)
+            version, frame = self._picked(headers, name), Frame(0, EXPLAIN)
             if not version.facts.explains:
                 raise RefusedError(404, "this model shows no maps: serve a run folder with --keras")
         elif found := _INFER.fullmatch(path):
-            version, frame = self._model(found), Frame(0, INFER, head=_length(headers))
+            version, frame = self._model(found, headers, name), Frame(0, INFER, head=_length(headers))
         else:
             return None
         if headers.get(b"content-encoding", b"identity") != b"identity":
@@ -115,9 +117,17 @@ class Front:
             raise RefusedError(429, "too many requests are waiting; send it again", version.pool.patience)
         text = name + b"\n" + headers.get(b"content-type", b"")[:1000]
         self._held += size
+        version.pool.held += 1
         return Asked(ROUTES[frame.code], version, frame._replace(text=text), size)
 
-    def _model(self, found: "re.Match[str]") -> Version:
+    def _picked(self, headers: Headers, name: bytes) -> Version:
+        """Return the version for a request's key: what its X-Key says, so that a client stays with one."""
+        key = headers.get(b"x-key", name)
+        return self.source.pick((key if _ID.fullmatch(key) else name).decode())
+
+    def _model(self, found: "re.Match[str]", headers: Headers, name: bytes) -> Version:
+        if found[2] is None and self.source.knows(found[1]):
+            return self._picked(headers, name)
         version = self.source.named(found[1], found[2] or "")
         if version is None:
             raise RefusedError(404, "no such model or version")
@@ -157,8 +167,10 @@ class Front:
 
     def leave(self, asked: Asked) -> None:
         """Give back the bytes of a request that is over."""
-        self._held -= asked.size
-        asked.size = 0
+        if not asked.over:
+            asked.over = True
+            self._held -= asked.size
+            asked.version.pool.held -= 1
 
     def headers(self, answer: Answer, name: bytes) -> list[tuple[bytes, bytes]]:
         """Return the headers of a response."""
