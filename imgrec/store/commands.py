@@ -24,9 +24,10 @@ class Add:
     """A run folder; or a file in its exports/, which then is what answers."""
     name: str = ""
     """Of the version; by default the run's."""
-    golden: str = "drawn"
-    """Folder of pictures whose answers are kept, and asked for again before the version serves; drawn:
-    made-up ones."""
+    golden: str = "auto"
+    """Folder of pictures whose answers are kept, and asked for again before the version serves. drawn:
+    made-up ones. auto: a dozen of the run's test images, which are copied into the store, if they are still
+    there, else drawn."""
     json: Json = False
     """Print JSON."""
 
