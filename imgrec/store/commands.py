@@ -131,7 +131,12 @@ def _roles(store: Store) -> tuple[dict[str, Any], list[str]]:
 
 def _list(store: Store, asked: List) -> tuple[dict[str, Any], list[str]]:
     rows = store.listed()
-    lines = [_row("VERSION", "ROLE", "SHA256", "ADDED"), *map(_line, rows)]
+    lost = sorted(set(store.names()) - {row.entry.name for row in rows})
+    lines = [
+        _row("VERSION", "ROLE", "SHA256", "ADDED"),
+        *map(_line, rows),
+        *(_row(name, "", "", "cannot be read; remove it") for name in lost),
+    ]
     versions = [{**asdict(row.entry), "role": row.role, "refused": row.refused} for row in rows]
     state = asdict(store.state)
     return {"state": state, "versions": versions}, [*lines, f"done: {store.path} ({len(rows)} versions)"]

@@ -96,6 +96,8 @@ class Store(Versions):
             InputError: no finished run, one that differs from its manifest or cannot answer, a name that is
                 taken or not allowed, or no pictures.
         """
+        if name:
+            checked_name(name)
         folder, entry = described(Path(run), str(pictures))
         with self._writing(), locked(self.path / FOLDER / LOCK):
             known = {each.digest: each.name for each in self.entries()}.get(entry.digest, "")
@@ -109,7 +111,7 @@ class Store(Versions):
             staging = self.path / FOLDER / ADDING
             shutil.rmtree(staging, ignore_errors=True)  # of a command that was killed
             try:
-                name = checked_name(name or self._free(name_for(folder)))
+                name = name or self._free(name_for(folder))
                 fill(staging, folder, replace(entry, name=name))
                 os.rename(staging, self.folder(name))
                 sync(self.path / FOLDER)
