@@ -55,6 +55,10 @@ class Source:
         """Return every version that has workers."""
         return [self._version]
 
+    def role(self, version: Version) -> str:
+        """Return what a version is now: active, canary or shadow."""
+        return "active"
+
     async def swap(self, version: Version) -> None:
         """Let another version, which is ready, answer from now on; end the old one when it has answered."""
         before, self._version = self._version, version
