@@ -38,6 +38,7 @@ class Asked:
     size: bytes that are kept free for the body.
     key: what traffic is split by.
     begun: when its headers were whole.
+    over: whether what was kept free for it has been given back.
     """
 
     route: str
@@ -46,6 +47,7 @@ class Asked:
     size: int
     key: str
     begun: float = field(default_factory=time.perf_counter)
+    over: bool = False
 
 
 @dataclass(slots=True)
@@ -109,7 +111,7 @@ class Front:
             if not version.facts.explains:
                 raise RefusedError(404, "this model shows no maps: serve a run folder with --keras")
         elif found := _INFER.fullmatch(path):
-            version, frame = self._model(found), Frame(0, INFER, head=_length(headers))
+            version, frame = self._model(found, key), Frame(0, INFER, head=_length(headers))
         else:
             return None
         if headers.get(b"content-encoding", b"identity") != b"identity":
@@ -122,9 +124,12 @@ class Front:
             raise RefusedError(429, "too many requests are waiting; send it again", version.pool.patience)
         text = name + b"\n" + headers.get(b"content-type", b"")[:1000]
         self._held += size
+        version.pool.held += 1
         return Asked(ROUTES[frame.code], version, frame._replace(text=text), size, key)
 
-    def _model(self, found: "re.Match[str]") -> Version:
+    def _model(self, found: "re.Match[str]", key: str) -> Version:
+        if found[2] is None and self.source.knows(found[1]):
+            return self.source.pick(key)
         version = self.source.named(found[1], found[2] or "")
         if version is None:
             raise RefusedError(404, "no such model or version")
@@ -176,8 +181,10 @@ class Front:
 
     def leave(self, asked: Asked) -> None:
         """Give back the bytes of a request that is over."""
-        self._held -= asked.size
-        asked.size = 0
+        if not asked.over:
+            asked.over = True
+            self._held -= asked.size
+            asked.version.pool.held -= 1
 
     def headers(self, answer: Answer, name: bytes) -> list[tuple[bytes, bytes]]:
         """Return the headers of a response."""

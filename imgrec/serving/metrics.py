@@ -109,11 +109,23 @@ class Metrics:
         yield batch
 
     def _now(self) -> Iterator[Metric]:
-        versions = GaugeMetricFamily("imgrec_version", "Versions that answer", labels=["model", "version"])
-        for each in self._source.versions():
-            versions.add_metric([each.facts.name, each.facts.version], 1)
+        source = self._source
+        labels = ["model", "version", "role", "called"]
+        versions = GaugeMetricFamily("imgrec_version", "Versions that have workers", labels=labels)
+        for each in source.versions():
+            facts = each.facts
+            versions.add_metric([facts.name, facts.version, source.role(each), each.called], 1)
         yield versions
-        pools = [each.pool for each in self._source.versions()]
+        refused = GaugeMetricFamily(
+            "imgrec_version_refused", "Versions of the store that cannot be served", labels=["called"]
+        )
+        for called in source.refused:
+            refused.add_metric([called], 1)
+        yield refused
+        yield CounterMetricFamily(
+            "imgrec_version_swaps", "Times that another version took over", value=source.swaps
+        )
+        pools = [each.pool for each in source.versions()]
         for name, words, value in (
             ("waiting_requests", "Requests in the queue", sum(pool.waiting for pool in pools)),
             ("workers", "Workers that are ready", sum(each.ready for pool in pools for each in pool.workers)),
