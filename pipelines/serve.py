@@ -25,8 +25,9 @@ On SIGTERM what has been accepted is answered first."""
 class Arguments:
     """What to serve, and where."""
 
-    run: Annotated[Path, tyro.conf.arg(metavar="DIR|FILE.tflite|FILE.onnx", help_behavior_hint="")]
-    """A run folder, or an exported file; a .tflite or .onnx runs without TensorFlow."""
+    run: Annotated[Path, tyro.conf.arg(metavar="DIR|FILE.tflite|FILE.onnx|STORE", help_behavior_hint="")]
+    """A run folder, an exported file, or a store of versions (pipelines.store), whose changes are followed; a
+    .tflite or .onnx runs without TensorFlow."""
     host: str = "127.0.0.1"
     """The address to listen on; 0.0.0.0 for every one of this machine."""
     port: int = 8080
@@ -56,12 +57,14 @@ def run(arguments: Arguments) -> int:
     require("uvicorn", "serve", "serving")
     from imgrec.serving.limits import Limits, Token
     from imgrec.serving.server import Place, serve
-    from imgrec.serving.starting import plan_for
+    from imgrec.serving.starting import plan_of_either
 
     limits = Limits(bytes=arguments.max_bytes, waiting=arguments.queue, seconds=arguments.deadline)
     token = Token.of(arguments.token_file)
     place = Place(arguments.host, arguments.port, arguments.linger, token, limits)
-    plan = plan_for(arguments.run, arguments.workers, arguments.keras, arguments.max_pixels, arguments.name)
+    plan = plan_of_either(
+        arguments.run, arguments.workers, arguments.keras, arguments.max_pixels, arguments.name
+    )
     serve(plan, place, lambda line: print(line, flush=True))
     return 0
 

@@ -16,6 +16,7 @@ ROOMS = {
     "imgrec.tasks": 30,
     "imgrec.artefact": 40, "imgrec.bundle": 40, "imgrec.engines": 41, "imgrec.runtimes": 42,
     "imgrec.unknown": 40, "imgrec.watching": 40, "imgrec.explain": 45,
+    "imgrec.serving.predictor": 44, "imgrec.serving.identity": 44, "imgrec.store": 45,
     "imgrec.training": 50, "imgrec.evaluation": 50, "imgrec.compression": 50, "imgrec.export": 50,
     "imgrec.learning": 60,
     "imgrec.serving": 70,

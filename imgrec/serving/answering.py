@@ -16,10 +16,12 @@ from imgrec.serving import protocol_v2
 from imgrec.serving.batching import fitting_batch
 from imgrec.serving.bodies import picture_in
 from imgrec.serving.facts import Facts
+from imgrec.serving.marking import Marking
 from imgrec.serving.predictor import Predictor
 from imgrec.serving.refusal import RefusedError, error_body
 from imgrec.serving.wire import EXPLAIN, NONE, PREDICT, Frame, packed_marks
 from imgrec.tasks.classes import ClassTask
+from imgrec.unknown.scores import Seen
 
 if TYPE_CHECKING:
     from imgrec.explain.pictures import Explainer
@@ -28,12 +30,12 @@ TOP = 5
 """Classes named unless a request says how many."""
 STATUS = {"too_large": 413, "not_an_image": 415, "unsupported_format": 415}
 """Of faults of an image by their code; any other is 400."""
-Finish = Callable[[NDArray[np.float32]], tuple[bytes, int]]
+Finish = Callable[[Seen], tuple[bytes, int]]
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A job's images, uint8 `[N, H, W, C]`, and what makes a body of their scores."""
+    """A job's images, uint8 `[N, H, W, C]`, and what makes a body of what the model says of them."""
 
     images: NDArray[np.uint8]
     finish: Finish
@@ -44,7 +46,7 @@ class Answering:
 
     def __init__(self, predictor: Predictor, name: str, version: str, platform: str) -> None:
         self._predictor, self._task, self._preprocess = predictor, predictor.task, predictor.preprocess
-        self._model = (name, version)
+        self._model, self._marking = (name, version), Marking(predictor)
         explains = predictor.runtime.model is not None and isinstance(self._task, ClassTask)
         self._explainer: Explainer | None = None
         shown = {"explains": True} if explains else {}
@@ -63,6 +65,7 @@ class Answering:
             outputs=predictor.predict(np.empty((0, *self._preprocess.shape), np.uint8)).shape[1],
             batch=self.batch,
             milliseconds=round(1000 * seconds, 4),
+            marks=self._marking.names,
             explains=explains,
         )
 
@@ -72,9 +75,9 @@ class Answering:
         images = [part.images for part in taken if isinstance(part, Taken)]
         total = sum(map(len, images))
         try:
-            scores = (
-                self._predictor.predict(np.concatenate(images)) if total else np.empty((0, 0), np.float32)
-            )
+            whole = np.concatenate(images) if total else np.empty((0, *self._preprocess.shape), np.uint8)
+            seen = self._marking.seen(whole)
+            marks = self._marking.table(whole, seen)
         except Exception:
             traceback.print_exc()  # for the server's log; the client learns that it was not its fault
             return [_refused(job, RefusedError(500, "internal error")) for job in jobs]
@@ -83,10 +86,10 @@ class Answering:
             if not isinstance(part, Taken):
                 replies.append(_refused(job, part) if isinstance(part, RefusedError) else part)
                 continue
-            own = scores[start : start + len(part.images)]
-            start += len(part.images)
-            body, head = part.finish(own)
-            replies.append(Frame(job.number, 200, total, head, _marks(own), body))
+            end = start + len(part.images)
+            body, head = part.finish(seen[start:end])
+            replies.append(Frame(job.number, 200, total, head, packed_marks(marks[start:end]), body))
+            start = end
         return replies
 
     def _taken(self, job: Frame) -> Taken | Frame | RefusedError:
@@ -108,8 +111,8 @@ class Answering:
         picture, top = picture_in(content_type, job.body)
         images = self._preprocess.on_bytes(picture)[None]
 
-        def finish(scores: NDArray[np.float32]) -> tuple[bytes, int]:
-            (answer,) = self._task.decode(scores, top or job.many or TOP)
+        def finish(seen: Seen) -> tuple[bytes, int]:
+            (answer,) = self._marking.decoded(seen, top or job.many or TOP)
             said = json.dumps(answer, ensure_ascii=False).encode()
             return b'{"id": "%s", "model": %s, %s' % (name.encode(), self._opening, said[1:]), NONE
 
@@ -129,9 +132,9 @@ class Answering:
         given = request.inputs
         images = given if isinstance(given, np.ndarray) else _decoded(given, self._preprocess)
 
-        def finish(scores: NDArray[np.float32]) -> tuple[bytes, int]:
-            answers = self._task.decode(scores, job.many or TOP)
-            return protocol_v2.write(request, np.ascontiguousarray(scores), answers, self._model)
+        def finish(seen: Seen) -> tuple[bytes, int]:
+            answers = self._marking.decoded(seen, job.many or TOP)
+            return protocol_v2.write(request, np.ascontiguousarray(seen.scores), answers, self._model)
 
         return Taken(images, finish)
 
@@ -145,11 +148,6 @@ def _noise(shape: Sequence[int]) -> bytes:
 def _decoded(pictures: Sequence[bytes], preprocess: Preprocess) -> NDArray[np.uint8]:
     rows = [preprocess.on_bytes(data, f"image {k}") for k, data in enumerate(pictures)]
     return np.stack(rows)
-
-
-def _marks(scores: NDArray[np.float32]) -> bytes:
-    best = scores.argmax(axis=1).tolist()
-    return packed_marks([(index, float(row[index])) for index, row in zip(best, scores, strict=True)])
 
 
 def _refused(job: Frame, refusal: RefusedError) -> Frame:

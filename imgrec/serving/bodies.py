@@ -21,9 +21,9 @@ def picture_in(content_type: str, body: bytes) -> tuple[bytes, int]:
     Raises:
         RefusedError: 415 of a type that is not known; 400 of a body that is not what its type says.
     """
-    kind = content_type.partition(";")[0].strip().lower()
-    if kind in RAW or kind.startswith("image/"):
+    if is_raw(content_type):
         return body, 0
+    kind = _kind(content_type)
     if kind == "application/json":
         return _from_json(body)
     if kind == "multipart/form-data":
@@ -31,6 +31,16 @@ def picture_in(content_type: str, body: bytes) -> tuple[bytes, int]:
     raise RefusedError(
         415, "Content-Type not known: send image/*, application/octet-stream, multipart/form-data or JSON"
     )
+
+
+def is_raw(content_type: str) -> bool:
+    """Whether a body of this type is the picture itself."""
+    kind = _kind(content_type)
+    return kind in RAW or kind.startswith("image/")
+
+
+def _kind(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
 
 
 def json_in(body: bytes, expected: str) -> dict[str, Any]:

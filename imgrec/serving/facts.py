@@ -14,6 +14,7 @@ class Facts:
     task, labels, shape, outputs: as the model has them.
     batch: how many requests a worker answers at once, 1 where that gains nothing.
     milliseconds: of one small picture then, with decoding.
+    marks: what is said of each image beside class, probability and margin.
     explains: whether it shows what an answer rests on: a Keras model does.
     """
 
@@ -26,6 +27,7 @@ class Facts:
     outputs: int
     batch: int
     milliseconds: float
+    marks: tuple[str, ...]
     explains: bool
 
 
@@ -37,4 +39,5 @@ def hello(facts: Facts) -> bytes:
 def facts_of(body: bytes) -> Facts:
     """Return what `hello` was made of."""
     held: dict[str, Any] = json.loads(body)
-    return Facts(**{**held, "labels": tuple(held["labels"]), "shape": tuple(held["shape"])})
+    lists: dict[str, Any] = {name: tuple(part) for name, part in held.items() if isinstance(part, list)}
+    return Facts(**(held | lists))

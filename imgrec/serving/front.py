@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from itertools import count
 from urllib.parse import parse_qs
 
-from imgrec.serving.bodies import top_of
+from imgrec.serving.bodies import is_raw, picture_in, top_of
 from imgrec.serving.limits import Limits, Token
 from imgrec.serving.metrics import Metrics
+from imgrec.serving.observed import Observers, Request, Seen, seen_of
 from imgrec.serving.refusal import RefusedError, error_body
 from imgrec.serving.source import Source, Version
 from imgrec.serving.wire import EXPLAIN, INFER, NONE, PREDICT, Frame
@@ -35,14 +36,18 @@ class Asked:
     version: who answers.
     frame: the job, without its body.
     size: bytes that are kept free for the body.
+    key: what traffic is split by.
     begun: when its headers were whole.
+    over: whether what was kept free for it has been given back.
     """
 
     route: str
     version: Version
     frame: Frame
     size: int
+    key: str
     begun: float = field(default_factory=time.perf_counter)
+    over: bool = False
 
 
 @dataclass(slots=True)
@@ -67,13 +72,16 @@ class Front:
     Attributes:
         source: the versions that answer.
         limits: what requests may cost.
+        observers: who is told of every image that was answered.
+        unpacks: whether observers are handed pictures out of forms and JSON, too; it takes the event loop's
+            time, and a picture that is the whole body costs nothing.
         draining: whether the server is about to end; it then isn't ready, but answers whoever still asks.
     """
 
     def __init__(self, source: Source, limits: Limits, token: Token) -> None:
         """Take what a server consists of."""
         self.source, self.limits, self.metrics = source, limits, Metrics(source)
-        self.draining = False
+        self.observers, self.unpacks, self.draining = Observers(), False, False
         self._token, self._held = token, 0
         self._start, self._count = secrets.token_hex(6).encode(), count(1)
 
@@ -95,14 +103,15 @@ class Front:
         Raises:
             RefusedError: a wrong header, a body that is too large, or more requests than can be held.
         """
+        key = _key(headers, name)
         if path == "/predict":
-            version, frame = self.source.pick(name.decode()), Frame(0, PREDICT, _top(query) if query else 0)
+            version, frame = self.source.pick(key), Frame(0, PREDICT, _top(query) if query else 0)
         elif path == "/explain":
-            version, frame = self.source.pick(name.decode()), Frame(0, EXPLAIN)
+            version, frame = self.source.pick(key), Frame(0, EXPLAIN)
             if not version.facts.explains:
                 raise RefusedError(404, "this model shows no maps: serve a run folder with --keras")
         elif found := _INFER.fullmatch(path):
-            version, frame = self._model(found), Frame(0, INFER, head=_length(headers))
+            version, frame = self._model(found, key), Frame(0, INFER, head=_length(headers))
         else:
             return None
         if headers.get(b"content-encoding", b"identity") != b"identity":
@@ -115,9 +124,12 @@ class Front:
             raise RefusedError(429, "too many requests are waiting; send it again", version.pool.patience)
         text = name + b"\n" + headers.get(b"content-type", b"")[:1000]
         self._held += size
-        return Asked(ROUTES[frame.code], version, frame._replace(text=text), size)
+        version.pool.held += 1
+        return Asked(ROUTES[frame.code], version, frame._replace(text=text), size, key)
 
-    def _model(self, found: "re.Match[str]") -> Version:
+    def _model(self, found: "re.Match[str]", key: str) -> Version:
+        if found[2] is None and self.source.knows(found[1]):
+            return self.source.pick(key)
         version = self.source.named(found[1], found[2] or "")
         if version is None:
             raise RefusedError(404, "no such model or version")
@@ -134,6 +146,7 @@ class Front:
 
         def replied(reply: Frame | RefusedError) -> None:
             self.leave(asked)
+            seen: list[Seen] = []
             if isinstance(reply, RefusedError):
                 answer = Answer.refusing(reply)
             elif reply.code != 200:
@@ -143,11 +156,22 @@ class Front:
                 kind = PNG if png else JSON if reply.head == NONE else BINARY
                 answer = Answer(200, reply.body, reply.head, kind=kind)
                 if not png:
-                    self.metrics.images(asked.version.facts, reply)
+                    seen = seen_of(self._request(asked, body), reply)
+                    self.metrics.images(seen, reply.many)
             self.metrics.answered(asked.route, answer.status, time.perf_counter() - asked.begun)
             done(answer)
+            self.observers.tell(seen)
 
         asked.version.pool.submit(asked.frame._replace(body=body), replied)
+
+    def _request(self, asked: Asked, body: bytes) -> Request:
+        """Return what observers are told of a request that was answered just now."""
+        name, _, kind = asked.frame.text.decode("latin-1").partition("\n")
+        picture = body if asked.frame.code == PREDICT and is_raw(kind) else None
+        if picture is None and asked.frame.code == PREDICT and self.unpacks:
+            picture, _ = picture_in(kind, body)
+        role, seconds = self.source.role(asked.version), time.perf_counter() - asked.begun
+        return Request(name, asked.key, role, asked.version.facts, seconds, picture)
 
     def refuse(self, path: str, refusal: RefusedError) -> Answer:
         """Return, and count, the answer to a request that goes to no worker."""
@@ -157,8 +181,10 @@ class Front:
 
     def leave(self, asked: Asked) -> None:
         """Give back the bytes of a request that is over."""
-        self._held -= asked.size
-        asked.size = 0
+        if not asked.over:
+            asked.over = True
+            self._held -= asked.size
+            asked.version.pool.held -= 1
 
     def headers(self, answer: Answer, name: bytes) -> list[tuple[bytes, bytes]]:
         """Return the headers of a response."""
@@ -176,6 +202,12 @@ class Front:
         if self.draining or answer.status == 413:  # what follows of such a body is not worth reading
             headers.append((b"connection", b"close"))
         return headers
+
+
+def _key(headers: Headers, name: bytes) -> str:
+    """Return what traffic is split by: what the client says, so that it stays with one version, or the id."""
+    given = headers.get(b"x-key", name)
+    return (given if _ID.fullmatch(given) else name).decode()
 
 
 def _top(query: bytes) -> int:

@@ -19,7 +19,12 @@ def identity(path: Path) -> tuple[str, str, str]:
         named, digest = whole.stem, _digest_of(whole)
     else:
         named, digest = folder.parent.name if folder.name == "exports" else whole.stem, sha256_of(whole)
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", named).strip("-") or "model", digest, kind[1:] or "run"
+    return plain(named), digest, kind[1:] or "run"
+
+
+def plain(name: str) -> str:
+    """Return what a model is called by the name of its file or folder, as it may stand in an address."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-") or "model"
 
 
 def _digest_of(folder: Path) -> str:

@@ -9,8 +9,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from imgrec.serving.facts import Facts
+from imgrec.serving.observed import Seen
 from imgrec.serving.source import Source
-from imgrec.serving.wire import Frame, marks_of
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -59,15 +59,17 @@ class Metrics:
         if seconds is not None:
             self._seconds[route].add(seconds)
 
-    def images(self, facts: Facts, reply: Frame) -> None:
-        """Count the images of a reply, by class and probability."""
-        if facts.version not in self._classes:
-            self._classes[facts.version] = (facts, Counter())
-        classes, probability = self._classes[facts.version][1], self._probability[facts.version]
-        self._batch.add(reply.many)
-        for index, score in marks_of(reply):
-            classes[index] += 1
-            probability.add(score)
+    def images(self, seen: Sequence[Seen], together: int) -> None:
+        """Count the images of a request, by class and probability, and how many were answered together."""
+        self._batch.add(together)
+        for each in seen:
+            facts = each.facts
+            if each.label < 0:
+                continue
+            if facts.version not in self._classes:
+                self._classes[facts.version] = (facts, Counter())
+            self._classes[facts.version][1][each.label] += 1
+            self._probability[facts.version].add(each.probability)
 
     def text(self) -> bytes:
         """Return all of it as Prometheus reads it."""
@@ -107,11 +109,23 @@ class Metrics:
         yield batch
 
     def _now(self) -> Iterator[Metric]:
-        versions = GaugeMetricFamily("imgrec_version", "Versions that answer", labels=["model", "version"])
-        for each in self._source.versions():
-            versions.add_metric([each.facts.name, each.facts.version], 1)
+        source = self._source
+        labels = ["model", "version", "role", "called"]
+        versions = GaugeMetricFamily("imgrec_version", "Versions that have workers", labels=labels)
+        for each in source.versions():
+            facts = each.facts
+            versions.add_metric([facts.name, facts.version, source.role(each), each.called], 1)
         yield versions
-        pools = [each.pool for each in self._source.versions()]
+        refused = GaugeMetricFamily(
+            "imgrec_version_refused", "Versions of the store that cannot be served", labels=["called"]
+        )
+        for called in source.refused:
+            refused.add_metric([called], 1)
+        yield refused
+        yield CounterMetricFamily(
+            "imgrec_version_swaps", "Times that another version took over", value=source.swaps
+        )
+        pools = [each.pool for each in source.versions()]
         for name, words, value in (
             ("waiting_requests", "Requests in the queue", sum(pool.waiting for pool in pools)),
             ("workers", "Workers that are ready", sum(each.ready for pool in pools for each in pool.workers)),

@@ -99,6 +99,9 @@ class Pool:
         self.facts: Facts
         self._all: set[Worker] = set()  # those too that are about to end
         self.died = 0
+        self.held = (
+            0  # requests that were picked for this pool, and have not come yet: their body is on its way
+        )
         self._window = 1
         self._open: dict[int, Job] = {}
         self._waiting: OrderedDict[int, Job] = OrderedDict()
@@ -255,8 +258,8 @@ class Pool:
         task.add_done_callback(self._tasks.discard)
 
     async def drain(self) -> None:
-        """Wait until every request has its answer."""
-        while self._open:
+        """Wait until every request has its answer, those too whose bodies are on their way."""
+        while self._open or self.held:
             await asyncio.sleep(0.02)
 
     def close(self) -> None:

@@ -41,13 +41,15 @@ class Request:
     outputs: dict[str, bool]
 
 
-def metadata(name: str, version: str, platform: str, shape: Sequence[int], outputs: int) -> dict[str, Any]:
+def metadata(
+    name: str, versions: Sequence[str], platform: str, shape: Sequence[int], outputs: int
+) -> dict[str, Any]:
     """Return what `/v2/models/NAME` says."""
     tensors = [(IMAGE, "BYTES", [-1]), (PIXELS, "UINT8", [-1, *shape])]
     made = [(PROBABILITIES, "FP32", [-1, outputs]), (ANSWER, "BYTES", [-1])]
     return {
         "name": name,
-        "versions": [version],
+        "versions": list(versions),
         "platform": platform,
         "inputs": [dict(zip(("name", "datatype", "shape"), each, strict=True)) for each in tensors],
         "outputs": [dict(zip(("name", "datatype", "shape"), each, strict=True)) for each in made],

@@ -93,7 +93,10 @@ async def _ready(request: Request) -> Response:
 
 
 def _found(request: Request) -> Version:
-    found = _front(request).source.named(request.path_params["name"], request.path_params.get("version", ""))
+    source, name = _front(request).source, request.path_params["name"]
+    version = request.path_params.get("version")
+    whole = source.current if version is None and source.knows(name) else None
+    found = whole or source.named(name, version or "")
     if found is None:
         raise HTTPException(404)
     return found
@@ -107,9 +110,15 @@ async def _model_ready(request: Request) -> Response:
 
 
 async def _model(request: Request) -> Response:
-    facts = _found(request).facts
-    described = protocol_v2.metadata(facts.name, facts.version, facts.platform, facts.shape, facts.outputs)
-    return JSONResponse({**described, "task": facts.task, "labels": facts.labels})
+    found, source = _found(request), _front(request).source
+    facts = found.facts
+    held = [found] if "version" in request.path_params else source.versions()
+    versions = [each.facts.version for each in held]
+    described = protocol_v2.metadata(facts.name, versions, facts.platform, facts.shape, facts.outputs)
+    stored = {source.role(each): each.called for each in held if each.called}
+    return JSONResponse(
+        {**described, "task": facts.task, "labels": facts.labels} | ({"store": stored} if stored else {})
+    )
 
 
 async def _metrics(request: Request) -> Response:

@@ -18,7 +18,8 @@ from imgrec.serving.front import Front
 from imgrec.serving.jobs import Plan
 from imgrec.serving.limits import Limits, Token
 from imgrec.serving.listening import bound, turn_away, waiting_at
-from imgrec.serving.source import Source, opened
+from imgrec.serving.starting import StorePlan
+from imgrec.serving.store_source import source_of
 
 LINGER = 0.5
 """Seconds from the signal to end until no new connection is taken: who was on the way gets through."""
@@ -70,11 +71,11 @@ class Server(uvicorn.Server):
         await loop.connect_accepted_socket(lambda: protocol(**given, _loop=loop), client)
 
 
-def serve(plan: Plan, place: Place, said: Callable[[str], None]) -> None:
+def serve(plan: Plan | StorePlan, place: Place, said: Callable[[str], None]) -> None:
     """Serve until SIGTERM or Ctrl-C.
 
     Args:
-        plan: what to serve, by how many workers.
+        plan: what to serve, by how many workers; of a store whatever version it names, as it changes.
         place: where.
         said: takes a line when the server is ready, and one when it has ended.
 
@@ -86,13 +87,17 @@ def serve(plan: Plan, place: Place, said: Callable[[str], None]) -> None:
         runner.run(_serve(plan, place, listener, said))
 
 
-async def _serve(plan: Plan, place: Place, listener: socket.socket, said: Callable[[str], None]) -> None:
-    source = Source(await opened(plan, place.limits))
+async def _serve(
+    plan: Plan | StorePlan, place: Place, listener: socket.socket, said: Callable[[str], None]
+) -> None:
+    source = await source_of(plan, place.limits)
     front = Front(source, place.limits, place.token)
-    facts = source.current.facts
+    version = source.current
+    facts, called = version.facts, f", version {version.called}" if version.called else ""
     host = f"[{place.host}]" if ":" in place.host else place.host
     line = (
-        f"serving {facts.name} {facts.version[:12]} ({facts.platform}, {plan.workers} workers, "
+        f"serving {facts.name} {facts.version[:12]} ({facts.platform}{called}, "
+        f"{version.pool.plan.workers} workers, "
         f"{facts.batch} pictures at once, {facts.milliseconds:g} ms each) "
         f"on http://{host}:{listener.getsockname()[1]}"
     )

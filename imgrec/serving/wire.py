@@ -1,10 +1,13 @@
 """What the server and its workers send each other: frames of numbers, a short text and bytes."""
 
 import struct
+from functools import cache
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 _HEAD = struct.Struct("<IHHIII")
-_MARK = struct.Struct("<if")
 NONE = 0xFFFFFFFF
 """Stands in `head` where there is no length of a JSON part."""
 PREDICT, INFER, EXPLAIN = 1, 2, 3
@@ -21,7 +24,7 @@ class Frame(NamedTuple):
     code: what is asked for (`PREDICT`, `INFER`, `EXPLAIN`); of a reply the HTTP status.
     many: classes to name, 0 for the default; of a reply how many images were answered at once.
     head: length of the JSON part before binary tensors, `NONE` where there is none.
-    text: of a job `request id \\n content type`; of a reply `marks`: class and probability of each image.
+    text: of a job `request id \\n content type`; of a reply the `marks` of each image.
     body: as HTTP carries it.
     """
 
@@ -61,11 +64,16 @@ class Splitter:
         return frames
 
 
-def packed_marks(marks: list[tuple[int, float]]) -> bytes:
-    """Return index and score of each image's most probable output as a reply's `text` has them."""
-    return b"".join(_MARK.pack(index, score) for index, score in marks)
+def packed_marks(table: NDArray[np.float32]) -> bytes:
+    """Return marks of images, float32 `[N, marks]` as `Marking.table` has them, as a reply's `text`."""
+    return table.astype("<f4", copy=False).tobytes()
 
 
-def marks_of(reply: Frame) -> list[tuple[int, float]]:
-    """Return what `packed_marks` was given."""
-    return list(_MARK.iter_unpack(reply.text))
+def marks_of(reply: Frame, width: int) -> list[tuple[float, ...]]:
+    """Return the rows that `packed_marks` was given, `width` numbers each."""
+    return list(_marks(width).iter_unpack(reply.text))
+
+
+@cache
+def _marks(width: int) -> struct.Struct:
+    return struct.Struct(f"<{width}f")

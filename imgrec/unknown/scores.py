@@ -31,6 +31,15 @@ class Seen:
     logits: NDArray[np.float32] | None = None
     features: NDArray[np.float32] | None = None
 
+    def __getitem__(self, images: slice) -> "Seen":
+        """Return what is said of some of the images."""
+        logits, features = self.logits, self.features
+        return Seen(
+            self.scores[images],
+            None if logits is None else logits[images],
+            None if features is None else features[images],
+        )
+
 
 def max_probability(scores: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return one less the highest probability, float64 `[N]`."""

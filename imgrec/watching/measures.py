@@ -1,5 +1,7 @@
 """What an image is like, in three numbers that any camera, lamp or lens changes."""
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +18,9 @@ def of(pixels: NDArray[np.uint8]) -> dict[str, float]:
     """
     luma = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) if pixels.shape[-1] == 3 else pixels[..., 0]
     mean, deviation = cv2.meanStdDev(luma)
-    edges = cv2.Laplacian(luma, cv2.CV_32F)
+    _, edges = cv2.meanStdDev(cv2.Laplacian(luma, cv2.CV_32F))
     return {
         BRIGHTNESS: float(mean[0, 0]),
         CONTRAST: float(deviation[0, 0]),
-        SHARPNESS: float(np.log1p(edges.var() / (deviation[0, 0] ** 2 + 1))),
+        SHARPNESS: math.log1p(edges[0, 0] ** 2 / (deviation[0, 0] ** 2 + 1)),
     }
