@@ -39,8 +39,8 @@ class Golden:
     def apart(self, index: int, scores: NDArray[np.float32]) -> float:
         """Return how far scores `[S]` are from those of picture `index`: the largest difference.
 
-        Of scores beyond 1, which are no probabilities, it is the difference as a share of them. It is infinite
-        for scores of another number, or such as are not finite.
+        Of scores beyond 1, which are no probabilities, it is a share of them. It is infinite for scores of
+        another number, or such as are not finite.
         """
         expected = self.scores[index]
         if scores.shape != expected.shape or not np.isfinite(scores).all():
