@@ -71,6 +71,9 @@ class DataConfig(Images):
     extra_data: str = ""
     """A folder with more training images, one folder a class, such as pipelines.synthesize writes; validation
     and test have none of them."""
+    new_classes: str = ""
+    """A folder with classes beside those of the data, one folder of pictures a class, as
+    pipelines.enroll adds them: all are for training, unless they lie in train/, val/ and test/."""
     cache: Cache = setting("auto", resume=True)
     """Keep decoded images in memory: auto where they take at most half of what is free, memory always,
     none never."""

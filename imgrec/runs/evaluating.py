@@ -135,7 +135,13 @@ def _other(finished: "Finished", asked: EvaluationSettings, part: str) -> "tuple
 
     held, config = finished.bundle, finished.config
     elsewhere = config.replace(
-        data=asked.data, policy=asked.policy, download=asked.download, quarantine="", fold="", extra_data=""
+        data=asked.data,
+        policy=asked.policy,
+        download=asked.download,
+        quarantine="",
+        fold="",
+        extra_data="",
+        new_classes="",
     )
     opened = load_given(elsewhere.data)
     first, *others = opened.given.values()

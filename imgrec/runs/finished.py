@@ -34,8 +34,11 @@ class Finished:
         run = self.bundle.run
         return Phrase("{model} on {data}", model=run["model"]["name"], data=run["data"]["name"])
 
-    def own_source(self) -> Source:
+    def own_source(self, mend: str = ", or name other data by --data") -> Source:
         """Read the data that the run was trained on.
+
+        Args:
+            mend: what else than restoring it may help, for the message.
 
         Raises:
             InputError: it is not there any more, or other data is.
@@ -45,7 +48,7 @@ class Finished:
         if was != now:
             raise InputError(
                 f"{self.bundle.path}: its data {source.name} changed since the training (fingerprint "
-                f"{was[:12]} → {now[:12]}); restore it, or name other data by --data"
+                f"{was[:12]} → {now[:12]}); restore it{mend}"
             )
         return source
 

@@ -102,7 +102,7 @@ def _elsewhere(finished: "Finished", data: str) -> "Source":
     from imgrec.runs.session import read_source
 
     task = finished.bundle.task
-    plain = finished.config.replace(quarantine="", fold="", extra_data="", long_tail=0.0)
+    plain = finished.config.replace(quarantine="", fold="", extra_data="", new_classes="", long_tail=0.0)
     source = read_source(plain.replace(data=data))
     if source.train.kind != task.labels:
         raise InputError(f"--data {data}: its labels are {source.train.kind}, and the run's {task.labels}")

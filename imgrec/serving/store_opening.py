@@ -67,8 +67,9 @@ class Opener:
         mark = await asyncio.to_thread(self.store.mark, name)
         try:
             version = await self._open(name)
-        except (InputError, OSError) as error:
-            why = " ".join(str(error).split())
+        except Exception as error:  # whatever it is: what answers now goes on
+            kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+            why = kind + " ".join(str(error).split())
         else:
             self.refused.pop(name, None)
             self._marks.pop(name, None)

@@ -103,9 +103,9 @@ class StoreSource(Source):
             try:
                 await self._step()
                 self._fault = ""
-            except (InputError, OSError) as error:
+            except Exception as error:  # a store that cannot be read is looked at again
                 if str(error) != self._fault:
-                    _say(f"{error}; what was there before goes on")
+                    _say(f"{type(error).__name__}: {error}; what was there before goes on")
                 self._fault = str(error)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POLL):

@@ -14,16 +14,13 @@ from imgrec.store import golden, pictures
 from imgrec.store.golden import Golden
 from imgrec.store.versions import FILE, RUN, Entry
 
-DRAWN = "drawn"
-"""Stands for golden pictures that nobody photographed."""
-
 
 def described(run: Path, pictures_from: str) -> tuple[Path, Entry]:
     """Return the folder of a run, and what is to be added of it, without a name.
 
     Args:
         run: a run folder, or a file in its `exports/`.
-        pictures_from: a folder, or `DRAWN`.
+        pictures_from: a folder, `pictures.AUTO` or `pictures.DRAWN`.
 
     Raises:
         InputError: no finished run, or a file that none vouches for.
@@ -62,12 +59,9 @@ def fill(staging: Path, folder: Path, entry: Entry) -> None:
     if identity(served)[1] != entry.digest:
         raise InputError(f"{folder}: changed while it was copied; add it again when it is finished")
     predictor = Predictor.load(served)
-    if entry.pictures == DRAWN:
-        chosen = pictures.drawn(predictor.preprocess)
-    else:
-        chosen = pictures.from_folder(Path(entry.pictures), predictor.preprocess)
+    chosen, where = pictures.chosen(entry.pictures, copy, predictor.preprocess)
     digest = golden.write(staging, Golden.of(predictor, chosen))
-    whole = replace(entry, golden=digest, rounding=golden.rounding_of(entry.serves))
+    whole = replace(entry, pictures=where, golden=digest, rounding=golden.rounding_of(entry.serves))
     write_json(staging / FILE, asdict(whole))
     for each in (staging, *staging.rglob("*")):
         sync(each)

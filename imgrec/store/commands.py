@@ -24,9 +24,10 @@ class Add:
     """A run folder; or a file in its exports/, which then is what answers."""
     name: str = ""
     """Of the version; by default the run's."""
-    golden: str = "drawn"
-    """Folder of pictures whose answers are kept, and asked for again before the version serves; drawn:
-    made-up ones."""
+    golden: str = "auto"
+    """Folder of pictures whose answers are kept, and asked for again before the version serves. drawn:
+    made-up ones. auto: a dozen of the run's test images, which are copied into the store, if they are still
+    there, else drawn."""
     json: Json = False
     """Print JSON."""
 
@@ -130,7 +131,12 @@ def _roles(store: Store) -> tuple[dict[str, Any], list[str]]:
 
 def _list(store: Store, asked: List) -> tuple[dict[str, Any], list[str]]:
     rows = store.listed()
-    lines = [_row("VERSION", "ROLE", "SHA256", "ADDED"), *map(_line, rows)]
+    lost = sorted(set(store.names()) - {row.entry.name for row in rows})
+    lines = [
+        _row("VERSION", "ROLE", "SHA256", "ADDED"),
+        *map(_line, rows),
+        *(_row(name, "", "", "cannot be read; remove it") for name in lost),
+    ]
     versions = [{**asdict(row.entry), "role": row.role, "refused": row.refused} for row in rows]
     state = asdict(store.state)
     return {"state": state, "versions": versions}, [*lines, f"done: {store.path} ({len(rows)} versions)"]

@@ -19,8 +19,9 @@ from imgrec import bundle
 from imgrec.errors import InputError
 from imgrec.files import sync, write_json
 from imgrec.guards.documents import read_json
-from imgrec.store.adding import DRAWN, described, fill, name_for
+from imgrec.store.adding import described, fill, name_for
 from imgrec.store.locks import locked
+from imgrec.store.pictures import AUTO
 from imgrec.store.state import ACTIVE, FILE, State, checked_name, read_state, write_state
 from imgrec.store.versions import FOLDER, Entry, Versions
 
@@ -80,7 +81,7 @@ class Store(Versions):
         """Who has which role now. Raises InputError where store.json is not as it was written."""
         return read_state(self.path)
 
-    def add(self, run: Path | str, name: str = "", pictures: Path | str = DRAWN) -> str:
+    def add(self, run: Path | str, name: str = "", pictures: Path | str = AUTO) -> str:
         """Copy a finished run into the store, with golden pictures and its answers; return its name.
 
         A run, or file of one, that the store has already is not added again: its name is returned.
@@ -88,12 +89,15 @@ class Store(Versions):
         Args:
             run: a run folder, or a file in its `exports/`, which then is what answers.
             name: of the version; by default the run's, with a number behind it where that is taken.
-            pictures: a folder of them, or `DRAWN`.
+            pictures: golden ones: a folder, `drawn`, or `auto`: of the run's test images where they are
+                still there, else drawn.
 
         Raises:
             InputError: no finished run, one that differs from its manifest or cannot answer, a name that is
                 taken or not allowed, or no pictures.
         """
+        if name:
+            checked_name(name)
         folder, entry = described(Path(run), str(pictures))
         with self._writing(), locked(self.path / FOLDER / LOCK):
             known = {each.digest: each.name for each in self.entries()}.get(entry.digest, "")
@@ -107,7 +111,7 @@ class Store(Versions):
             staging = self.path / FOLDER / ADDING
             shutil.rmtree(staging, ignore_errors=True)  # of a command that was killed
             try:
-                name = checked_name(name or self._free(name_for(folder)))
+                name = name or self._free(name_for(folder))
                 fill(staging, folder, replace(entry, name=name))
                 os.rename(staging, self.folder(name))
                 sync(self.path / FOLDER)

@@ -143,7 +143,8 @@ class Multiclass(ClassTask):
         )
         if "by_frequency" not in figures:
             return line
-        groups = [f"{row['group']} {row['accuracy']:.4f}" for row in figures["by_frequency"]]
+        shown = [row for row in figures["by_frequency"] if row["accuracy"] is not None]
+        groups = [f"{row['group']} {row['accuracy']:.4f}" for row in shown]
         return f"{line}\nbalanced accuracy {figures['balanced_accuracy']:.4f}: {', '.join(groups)}"
 
     def lede(self, figures: Mapping[str, Any]) -> Phrase:

@@ -101,7 +101,9 @@ def test_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
     assert stop.value.code == 0
 
 
-@pytest.mark.parametrize("job", ["train", "predict", "crossval", "tune", "evaluate", "export", "compare"])
+@pytest.mark.parametrize(
+    "job", ["train", "predict", "crossval", "tune", "evaluate", "export", "compare", "enroll"]
+)
 def test_help_needs_no_framework(job: str) -> None:
     """`--help` answers without TensorFlow, Keras, OpenCV or scikit-learn: that is what makes it quick."""
     code = (

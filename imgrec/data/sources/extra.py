@@ -10,6 +10,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from imgrec.config import DataConfig
+from imgrec.data.decode import Bits
 from imgrec.data.preprocess import Preprocess
 from imgrec.data.sources.dataset import Colour, Source, Split, fingerprint
 from imgrec.data.sources.opened import Opened, bits_in_use
@@ -47,13 +48,7 @@ def with_extra(source: Source, more: Opened, data: DataConfig) -> Source:
         )
     extra = _labelled(more.given["train"], more.classes, source, folder)
     total = hashlib.sha256(f"{source.fingerprint}\n{fingerprint((), [extra], more.digests)}".encode())
-    if source.train.images is not None:
-        height, width, channels = source.train.images.shape[1:]
-        bits = bits_in_use(extra, more.examined)
-        colour: Colour = "grey" if channels == 1 else "rgb"
-        like = Preprocess((height, width), colour, data.resize, max_pixels=data.max_pixels, bits=bits)
-        images = np.stack([like.on_file(path) for path in extra.paths or ()])
-        extra = Split(extra.ids, extra.labels, images=images)
+    extra = stored_alike(source.train, extra, data, bits_in_use(extra, more.examined))
     classes = f"{len(more.classes)} class{'' if len(more.classes) == 1 else 'es'}"
     note = f"--extra-data: {len(extra):,} images of {classes} added to the training split"
     return dataclasses.replace(
@@ -64,6 +59,17 @@ def with_extra(source: Source, more: Opened, data: DataConfig) -> Source:
         findings=source.findings
         + tuple(dataclasses.replace(found, id=MARK + found.id) for found in more.findings),
     )
+
+
+def stored_alike(beside: Split, added: Split, data: DataConfig, bits: Bits) -> Split:
+    """Return files as `beside` holds its images: as arrays of their size where it has arrays."""
+    if beside.images is None:
+        return added
+    height, width, channels = beside.images.shape[1:]
+    colour: Colour = "grey" if channels == 1 else "rgb"
+    like = Preprocess((height, width), colour, data.resize, max_pixels=data.max_pixels, bits=bits)
+    images = [like.on_file(path) for path in added.paths or ()]
+    return Split(added.ids, added.labels, images=np.stack(images) if images else beside.images[:0])
 
 
 def _labelled(split: Split, folders: tuple[str, ...], source: Source, name: str) -> Split:

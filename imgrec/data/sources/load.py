@@ -20,6 +20,7 @@ from imgrec.data.sources.extra import with_extra
 from imgrec.data.sources.folder import Listing, list_folder, list_unlabeled
 from imgrec.data.sources.folds import in_fold
 from imgrec.data.sources.names import trimmed, unified
+from imgrec.data.sources.new_classes import with_new_classes
 from imgrec.data.sources.objects import check_whole, together
 from imgrec.data.sources.opened import Opened, with_bits
 from imgrec.data.sources.sample import load_sample
@@ -104,8 +105,9 @@ def load_source(data: DataConfig, seed: int) -> Source:
     Splits that are not given are made, stratified and by `seed`: see `splits.complete`. The embedded
     sample has its own. With `data.fold` they are those of one fold: see `folds.py`. Files of a folder or
     table are all decoded once, and broken ones dealt with by `data.policy`: see `audit/policy.py`. Those of
-    `data.extra_data` are added to the training split, see `extra.py`. With `data.audit`, `Source.findings`
-    also says which images there are copies of.
+    `data.extra_data` are added to the training split, see `extra.py`, and classes of `data.new_classes`
+    behind the others, see `new_classes.py`. With `data.audit`, `Source.findings` also says which images there
+    are copies of.
 
     Raises:
         InputError: an unknown scheme, nothing there, one class only, a class without images or
@@ -126,6 +128,12 @@ def load_source(data: DataConfig, seed: int) -> Source:
         notes += _apply_policy(elsewhere, more)
         examined = {**examined, **more.examined}
         source = with_bits(with_extra(source, more, data), examined)
+    if data.new_classes:
+        elsewhere = dataclasses.replace(data, data=data.new_classes, quarantine="")
+        more = open_data(elsewhere)
+        notes += _apply_policy(elsewhere, more)
+        examined = {**examined, **more.examined}
+        source = with_new_classes(source, more, data)
     if data.audit:
         copies = compare.copies(source, examined)
         notes += compare.notes(copies)

@@ -63,6 +63,7 @@ def make(recipe: Recipe, command: str = "") -> int:
         raise InputError(f"--out {recipe.out}: is one of the members; name another folder")
     import_frameworks()
     from imgrec import bundle
+    from imgrec.runs.made import begin, finish, quantization
     from imgrec.runs.session import read_source
 
     bundle.check_out(recipe.out)
@@ -77,8 +78,9 @@ def make(recipe: Recipe, command: str = "") -> int:
     made = (_soup if recipe.how == "soup" else _vote)(recipe, members, models, source, config)
     for line in made.lines:
         print(line, flush=True)
-    config = _calibrated(config, made).replace(quantize=_quantize(recipe.quantize, made.model))
-    return _finish(made, _session(made, members[0], source, config, command), recipe.out)
+    config = _calibrated(config, made).replace(quantize=quantization(recipe.quantize, made.model))
+    session = _session(made, members[0], source, config, command)
+    return finish(session, begin(session, {"ensemble": made.told}, recipe.out), recipe.out)
 
 
 def _config(members: Sequence[Member], recipe: Recipe) -> Config:
@@ -100,24 +102,6 @@ def _calibrated(config: Config, made: _Made) -> Config:
         return config
     print("note: not calibrated, no sets: the validation images fitted the stacking, see docs/ensembles.md")
     return config.replace(calibrate="none", prediction_sets="none", abstain="none")
-
-
-def _quantize(asked: str, model: "keras.Model") -> str:
-    """Return the variant to export: `auto` is ptq, or none where a layer has no int8 form, which is said.
-
-    Raises:
-        InputError: one was asked for, and a layer has no form in it.
-    """
-    from imgrec.compression.variants import check
-
-    try:
-        check("ptq" if asked == "auto" else asked, model)
-    except InputError as error:
-        if asked != "auto":
-            raise
-        print(f"note: no int8 file: {error}")
-        return "none"
-    return "ptq" if asked == "auto" else asked
 
 
 def _vote(
@@ -203,25 +187,3 @@ def _session(made: _Made, first: Member, source: "Source", config: Config, comma
     task = first.runs[0].task.plain  # how sure it may be is not what its members may
     held = LoadedBundle(first.path, first.runs[0].preprocess, task, {}, run, made.model)
     return Finished(held, config).session(source, command)
-
-
-def _finish(made: _Made, session: "Session", out: Path) -> int:
-    """Measure, export and report, as at the end of a training."""
-    from imgrec import bundle, files
-    from imgrec.runs import results
-    from imgrec.runs.exporting import export, judged
-    from imgrec.runs.record import record_of
-    from imgrec.training.fit import Fitted
-
-    folder = bundle.begin(out)
-    results.write_inputs(session, folder)
-    files.write_json(folder / "run.json", {**record_of(session), "ensemble": made.told})
-    files.write_file(folder / "model.keras", lambda path: session.model.save(path))
-    session, measured = results.answered(session, folder)
-    exported = judged(
-        export(session, folder, measured.outputs, milder=not measured.standing.by_chance), measured.standing
-    )
-    fitted = Fitted([], None, 0.0)
-    results.write_results(session, folder, fitted, measured, exported)
-    where = bundle.finish(folder, out)
-    return results.announce(session, where, fitted, measured, exported) or int(where != out)
