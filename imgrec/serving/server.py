@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import socket
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -18,8 +19,11 @@ from imgrec.serving.front import Front
 from imgrec.serving.jobs import Plan
 from imgrec.serving.limits import Limits, Token
 from imgrec.serving.listening import bound, turn_away, waiting_at
+from imgrec.serving.logs import Log
 from imgrec.serving.starting import StorePlan
+from imgrec.serving.status import Status
 from imgrec.serving.store_source import source_of
+from imgrec.serving.watch_settings import WatchSettings
 
 LINGER = 0.5
 """Seconds from the signal to end until no new connection is taken: who was on the way gets through."""
@@ -36,6 +40,7 @@ class Place:
     linger: float = LINGER
     token: Token = field(default_factory=lambda: Token(""))
     limits: Limits = field(default_factory=Limits)
+    watching: WatchSettings = field(default_factory=WatchSettings)
 
 
 class Server(uvicorn.Server):
@@ -92,6 +97,10 @@ async def _serve(
 ) -> None:
     source = await source_of(plan, place.limits)
     front = Front(source, place.limits, place.token)
+    log = Log(place.watching)
+    status = Status(front, place.watching, log)
+    if unwatched := await status.opened():
+        print(f"note: {unwatched}", file=sys.stderr, flush=True)
     version = source.current
     facts, called = version.facts, f", version {version.called}" if version.called else ""
     host = f"[{place.host}]" if ":" in place.host else place.host
@@ -101,19 +110,24 @@ async def _serve(
         f"{facts.batch} pictures at once, {facts.milliseconds:g} ms each) "
         f"on http://{host}:{listener.getsockname()[1]}"
     )
-    server = Server(_config(front, place), front, place.linger, lambda: said(line))
+    server = Server(_config(front, status, place), front, place.linger, lambda: said(line))
     gc.freeze()
+    sampling = asyncio.create_task(status.run())
     try:
         await server.serve(sockets=[listener])
     finally:
+        sampling.cancel()
         await source.close()
+        log.close()
     said(f"done: {server.server_state.total_requests:,} requests answered")
 
 
-def _config(front: Front, place: Place) -> uvicorn.Config:
+def _config(front: Front, status: Status, place: Place) -> uvicorn.Config:
+    others = routes.starlette()
+    others.state.status = status
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     return uvicorn.Config(
-        App(front, routes.starlette()),
+        App(front, others),
         http=bounded(front),
         ws="none",
         lifespan="off",
