@@ -4,7 +4,6 @@ import asyncio
 import gc
 import logging
 import socket
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -82,7 +81,7 @@ def serve(plan: Plan | StorePlan, place: Place, said: Callable[[str], None]) -> 
     Args:
         plan: what to serve, by how many workers; of a store whatever version it names, as it changes.
         place: where.
-        said: takes a line when the server is ready, and one when it has ended.
+        said: takes what to say when the server is ready, and one when it has ended.
 
     Raises:
         InputError: the address is taken or unknown, or the model cannot be served.
@@ -99,8 +98,6 @@ async def _serve(
     front = Front(source, place.limits, place.token)
     log = Log(place.watching)
     status = Status(front, place.watching, log)
-    if unwatched := await status.opened():
-        print(f"note: {unwatched}", file=sys.stderr, flush=True)
     version = source.current
     facts, called = version.facts, f", version {version.called}" if version.called else ""
     host = f"[{place.host}]" if ":" in place.host else place.host
@@ -110,7 +107,8 @@ async def _serve(
         f"{facts.batch} pictures at once, {facts.milliseconds:g} ms each) "
         f"on http://{host}:{listener.getsockname()[1]}"
     )
-    server = Server(_config(front, status, place), front, place.linger, lambda: said(line))
+    unwatched = "".join(f"\nnote: {words}" for words in await status.opened())
+    server = Server(_config(front, status, place), front, place.linger, lambda: said(line + unwatched))
     gc.freeze()
     sampling = asyncio.create_task(status.run())
     try:

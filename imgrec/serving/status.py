@@ -42,10 +42,10 @@ class Status:
         if event == "drift":
             self.alarms = [{"time": time.time(), **fields}, *self.alarms][:ALARMS]
 
-    async def opened(self) -> str:
-        """Read what the version that answers now is held against; return the line to say where it isn't."""
+    async def opened(self) -> list[str]:
+        """Read what the version that answers now is held against; return the words to say where it isn't."""
         watched = await self.watch.open(self._front.source.current)
-        return f"drift is not watched: {watched.why}" if watched.detector is None else ""
+        return [f"drift is not watched: {watched.why}"] if watched.detector is None else []
 
     async def run(self) -> None:
         """Add to the history for ever."""

@@ -190,9 +190,11 @@ def test_without_a_reference_it_says_so_and_too_many_lines_are_left_out(
         assert server.json("/status")["versions"][0]["drift"]["watched"] is False
         text = server.ask("/metrics")[2].decode()
         assert re.search(r"imgrec_drift_watched\{.*\} 0\.0", text)
+        assert server.process.stdout is not None
+        note = server.process.stdout.readline()
+        assert note.startswith("note: drift is not watched: there is no watching.npz")
         assert server.stop()[0] == 0
     said = (tmp_path / "errors").read_text().splitlines()
-    assert said[0].startswith("note: drift is not watched: there is no watching.npz")
     assert any(' route="predict" status=200 ' in line for line in said)
     assert sum(int(found) for found in re.findall(r'event="dropped" lines=(\d+)', "\n".join(said))) >= 10
 
