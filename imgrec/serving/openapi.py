@@ -126,9 +126,12 @@ def _open(name: str, words: str) -> dict[str, Any]:
 def _parameter(name: str) -> dict[str, Any]:
     words = {
         "model": "Its name, as /v2 clients know it.",
-        "version": "Its sha256, or 8 letters of it or more.",
+        "version": "Its sha256, or 8 letters of it or more, or its name in a store of versions.",
     }
     return {"name": name, "in": "path", "required": True, "schema": _TEXT, "description": words[name]}
+
+
+_STICKY = "Of a client: equal keys are answered by one version, where two share the requests."
 
 
 def _predict() -> dict[str, Any]:
@@ -143,6 +146,7 @@ def _predict() -> dict[str, Any]:
         "parameters": [
             {"name": "top", "in": "query", "schema": top, "description": "How many classes to name."},
             {"name": "X-Request-ID", "in": "header", "schema": _TEXT, "description": "Comes back as id."},
+            {"name": "X-Key", "in": "header", "schema": _TEXT, "description": _STICKY},
         ],
         "requestBody": {
             "required": True,
