@@ -1,13 +1,14 @@
 """Answer over HTTP: `python -m pipelines.serve --run saved_models/sample`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from imgrec.extras import require
+from imgrec.serving.trial.settings import TrialSettings
 from pipelines.cli import guarded, parse
 
 DESCRIPTION = """Answer over HTTP what is on a picture, with a trained run or one of its exported files.
@@ -50,6 +51,7 @@ class Arguments:
     """Seconds after SIGTERM in which new connections still come through; a load balancer needs a few."""
     token_file: Path = Path()
     """A file with the secret that requests have to bear."""
+    trial: TrialSettings = field(default_factory=TrialSettings)
 
 
 def run(arguments: Arguments) -> int:
@@ -61,7 +63,7 @@ def run(arguments: Arguments) -> int:
 
     limits = Limits(bytes=arguments.max_bytes, waiting=arguments.queue, seconds=arguments.deadline)
     token = Token.of(arguments.token_file)
-    place = Place(arguments.host, arguments.port, arguments.linger, token, limits)
+    place = Place(arguments.host, arguments.port, arguments.linger, token, limits, trial=arguments.trial)
     plan = plan_of_either(
         arguments.run, arguments.workers, arguments.keras, arguments.max_pixels, arguments.name
     )

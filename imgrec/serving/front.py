@@ -13,6 +13,7 @@ from imgrec.serving.limits import Limits, Token
 from imgrec.serving.metrics import Metrics
 from imgrec.serving.observed import Observers, Request, Seen, seen_of
 from imgrec.serving.refusal import RefusedError, error_body
+from imgrec.serving.shadowing import Shadowing
 from imgrec.serving.source import Source, Version
 from imgrec.serving.wire import EXPLAIN, INFER, NONE, PREDICT, Frame
 
@@ -73,6 +74,7 @@ class Front:
         source: the versions that answer.
         limits: what requests may cost.
         observers: who is told of every image that was answered.
+        shadowing: has a shadow answer, too, where there is one.
         unpacks: whether observers are handed pictures out of forms and JSON, too; it takes the event loop's
             time, and a picture that is the whole body costs nothing.
         draining: whether the server is about to end; it then isn't ready, but answers whoever still asks.
@@ -82,6 +84,7 @@ class Front:
         """Take what a server consists of."""
         self.source, self.limits, self.metrics = source, limits, Metrics(source)
         self.observers, self.unpacks, self.draining = Observers(), False, False
+        self.shadowing = Shadowing(source, self.observers.tell)
         self._token, self._held = token, 0
         self._start, self._count = secrets.token_hex(6).encode(), count(1)
 
@@ -156,13 +159,17 @@ class Front:
                 kind = PNG if png else JSON if reply.head == NONE else BINARY
                 answer = Answer(200, reply.body, reply.head, kind=kind)
                 if not png:
-                    seen = seen_of(self._request(asked, body), reply)
+                    request = self._request(asked, body)
+                    seen = seen_of(request, reply)
                     self.metrics.images(seen, reply.many)
             self.metrics.answered(asked.route, answer.status, time.perf_counter() - asked.begun)
             done(answer)
             self.observers.tell(seen)
+            if seen:
+                self.shadowing.ask(asked.version, frame, request)
 
-        asked.version.pool.submit(asked.frame._replace(body=body), replied)
+        frame = asked.frame._replace(body=body)
+        asked.version.pool.submit(frame, replied)
 
     def _request(self, asked: Asked, body: bytes) -> Request:
         """Return what observers are told of a request that was answered just now."""

@@ -14,6 +14,7 @@ import imgrec
 from imgrec.serving import metrics, openapi, protocol_v2
 from imgrec.serving.front import Front
 from imgrec.serving.source import Version
+from imgrec.serving.trial import routes as trials
 
 HERE = Path(__file__).parent / "page"
 PAGE = {
@@ -46,6 +47,8 @@ def starlette() -> Starlette:
             Route(model, _model),
             Route(version, _model),
             Route("/metrics", _metrics),
+            Route("/feedback", trials.feedback, methods=["POST"]),
+            Route("/ab", trials.verdicts),
             Route("/docs", _docs),
             Route("/openapi.json", _openapi),
             *(Route(path, _page) for path in PAGE),

@@ -11,6 +11,7 @@ from typing import Any, cast
 import uvicorn
 import uvloop
 
+from imgrec.errors import InputError
 from imgrec.serving import routes
 from imgrec.serving.app import App
 from imgrec.serving.connections import bounded
@@ -20,6 +21,8 @@ from imgrec.serving.limits import Limits, Token
 from imgrec.serving.listening import bound, turn_away, waiting_at
 from imgrec.serving.starting import StorePlan
 from imgrec.serving.store_source import source_of
+from imgrec.serving.trial.desk import Desk
+from imgrec.serving.trial.settings import TrialSettings
 
 LINGER = 0.5
 """Seconds from the signal to end until no new connection is taken: who was on the way gets through."""
@@ -36,6 +39,7 @@ class Place:
     linger: float = LINGER
     token: Token = field(default_factory=lambda: Token(""))
     limits: Limits = field(default_factory=Limits)
+    trial: TrialSettings = field(default_factory=TrialSettings)
 
 
 class Server(uvicorn.Server):
@@ -92,6 +96,12 @@ async def _serve(
 ) -> None:
     source = await source_of(plan, place.limits)
     front = Front(source, place.limits, place.token)
+    try:
+        desk = Desk(place.trial, source, plan.store if isinstance(plan, StorePlan) else None)
+    except InputError:
+        await source.close()
+        raise
+    front.observers.append(desk.seen)
     version = source.current
     facts, called = version.facts, f", version {version.called}" if version.called else ""
     host = f"[{place.host}]" if ":" in place.host else place.host
@@ -101,19 +111,22 @@ async def _serve(
         f"{facts.batch} pictures at once, {facts.milliseconds:g} ms each) "
         f"on http://{host}:{listener.getsockname()[1]}"
     )
-    server = Server(_config(front, place), front, place.linger, lambda: said(line))
+    server = Server(_config(front, desk, place), front, place.linger, lambda: said(line))
     gc.freeze()
     try:
         await server.serve(sockets=[listener])
     finally:
         await source.close()
+        desk.close()
     said(f"done: {server.server_state.total_requests:,} requests answered")
 
 
-def _config(front: Front, place: Place) -> uvicorn.Config:
+def _config(front: Front, desk: Desk, place: Place) -> uvicorn.Config:
+    others = routes.starlette()
+    others.state.desk = desk
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     return uvicorn.Config(
-        App(front, routes.starlette()),
+        App(front, others),
         http=bounded(front),
         ws="none",
         lifespan="off",
