@@ -52,6 +52,8 @@ def document() -> dict[str, Any]:
             "/v2/models/{model}/versions/{version}/infer": {
                 "post": _infer("inferVersion", "model", "version")
             },
+            "/status": {"get": _read("status", "What the dashboard shows: drift, history, versions.")},
+            "/drift/restart": {"post": _restart()},
             "/metrics": {"get": _read("metrics", "Counts and times for Prometheus.", kind="text/plain")},
         },
         "components": {
@@ -176,6 +178,17 @@ def _explain() -> dict[str, Any]:
         "responses": _responses(
             "A PNG.", png, 400, 401, 404, 408, 413, 415, 429, 431, 500, 503, 504, kind="image/png"
         ),
+    }
+
+
+def _restart() -> dict[str, Any]:
+    parameter = {"name": "version", "in": "query", "schema": _TEXT, "description": "One alone; else all."}
+    return {
+        "operationId": "restartDrift",
+        "summary": "Clear alarms of drift and watch on as if nothing had come yet.",
+        "x-example": "curl -X POST -H 'Content-Type: application/json' http://127.0.0.1:8080/drift/restart",
+        "parameters": [parameter],
+        "responses": _responses("How many versions began anew.", {"type": "object"}, 401, 415),
     }
 
 

@@ -19,10 +19,13 @@ from imgrec.serving.front import Front
 from imgrec.serving.jobs import Plan
 from imgrec.serving.limits import Limits, Token
 from imgrec.serving.listening import bound, turn_away, waiting_at
+from imgrec.serving.logs import Log
 from imgrec.serving.starting import StorePlan
+from imgrec.serving.status import Status
 from imgrec.serving.store_source import source_of
 from imgrec.serving.trial.desk import Desk
 from imgrec.serving.trial.settings import TrialSettings
+from imgrec.serving.watch_settings import WatchSettings
 
 LINGER = 0.5
 """Seconds from the signal to end until no new connection is taken: who was on the way gets through."""
@@ -40,6 +43,7 @@ class Place:
     token: Token = field(default_factory=lambda: Token(""))
     limits: Limits = field(default_factory=Limits)
     trial: TrialSettings = field(default_factory=TrialSettings)
+    watching: WatchSettings = field(default_factory=WatchSettings)
 
 
 class Server(uvicorn.Server):
@@ -81,7 +85,7 @@ def serve(plan: Plan | StorePlan, place: Place, said: Callable[[str], None]) -> 
     Args:
         plan: what to serve, by how many workers; of a store whatever version it names, as it changes.
         place: where.
-        said: takes a line when the server is ready, and one when it has ended.
+        said: takes what to say when the server is ready, and one when it has ended.
 
     Raises:
         InputError: the address is taken or unknown, or the model cannot be served.
@@ -102,6 +106,8 @@ async def _serve(
         await source.close()
         raise
     front.observers.append(desk.seen)
+    log = Log(place.watching)
+    status = Status(front, place.watching, log)
     version = source.current
     facts, called = version.facts, f", version {version.called}" if version.called else ""
     host = f"[{place.host}]" if ":" in place.host else place.host
@@ -111,23 +117,27 @@ async def _serve(
         f"{facts.batch} pictures at once, {facts.milliseconds:g} ms each) "
         f"on http://{host}:{listener.getsockname()[1]}"
     )
-    server = Server(_config(front, desk, place), front, place.linger, lambda: said(line))
+    unwatched = "".join(f"\nnote: {words}" for words in await status.opened())
+    others = routes.starlette()
+    others.state.desk, others.state.status = desk, status
+    server = Server(_config(App(front, others), place), front, place.linger, lambda: said(line + unwatched))
     gc.freeze()
+    sampling = asyncio.create_task(status.run())
     try:
         await server.serve(sockets=[listener])
     finally:
+        sampling.cancel()
         await source.close()
         desk.close()
+        log.close()
     said(f"done: {server.server_state.total_requests:,} requests answered")
 
 
-def _config(front: Front, desk: Desk, place: Place) -> uvicorn.Config:
-    others = routes.starlette()
-    others.state.desk = desk
+def _config(application: App, place: Place) -> uvicorn.Config:
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     return uvicorn.Config(
-        App(front, others),
-        http=bounded(front),
+        application,
+        http=bounded(application.front),
         ws="none",
         lifespan="off",
         log_config=None,
