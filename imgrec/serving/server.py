@@ -23,6 +23,7 @@ from imgrec.serving.logs import Log
 from imgrec.serving.starting import StorePlan
 from imgrec.serving.status import Status
 from imgrec.serving.store_source import source_of
+from imgrec.serving.trial.counting import Counting
 from imgrec.serving.trial.desk import Desk
 from imgrec.serving.trial.settings import TrialSettings
 from imgrec.serving.watch_settings import WatchSettings
@@ -106,6 +107,7 @@ async def _serve(
         await source.close()
         raise
     front.observers.append(desk.seen)
+    front.metrics.register(Counting(desk, front.shadowing))
     log = Log(place.watching)
     status = Status(front, place.watching, log)
     version = source.current

@@ -100,8 +100,8 @@ class Judge:
     right by feedback, picture by picture, and how often they agree.
     """
 
-    def __init__(self, pair: Pair, alpha: float = 0.05) -> None:
-        """Begin with no request."""
+    def __init__(self, pair: Pair, alpha: float = 0.05, points: int = 401) -> None:
+        """Begin with no request; `points` is how finely intervals are told."""
         self.pair, self.alpha = pair, alpha
         self.answers: Counter[str] = Counter()
         self.rights: dict[str, list[int]] = {"active": [0, 0], pair.role: [0, 0]}
@@ -109,14 +109,14 @@ class Judge:
         self._keys: set[str] = set()
         self._middle, self._looked = 0.0, -math.inf
         if pair.role == "canary":
-            self._split = SplitDifference(pair.share, alpha)
-            self._quick = SplitDifference(pair.share, alpha)
+            self._split = SplitDifference(pair.share, alpha, points)
+            self._quick = SplitDifference(pair.share, alpha, points)
             self.accuracy = Difference("accuracy", self._split.difference)
             self.speed: Difference | None = Difference("speed", self._quick.difference, "quicker", "slower")
             self.agreement: BettingMean | None = None
         else:
-            self.accuracy = Difference("accuracy", BettingMean(-1, 1, alpha=alpha, points=401))
-            self.speed, self.agreement = None, BettingMean(0, 1, alpha=alpha, points=401)
+            self.accuracy = Difference("accuracy", BettingMean(-1, 1, alpha=alpha, points=points))
+            self.speed, self.agreement = None, BettingMean(0, 1, alpha=alpha, points=points)
 
     @property
     def verdict(self) -> str:
