@@ -44,9 +44,8 @@ def events(role: str, share: float, gap: float, draw: np.random.Generator) -> It
             continue
         place = draw.random()
         better, worse = (DISCORDANT + gap) / 2, (DISCORDANT - gap) / 2
-        first = place >= better and (
-            place < better + worse or draw.random() < (RIGHT - worse) / (1 - DISCORDANT)
-        )
+        alike = draw.random() < (RIGHT - worse) / (1 - DISCORDANT)
+        first = place >= better and (place < better + worse or alike)
         other = place < better or (place >= better + worse and first)
         yield {"kind": "paired", "t": now, "version": ACTIVE, "shadow": OTHER} | {
             "right": bool(first),
@@ -78,9 +77,8 @@ def write_journal(folder: Path, requests: int, seed: int) -> None:
 
 def main() -> None:
     """Simulate and print a table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    plain = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=plain)
     parser.add_argument("--runs", type=int, default=400)
     parser.add_argument("--requests", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0)

@@ -1,4 +1,4 @@
-"""Which of two versions is better, by what a server wrote down: `python -m pipelines.ab report --journal DIR`."""
+"""Which of two versions is better, by a server's journal: `python -m pipelines.ab report --journal DIR`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

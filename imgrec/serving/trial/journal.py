@@ -14,7 +14,7 @@ from typing import IO, Any
 from imgrec.errors import InputError
 
 PART = 16 << 20
-"""Bytes of a file; there are as many as the journal may have in all."""
+"""Bytes of a file, a quarter of what the journal may have at most."""
 LONGEST = 10_000
 """Bytes of a line, which those that are written here are far from."""
 _NAME = re.compile(r"journal-(\d{8})\.jsonl")
@@ -35,6 +35,7 @@ class Journal:
             InputError: the folder cannot be made or written to.
         """
         self._folder, self._most = folder, megabytes << 20
+        self._part = min(PART, self._most // 4)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             last = [int(found[1]) for path in parts(folder) if (found := _NAME.fullmatch(path.name))]
@@ -49,7 +50,7 @@ class Journal:
         path = self._folder / f"journal-{self._number:08d}.jsonl"
         stream = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
         held = parts(self._folder)
-        room = self._most - min(PART, self._most)
+        room = self._most - self._part
         for old in reversed(held[:-1]):
             room -= old.stat().st_size
             if room < 0:
@@ -60,7 +61,7 @@ class Journal:
         """Write events, one line each, and hand them to the system."""
         for event in events:
             line = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-            if self._stream.tell() + len(line) > min(PART, self._most):
+            if self._stream.tell() + len(line) > self._part:
                 self._stream.close()
                 self._stream = self._next()
             self._stream.write(line)

@@ -174,19 +174,20 @@ class Judge:
             self.agreement.update(float(event["label"] == event["said"]))
 
     def _told(self, event: Mapping[str, Any]) -> None:
-        if not (arm := self._arm(event)):
+        if self.pair.role != "canary" or not (arm := self._arm(event)):
             return
         self.rights[arm][0] += event["right"]
         self.rights[arm][1] += 1
-        if self.pair.role != "canary" or event["key"] in self._keys or len(self._keys) >= MOST_KEYS:
+        if event["key"] in self._keys or len(self._keys) >= MOST_KEYS:
             return
         self._keys.add(event["key"])
         self._split.update(arm == "canary", float(event["right"]))
         self.accuracy.noted()
 
     def _paired(self, event: Mapping[str, Any]) -> None:
-        self.rights["shadow"][0] += event["shadow_right"]
-        self.rights["shadow"][1] += 1
+        for role, right in (("active", event["right"]), ("shadow", event["shadow_right"])):
+            self.rights[role][0] += right
+            self.rights[role][1] += 1
         self.accuracy.mean.update(float(event["shadow_right"]) - float(event["right"]))
         self.accuracy.noted()
 

@@ -12,7 +12,7 @@ from imgrec.evaluation.figures import FIRST, INK, SECOND, canvas, svg
 from imgrec.evaluation.page import render
 from imgrec.metrics.wording import percent
 from imgrec.serving.trial import journal
-from imgrec.serving.trial.judge import BETTER, OPEN, Judge, Pair
+from imgrec.serving.trial.judge import Judge, Pair
 
 MOST_EVIDENCE = 12.0
 """Decimal logarithm above which a curve need not be drawn."""
@@ -56,11 +56,13 @@ def judged(folder: Path) -> dict[str, Any]:
 
 
 def _begun(event: Mapping[str, Any]) -> dict[str, Any]:
-    names = [
-        {key: str(event[each].get(key, "")) for key in ("version", "called")} for each in ("active", "other")
-    ]
-    pair = Pair(*names, event["role"], float(event["share"]))
+    active, other = (_version(event[each]) for each in ("active", "other"))
+    pair = Pair(active, other, event["role"], float(event["share"]))
     return {"judge": Judge(pair, event["alpha"]), "from": event["t"], "to": event["t"], "decisions": []}
+
+
+def _version(told: Mapping[str, Any]) -> dict[str, str]:
+    return {key: str(told.get(key, "")) for key in ("version", "called")}
 
 
 def _noted(current: dict[str, dict[str, Any]], event: Mapping[str, Any]) -> None:
@@ -105,20 +107,18 @@ def _difference(told: Mapping[str, Any]) -> str:
 
 
 def write_page(found: Mapping[str, Any], path: Path) -> Path:
-    """Write the page, one file that fetches nothing; return its path. Raises InputError where it cannot be."""
+    """Write the page, one file that fetches nothing; return its path. Raises InputError where it cannot."""
     trials = [
         {
             **trial,
-            "lines": lines(trial),
-            "names": (named(trial["pair"]["active"]), named(trial["pair"]["other"])),
+            "names": [named(trial["pair"][each]) for each in ("active", "other")],
+            "figure": evidence(trial["accuracy"]),
+            "times": [_time(trial[each]) for each in ("from", "to")],
         }
-        | {"figure": evidence(trial["accuracy"]), "times": (_time(trial["from"]), _time(trial["to"]))}
         for trial in reversed(found["trials"])
     ]
-    page = render(
-        "ab.html.j2", title=Path(found["journal"]).name, trials=trials, damaged=found["damaged_lines"],
-        OPEN=OPEN, BETTER=BETTER,
-    )  # fmt: skip
+    title = Path(found["journal"]).name
+    page = render("ab.html.j2", title=title, trials=trials, damaged=found["damaged_lines"])
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         files.write_text(path, page)
