@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""Classes beside those of a set (`--new-classes`), a folder of pictures each: for `pipelines.enroll`."""
-=======
 """Classes beside those of a set (`--new-classes`), a folder each: `pipelines.enroll` adds them."""
->>>>>>> main
 
 import dataclasses
 import hashlib
