@@ -6,7 +6,7 @@ import importlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
@@ -42,8 +42,10 @@ def anchors(page: Path) -> set[str]:
 def settings_of(kind: type) -> Iterator[str]:
     """The flat names of the fields of a dataclass and of those within it, and `no-…` of what is on or off."""
     hints: dict[str, Any] = get_type_hints(kind)
+    extras: dict[str, Any] = get_type_hints(kind, include_extras=True)
     for field in dataclasses.fields(kind):
-        name = field.name.replace("_", "-")
+        given = (getattr(each, "name", None) for each in getattr(extras[field.name], "__metadata__", ()))
+        name = next(filter(None, given), field.name.replace("_", "-"))
         if dataclasses.is_dataclass(hints[field.name]):
             yield from settings_of(hints[field.name])
         else:
@@ -66,8 +68,9 @@ def flags() -> Iterator[str]:
         module = importlib.import_module(f"pipelines.{path.stem}")
         for call in calls(path, "parse"):
             kind = getattr(module, ast.unparse(call.args[0]), None)
-            if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-                yield from (f"--{name}" for name in settings_of(kind))
+            for each in get_args(kind) or (kind,):  # a command of several has a union
+                if isinstance(each, type) and dataclasses.is_dataclass(each):
+                    yield from (f"--{name}" for name in settings_of(each))
     for path in (ROOT / "benchmarks").glob("*.py"):
         for call in calls(path, "add_argument"):
             yield from (word.value for word in call.args if isinstance(word, ast.Constant))

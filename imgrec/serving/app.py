@@ -1,6 +1,7 @@
 """The server as an ASGI application, for uvicorn and for whatever else runs one."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -42,7 +43,7 @@ class App:
                 return
             answer = await self._answer(asked, receive)
         except RefusedError as refusal:
-            answer = self.front.refuse(scope["path"], refusal)
+            answer = self.front.refuse(scope["path"], refusal, name)
         except GoneError:
             return
         named = self.front.headers(answer, name)
@@ -75,9 +76,11 @@ class App:
 
     def _naming(self, send: Send, name: bytes) -> Send:
         """Return a `send` that adds the request's id, and asks to close while the server drains."""
+        begun = time.perf_counter()
 
         async def sending(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
+                self.front.noted(name, "other", message["status"], time.perf_counter() - begun)
                 closing = [(b"connection", b"close")] if self.front.draining else []
                 message["headers"] = [*message["headers"], (b"x-request-id", name), *closing]
             await send(message)

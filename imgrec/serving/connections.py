@@ -126,7 +126,7 @@ class Connection(HttpToolsProtocol):
                 return False
         except RefusedError as refusal:
             self.cycle = exchange  # type: ignore[assignment]
-            self.respond(exchange, self.front.refuse(path.decode("latin-1"), refusal))
+            self.respond(exchange, self.front.refuse(path.decode("latin-1"), refusal, name))
             return True
         except UnicodeDecodeError:
             return False
@@ -147,7 +147,7 @@ class Connection(HttpToolsProtocol):
             self.front.leave(exchange.asked)
             self._exchange = None
             path = self.url.partition(b"?")[0].decode("latin-1")
-            self.respond(exchange, self.front.refuse(path, self.front.too_large()))
+            self.respond(exchange, self.front.refuse(path, self.front.too_large(), exchange.name))
 
     def on_message_complete(self) -> None:
         """The request is whole: from here on its answer has the time."""

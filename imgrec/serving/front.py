@@ -3,16 +3,18 @@
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from urllib.parse import parse_qs
 
 from imgrec.serving.bodies import is_raw, picture_in, top_of
 from imgrec.serving.limits import Limits, Token
+from imgrec.serving.logs import Line, Log
 from imgrec.serving.metrics import Metrics
 from imgrec.serving.observed import Observers, Request, Seen, seen_of
 from imgrec.serving.refusal import RefusedError, error_body
+from imgrec.serving.shadowing import Shadowing
 from imgrec.serving.source import Source, Version
 from imgrec.serving.wire import EXPLAIN, INFER, NONE, PREDICT, Frame
 
@@ -24,6 +26,7 @@ ROUTES = {PREDICT: "predict", INFER: "infer", EXPLAIN: "explain"}
 """What the metrics call a job."""
 OPEN = frozenset(
     {"/", "/docs", "/openapi.json", "/page.css", "/page.js", "/v2/health/live", "/v2/health/ready"}
+    | {"/dashboard", "/dashboard.css", "/dashboard.js"}
 )
 """Paths that need no token: they tell nothing of a model."""
 
@@ -72,7 +75,9 @@ class Front:
     Attributes:
         source: the versions that answer.
         limits: what requests may cost.
+        log: takes a line for each request, where there is one.
         observers: who is told of every image that was answered.
+        shadowing: has a shadow answer, too, where there is one.
         unpacks: whether observers are handed pictures out of forms and JSON, too; it takes the event loop's
             time, and a picture that is the whole body costs nothing.
         draining: whether the server is about to end; it then isn't ready, but answers whoever still asks.
@@ -81,7 +86,9 @@ class Front:
     def __init__(self, source: Source, limits: Limits, token: Token) -> None:
         """Take what a server consists of."""
         self.source, self.limits, self.metrics = source, limits, Metrics(source)
+        self.log: Log | None = None
         self.observers, self.unpacks, self.draining = Observers(), False, False
+        self.shadowing = Shadowing(source, self.observers.tell)
         self._token, self._held = token, 0
         self._start, self._count = secrets.token_hex(6).encode(), count(1)
 
@@ -156,13 +163,20 @@ class Front:
                 kind = PNG if png else JSON if reply.head == NONE else BINARY
                 answer = Answer(200, reply.body, reply.head, kind=kind)
                 if not png:
-                    seen = seen_of(self._request(asked, body), reply)
+                    request = self._request(asked, body)
+                    seen = seen_of(request, reply)
                     self.metrics.images(seen, reply.many)
-            self.metrics.answered(asked.route, answer.status, time.perf_counter() - asked.begun)
+            seconds = time.perf_counter() - asked.begun
+            self.metrics.answered(asked.route, answer.status, seconds)
             done(answer)
+            if self.log is not None and self.log.wants():
+                self.log.request(_line(asked, answer.status, seconds, len(body), seen))
             self.observers.tell(seen)
+            if seen:
+                self.shadowing.ask(asked.version, frame, request)
 
-        asked.version.pool.submit(asked.frame._replace(body=body), replied)
+        frame = asked.frame._replace(body=body)
+        asked.version.pool.submit(frame, replied)
 
     def _request(self, asked: Asked, body: bytes) -> Request:
         """Return what observers are told of a request that was answered just now."""
@@ -173,11 +187,18 @@ class Front:
         role, seconds = self.source.role(asked.version), time.perf_counter() - asked.begun
         return Request(name, asked.key, role, asked.version.facts, seconds, picture)
 
-    def refuse(self, path: str, refusal: RefusedError) -> Answer:
-        """Return, and count, the answer to a request that goes to no worker."""
+    def refuse(self, path: str, refusal: RefusedError, name: bytes) -> Answer:
+        """Return, and count, the answer to a request that goes to no worker; `name` is its id."""
         last = path.rpartition("/")[2]
-        self.metrics.answered(last if last in ROUTES.values() else "other", refusal.status)
+        route = last if last in ROUTES.values() else "other"
+        self.metrics.answered(route, refusal.status)
+        self.noted(name, route, refusal.status, 0.0)
         return Answer.refusing(refusal)
+
+    def noted(self, name: bytes, route: str, status: int, seconds: float) -> None:
+        """Have a line written of a request that no worker answered."""
+        if self.log is not None and self.log.wants():
+            self.log.request(Line(name.decode("latin-1"), route, status, 1000 * seconds, 0))
 
     def leave(self, asked: Asked) -> None:
         """Give back the bytes of a request that is over."""
@@ -202,6 +223,18 @@ class Front:
         if self.draining or answer.status == 413:  # what follows of such a body is not worth reading
             headers.append((b"connection", b"close"))
         return headers
+
+
+def _line(asked: Asked, status: int, seconds: float, size: int, seen: Sequence[Seen]) -> Line:
+    """Return the line of a request that went to a worker; of several images it names the first."""
+    name, facts = asked.frame.text.partition(b"\n")[0].decode("latin-1"), asked.version.facts
+    line = Line(name, asked.route, status, 1000 * seconds, size, facts.version)._replace(
+        waiting=asked.version.pool.waiting
+    )
+    if not seen or seen[0].label < 0:
+        return line
+    first = seen[0]
+    return line._replace(label=facts.labels[first.label], probability=first.probability, margin=first.margin)
 
 
 def _key(headers: Headers, name: bytes) -> str:

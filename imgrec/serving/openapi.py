@@ -13,6 +13,7 @@ _FAULTS = {
     401: "The bearer token is missing or wrong, where the server asks for one.",
     404: "No such model or version.",
     408: "The request was not whole in time.",
+    409: "Feedback for several images, or other feedback came before.",
     413: "More bytes or pixels than allowed; nothing was decoded.",
     415: "No image file of a known format, or a type of body that is not known.",
     429: "Too many requests are waiting; Retry-After says in how many seconds to send it again.",
@@ -52,6 +53,10 @@ def document() -> dict[str, Any]:
             "/v2/models/{model}/versions/{version}/infer": {
                 "post": _infer("inferVersion", "model", "version")
             },
+            "/status": {"get": _read("status", "What the dashboard shows: drift, history, versions.")},
+            "/feedback": {"post": _feedback()},
+            "/ab": {"get": _read("ab", "Which version is better: a canary or a shadow, or the active one.")},
+            "/drift/restart": {"post": _restart()},
             "/metrics": {"get": _read("metrics", "Counts and times for Prometheus.", kind="text/plain")},
         },
         "components": {
@@ -126,9 +131,12 @@ def _open(name: str, words: str) -> dict[str, Any]:
 def _parameter(name: str) -> dict[str, Any]:
     words = {
         "model": "Its name, as /v2 clients know it.",
-        "version": "Its sha256, or 8 letters of it or more.",
+        "version": "Its sha256, or 8 letters of it or more, or its name in a store of versions.",
     }
     return {"name": name, "in": "path", "required": True, "schema": _TEXT, "description": words[name]}
+
+
+_STICKY = "Of a client: equal keys are answered by one version, where two share the requests."
 
 
 def _predict() -> dict[str, Any]:
@@ -143,6 +151,7 @@ def _predict() -> dict[str, Any]:
         "parameters": [
             {"name": "top", "in": "query", "schema": top, "description": "How many classes to name."},
             {"name": "X-Request-ID", "in": "header", "schema": _TEXT, "description": "Comes back as id."},
+            {"name": "X-Key", "in": "header", "schema": _TEXT, "description": _STICKY},
         ],
         "requestBody": {
             "required": True,
@@ -172,6 +181,30 @@ def _explain() -> dict[str, Any]:
         "responses": _responses(
             "A PNG.", png, 400, 401, 404, 408, 413, 415, 429, 431, 500, 503, 504, kind="image/png"
         ),
+    }
+
+
+def _restart() -> dict[str, Any]:
+    parameter = {"name": "version", "in": "query", "schema": _TEXT, "description": "One alone; else all."}
+    return {
+        "operationId": "restartDrift",
+        "summary": "Clear alarms of drift and watch on as if nothing had come yet.",
+        "x-example": "curl -X POST -H 'Content-Type: application/json' http://127.0.0.1:8080/drift/restart",
+        "parameters": [parameter],
+        "responses": _responses("How many versions began anew.", {"type": "object"}, 401, 415),
+    }
+
+
+def _feedback() -> dict[str, Any]:
+    said = _mapping({"id": {**_TEXT, "description": "Of the request."}, "label": _TEXT}, "id", "label")
+    told = _mapping({"id": _TEXT, "right": {"type": "boolean"}}, "id", "right")
+    return {
+        "operationId": "feedback",
+        "summary": "Say what was on a picture that was answered: two versions are compared by it.",
+        "x-example": 'curl -H \'Content-Type: application/json\' -d \'{"id": "…", "label": "Trouser"}\' '
+        "http://127.0.0.1:8080/feedback",
+        "requestBody": {"required": True, "content": {"application/json": {"schema": said}}},
+        "responses": _responses("Whether the answer was right.", told, 400, 401, 404, 409, 413, 415),
     }
 
 

@@ -14,12 +14,17 @@ import imgrec
 from imgrec.serving import metrics, openapi, protocol_v2
 from imgrec.serving.front import Front
 from imgrec.serving.source import Version
+from imgrec.serving.status import Status
+from imgrec.serving.trial import routes as trials
 
 HERE = Path(__file__).parent / "page"
 PAGE = {
     "/": ("index.html", "text/html"),
     "/page.css": ("page.css", "text/css"),
     "/page.js": ("page.js", "text/javascript"),
+    "/dashboard": ("dashboard.html", "text/html"),
+    "/dashboard.css": ("dashboard.css", "text/css"),
+    "/dashboard.js": ("dashboard.js", "text/javascript"),
 }
 """Path of a request to a file of ours and its type; no file is looked up by what a request says."""
 SAFE = {
@@ -46,6 +51,10 @@ def starlette() -> Starlette:
             Route(model, _model),
             Route(version, _model),
             Route("/metrics", _metrics),
+            Route("/feedback", trials.feedback, methods=["POST"]),
+            Route("/ab", trials.verdicts),
+            Route("/status", _status),
+            Route("/drift/restart", _restart, methods=["POST"]),
             Route("/docs", _docs),
             Route("/openapi.json", _openapi),
             *(Route(path, _page) for path in PAGE),
@@ -123,6 +132,29 @@ async def _model(request: Request) -> Response:
 
 async def _metrics(request: Request) -> Response:
     return Response(_front(request).metrics.text(), media_type=metrics.CONTENT_TYPE)
+
+
+def _state(request: Request) -> Status:
+    status: Status | None = getattr(request.app.state, "status", None)
+    if status is None:  # the application runs in another server, which samples nothing
+        raise HTTPException(404)
+    return status
+
+
+async def _status(request: Request) -> Response:
+    try:
+        since = float(request.query_params.get("since", 0))
+    except ValueError:
+        return JSONResponse({"error": "since: expected seconds since 1970"}, 400)
+    return JSONResponse(_state(request).record(request.query_params.get("span", "hour"), since))
+
+
+async def _restart(request: Request) -> Response:
+    # A type that no page of another site can send here without asking first, which nobody answers.
+    if request.headers.get("content-type", "") != "application/json":
+        return JSONResponse({"error": "Content-Type: expected application/json; the body is not read"}, 415)
+    count = _state(request).watch.restart(request.query_params.get("version", ""))
+    return JSONResponse({"restarted": count})
 
 
 @cache

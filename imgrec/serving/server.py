@@ -11,6 +11,7 @@ from typing import Any, cast
 import uvicorn
 import uvloop
 
+from imgrec.errors import InputError
 from imgrec.serving import routes
 from imgrec.serving.app import App
 from imgrec.serving.connections import bounded
@@ -18,8 +19,14 @@ from imgrec.serving.front import Front
 from imgrec.serving.jobs import Plan
 from imgrec.serving.limits import Limits, Token
 from imgrec.serving.listening import bound, turn_away, waiting_at
+from imgrec.serving.logs import Log
 from imgrec.serving.starting import StorePlan
+from imgrec.serving.status import Status
 from imgrec.serving.store_source import source_of
+from imgrec.serving.trial.counting import Counting
+from imgrec.serving.trial.desk import Desk
+from imgrec.serving.trial.settings import TrialSettings
+from imgrec.serving.watch_settings import WatchSettings
 
 LINGER = 0.5
 """Seconds from the signal to end until no new connection is taken: who was on the way gets through."""
@@ -36,6 +43,8 @@ class Place:
     linger: float = LINGER
     token: Token = field(default_factory=lambda: Token(""))
     limits: Limits = field(default_factory=Limits)
+    trial: TrialSettings = field(default_factory=TrialSettings)
+    watching: WatchSettings = field(default_factory=WatchSettings)
 
 
 class Server(uvicorn.Server):
@@ -77,7 +86,7 @@ def serve(plan: Plan | StorePlan, place: Place, said: Callable[[str], None]) -> 
     Args:
         plan: what to serve, by how many workers; of a store whatever version it names, as it changes.
         place: where.
-        said: takes a line when the server is ready, and one when it has ended.
+        said: takes what to say when the server is ready, and one when it has ended.
 
     Raises:
         InputError: the address is taken or unknown, or the model cannot be served.
@@ -92,6 +101,15 @@ async def _serve(
 ) -> None:
     source = await source_of(plan, place.limits)
     front = Front(source, place.limits, place.token)
+    try:
+        desk = Desk(place.trial, source, plan.store if isinstance(plan, StorePlan) else None)
+    except InputError:
+        await source.close()
+        raise
+    front.observers.append(desk.seen)
+    front.metrics.register(Counting(desk, front.shadowing))
+    log = Log(place.watching)
+    status = Status(front, place.watching, log)
     version = source.current
     facts, called = version.facts, f", version {version.called}" if version.called else ""
     host = f"[{place.host}]" if ":" in place.host else place.host
@@ -101,20 +119,27 @@ async def _serve(
         f"{facts.batch} pictures at once, {facts.milliseconds:g} ms each) "
         f"on http://{host}:{listener.getsockname()[1]}"
     )
-    server = Server(_config(front, place), front, place.linger, lambda: said(line))
+    unwatched = "".join(f"\nnote: {words}" for words in await status.opened())
+    others = routes.starlette()
+    others.state.desk, others.state.status = desk, status
+    server = Server(_config(App(front, others), place), front, place.linger, lambda: said(line + unwatched))
     gc.freeze()
+    sampling = asyncio.create_task(status.run())
     try:
         await server.serve(sockets=[listener])
     finally:
+        sampling.cancel()
         await source.close()
+        desk.close()
+        log.close()
     said(f"done: {server.server_state.total_requests:,} requests answered")
 
 
-def _config(front: Front, place: Place) -> uvicorn.Config:
+def _config(application: App, place: Place) -> uvicorn.Config:
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     return uvicorn.Config(
-        App(front, routes.starlette()),
-        http=bounded(front),
+        application,
+        http=bounded(application.front),
         ws="none",
         lifespan="off",
         log_config=None,

@@ -44,7 +44,7 @@ class StoreSource(Source):
         self._share = 0.0
         self._held = {key: version}
         self._opening: dict[Key, asyncio.Task[None]] = {}
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._leaving: dict[Version, tuple[str, asyncio.Task[None]]] = {}
         self._changed = asyncio.Event()
         self._fault = ""
         self._follower: asyncio.Task[None] | None = None
@@ -81,6 +81,16 @@ class StoreSource(Source):
             await self._step()
         self._follower = asyncio.create_task(self._follow())
 
+    @property
+    def canary(self) -> Version | None:
+        """As `Source.canary`."""
+        return self._canary
+
+    @property
+    def share(self) -> float:
+        """As `Source.share`."""
+        return self._share
+
     def pick(self, key: str) -> Version:
         """Return the canary for its share of keys, the active version for others."""
         if self._canary is not None and is_canary_s(key, self._share):
@@ -93,7 +103,9 @@ class StoreSource(Source):
         return list(dict.fromkeys(each for each in roles if each is not None))
 
     def role(self, version: Version) -> str:
-        """Return what a version is now: active, canary or shadow."""
+        """Return what a version is: active, canary or shadow; of one that is about to end, what it was."""
+        if version in self._leaving:
+            return self._leaving[version][0]
         return "canary" if version is self._canary else super().role(version)
 
     async def _follow(self) -> None:
@@ -144,6 +156,7 @@ class StoreSource(Source):
             _say(f"version {active.called} answers now, {self._version.called} did before")
             self.swaps += 1
         canary, shadow = ready(state.canary), ready(state.shadow)
+        roles = {version: self.role(version) for version in self.versions()}
         self._version, self._share = active, state.share
         self._canary = canary if canary is not active else None
         self.shadow = shadow if shadow is not active else None
@@ -151,9 +164,12 @@ class StoreSource(Source):
         for key, version in list(self._held.items()):
             if version not in kept:
                 del self._held[key]
-                task = asyncio.create_task(ended(version))
-                self._leaving.add(task)
-                task.add_done_callback(self._leaving.discard)
+                task = asyncio.create_task(self._end(version))
+                self._leaving[version] = roles.get(version, "active"), task
+
+    async def _end(self, version: Version) -> None:
+        await ended(version)
+        del self._leaving[version]
 
     async def close(self) -> None:
         """Answer what is waiting, then end all workers."""
@@ -162,7 +178,7 @@ class StoreSource(Source):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await super().close()
-        await asyncio.gather(*self._leaving)
+        await asyncio.gather(*(task for _, task in self._leaving.values()))
 
 
 def _say(line: str) -> None:

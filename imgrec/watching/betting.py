@@ -32,24 +32,24 @@ class Bag:
 
     def p_value(self, value: float, chance: float) -> float:
         """Return the p value of `value`, low where it is high, and put it into the bag; `chance` in 0…1."""
-        above = len(self._sorted) - bisect.bisect_right(self._sorted, value)
-        equal = len(self._sorted) - above - bisect.bisect_left(self._sorted, value) + 1
-        total = len(self._sorted) + 1
-        bisect.insort(self._sorted, value)
-        return (above + chance * equal) / total
+        place = bisect.bisect_right(self._sorted, value)
+        equal = place - bisect.bisect_left(self._sorted, value, 0, place) + 1
+        above = len(self._sorted) - place
+        self._sorted.insert(place, value)
+        return (above + chance * equal) / len(self._sorted)
 
 
-def of_numbers(p: float) -> NDArray[np.float64]:
-    """Return what each bet on a number pays: on higher ones, on lower ones, a little or much so, `[8]`.
+def of_numbers(p: NDArray[np.floating] | float) -> NDArray[np.float64]:
+    """Return what each bet on a number pays: on higher ones, on lower ones, a little or much so, `[..., 8]`.
 
     Power bets ε p^(ε-1) (Vovk, Nouretdinov and Gammerman, "Testing exchangeability on-line", 2003) for large
-    changes, and straight lines for small ones; their mean over p in 0…1 is 1.
+    changes, and straight lines for small ones; their mean over p in 0…1 is 1. `p` has any shape, `[...]`.
     """
-    low = max(p, _SMALLEST)
-    high = max(1 - p, _SMALLEST)
-    powers = [epsilon * side ** (epsilon - 1) for epsilon in POWERS for side in (low, high)]
-    lines = [1 + slope * sign * (p - 0.5) for slope in SLOPES for sign in (1, -1)]
-    return np.array([*powers, *lines])
+    centred = np.asarray(p) - 0.5
+    sides = np.maximum((np.asarray(p), 1 - np.asarray(p)), _SMALLEST)
+    powers = [epsilon * side ** (epsilon - 1) for epsilon in POWERS for side in sides]
+    lines = [1 + slope * sign * centred for slope in SLOPES for sign in (1, -1)]
+    return np.stack([*powers, *lines], axis=-1)
 
 
 class Classes:
@@ -66,18 +66,23 @@ class Classes:
         self._inside = np.minimum(RATES, 0.9 / self._rates)
         self._outside = (1 - self._inside * self._rates) / (1 - self._rates)
 
-    def p_values(self, label: int, chances: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Return the p value of each class, `[C]`, and put the answer in; `chances` in 0…1, `[C]`."""
-        is_it = np.arange(len(self._counts)) == label
-        self._counts[label] += 1
-        self._total += 1
-        others = self._total - self._counts
-        ranks = np.where(is_it, chances * self._counts, self._counts + chances * others)
-        return np.asarray(ranks / self._total)
+    def p_values(self, labels: NDArray[np.integer], chances: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return the p value of each class after each of N answers, `[N, C]`, and put the answers in.
+
+        Args:
+            labels: the answers, `[N]`.
+            chances: in 0…1, `[N, C]`.
+        """
+        is_it = np.arange(len(self._counts)) == np.asarray(labels)[:, None]
+        counts = self._counts + np.cumsum(is_it, axis=0)
+        totals = self._total + np.arange(1, len(counts) + 1)[:, None]
+        self._counts, self._total = counts[-1], int(totals[-1, 0])
+        ranks = np.where(is_it, chances * counts, counts + chances * (totals - counts))
+        return np.asarray(ranks / totals)
 
     def pay(self, p_values: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Return what each bet on each class pays, `[C, 4]`."""
-        return np.asarray(np.where(p_values[:, None] < self._rates, self._inside, self._outside))
+        """Return what each bet on each class pays, `[N, C, 4]`, for p values `[N, C]`."""
+        return np.asarray(np.where(p_values[..., None] < self._rates, self._inside, self._outside))
 
 
 class Wealth:
@@ -95,11 +100,20 @@ class Wealth:
 
     def update(self, factors: NDArray[np.floating]) -> None:
         """Let each bet pay its factor after a part more was laid on it."""
+        laid = self._laid
         if self._left:
-            self._laid += self._part
+            laid = laid + self._part
             self._left -= 1
         # Far above any threshold it need not grow on, and must not overflow.
-        self._laid = np.minimum(self._laid * factors, 1e100)
+        self._laid = np.minimum(laid * factors, 1e100)
+
+    def run(self, factors: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Update with each of N factors, `[N, ...]`; return each game's wealth after each, `[N, ...]`."""
+        after = np.empty(factors.shape)
+        for step, factor in enumerate(factors):
+            self.update(factor)
+            after[step] = self.each()
+        return np.asarray(after.mean(axis=-1))
 
     def each(self) -> NDArray[np.float64]:
         """Return the wealth of each bet as if all had been laid on it; 1 at first."""

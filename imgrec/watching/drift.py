@@ -1,10 +1,12 @@
 """A stream of requests against what the model was trained on: an alarm that names what has changed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from imgrec.errors import InputError
 from imgrec.watching.betting import RATES, Bag, Classes, Wealth, of_numbers
@@ -79,7 +81,7 @@ class DriftDetector:
         reference = self.reference
         self.alarm, self.requests = None, 0
         self._bags = {name: Bag(values) for name, values in reference.values.items()}
-        self._wealth = {name: Wealth((_NUMBER_BETS,), self.horizon) for name in reference.values}
+        self._numbers = Wealth((len(self._bags), _NUMBER_BETS), self.horizon)
         self._seen = Classes(reference.labels, reference.classes) if len(reference.labels) else None
         self._counts = Wealth((reference.classes, len(RATES)), self.horizon)
 
@@ -93,25 +95,90 @@ class DriftDetector:
         Raises:
             InputError: a value is missing or not finite, or there is no such class.
         """
-        missing = [name for name in self._bags if not np.isfinite(values.get(name, np.nan))]
-        if missing or (label is not None and not 0 <= label < self.reference.classes):
-            raise InputError(
-                f"drift: {', '.join(missing) or f'class {label}'}: expected finite numbers of "
-                f"{', '.join(self._bags)}, and one of {self.reference.classes} classes"
-            )
-        if self.alarm is not None:
+        return self.update_many([values], [label])
+
+    def update_many(
+        self, values: Sequence[Mapping[str, float]], labels: Sequence[int | None]
+    ) -> Alarm | None:
+        """Take N requests in, as `update` would one after the other but at less cost for each.
+
+        The evidence is the same to the last bit; after an alarm none of the others counts. Raises as
+        `update`, before any request is taken in.
+        """
+        table = self._checked(values, labels)
+        start = 0
+        while start < len(table) and self.alarm is None:
+            if self.requests == self.horizon:
+                self.restart()
+            end = min(len(table), start + self.horizon - self.requests)
+            self._take(table[start:end], labels[start:end])
+            if self.alarm is not None:
+                return self.alarm
+            start = end
+        return None
+
+    def _checked(
+        self, values: Sequence[Mapping[str, float]], labels: Sequence[int | None]
+    ) -> NDArray[np.float64]:
+        """Return the values as a table, `[N, kinds]`; raise where `update` does."""
+        table = np.array([[row.get(name, np.nan) for name in self._bags] for row in values], np.float64)
+        if not np.isfinite(table).all():
+            wrong = list(self._bags)[int(np.argwhere(~np.isfinite(table))[0, 1])]
+        elif classes := [label for label in labels if label is not None and not 0 <= label < self._classes]:
+            wrong = f"class {classes[0]}"
+        else:
+            return table
+        raise InputError(
+            f"drift: {wrong}: expected finite numbers of {', '.join(self._bags)}, and one of "
+            f"{self._classes} classes"
+        )
+
+    def _take(self, table: NDArray[np.float64], labels: Sequence[int | None]) -> None:
+        """Take requests in that lie within one period, up to an alarm."""
+        chances = self._chance.random((len(table), len(self._bags) + self._classes))
+        p_values = [
+            [
+                bag.p_value(value, chance)
+                for bag, value, chance in zip(self._bags.values(), *row, strict=False)
+            ]
+            for row in zip(table.tolist(), chances.tolist(), strict=True)
+        ]
+        factors = of_numbers(np.array(p_values))
+        before = copy(self._numbers), copy(self._counts)
+        games = [self._numbers.run(factors) / self._kinds]
+        pays = self._pays(labels, chances[:, len(self._bags) :])
+        if pays is not None:
+            games.append(self._counts.run(pays) / (self._kinds * self._classes))
+        sure = (np.concatenate(games, axis=1) >= 1 / self.false_alarms).any(axis=1)
+        taken = int(sure.argmax()) + 1 if sure.any() else len(table)
+        self.requests += taken
+        if sure.any():
+            self._numbers, self._counts = before
+            self._numbers.run(factors[:taken])
+            if pays is not None:
+                self._counts.run(pays[:taken])
+            self.alarm = self._judged()
+
+    def _pays(
+        self, labels: Sequence[int | None], chances: NDArray[np.floating]
+    ) -> NDArray[np.float64] | None:
+        """Return what bets on classes pay, 1 for a request without an answer; None where nobody bets."""
+        if self._seen is None:
             return None
-        if self.requests == self.horizon:
-            self.restart()
-        self.requests += 1
-        for name, bag in self._bags.items():
-            p = bag.p_value(float(values[name]), self._chance.random())
-            self._wealth[name].update(of_numbers(p))
-        if label is not None and self._seen is not None:
-            chances = self._chance.random(self.reference.classes)
-            self._counts.update(self._seen.pay(self._seen.p_values(label, chances)))
-        self.alarm = self._judged()
-        return self.alarm
+        pays = np.ones((len(labels), self._classes, len(RATES)))
+        rows = [row for row, label in enumerate(labels) if label is not None]
+        if rows:
+            answers = np.array([labels[row] for row in rows])
+            pays[rows] = self._seen.pay(self._seen.p_values(answers, chances[rows]))
+        return pays
+
+    @property
+    def _classes(self) -> int:
+        return self.reference.classes
+
+    @property
+    def _kinds(self) -> int:
+        return len(self._bags) + (self._seen is not None)
 
     def evidence(self) -> dict[str, float]:
         """Return the evidence of each kind of change, 1 / false_alarms being enough for an alarm.
@@ -119,10 +186,9 @@ class DriftDetector:
         The wealth of its bets, divided by how many kinds there are, and of class rates by how many classes:
         each game is fair by itself, and the chances that any of them is won falsely add up (Bonferroni).
         """
-        kinds = len(self._wealth) + (self._seen is not None)
-        held = {name: float(wealth.whole()) / kinds for name, wealth in self._wealth.items()}
+        held = dict(zip(self._bags, (self._numbers.whole() / self._kinds).tolist(), strict=True))
         if self._seen is not None:
-            held[CLASSES] = float(self._counts.whole().max()) / (kinds * self.reference.classes)
+            held[CLASSES] = float((self._counts.whole() / (self._kinds * self._classes)).max())
         return held
 
     def state(self) -> dict[str, Any]:
@@ -134,12 +200,10 @@ class DriftDetector:
             "alarm": self.alarm.record() if self.alarm else None,
         }
 
-    def _judged(self) -> Alarm | None:
-        """Return an alarm where there is evidence enough of any change."""
+    def _judged(self) -> Alarm:
+        """Return the alarm of what there is evidence enough of."""
         sure = sorted(self.evidence().items(), key=lambda item: -item[1])
         drifted = {name: value for name, value in sure if value >= 1 / self.false_alarms}
-        if not drifted:
-            return None
         said = ", ".join(self._said(name) for name in drifted)
         return Alarm(self.requests, sure[0][1], drifted, f"after {self.requests} requests: {said}")
 
@@ -150,5 +214,5 @@ class DriftDetector:
             bet = int(self._counts.each()[label].argmax())
             known = self.names[label] if self.names else f"class {label}"
             return f"{known} is answered {'less' if RATES[bet] < 1 else 'more'} often"
-        wealth = self._wealth[name].each()
+        wealth = self._numbers.each()[list(self._bags).index(name)]
         return f"{name} is {'higher' if _SIDES[int(wealth.argmax())] > 0 else 'lower'}"
