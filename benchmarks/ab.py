@@ -2,23 +2,23 @@
 
 python -m benchmarks.ab [--runs 400] [--requests 20000] [--seed 0] [--journal DIR]
 
-Simulated feedback, the server's own `Judge` on it: versions that are right on 90 % of requests and on 90 %,
+Simulated feedback, and the server's own tests on it: versions that are right on 90 % of requests and on 90 %,
 93 % or 87 %; canaries that get half or a tenth of the traffic, and shadows that are asked the same picture,
-of which the two disagree about 6 % of all. A run ends when the judge calls a winner, or after all requests.
+of which the two disagree about 6 % of all. Every run is looked at after every request.
 With --journal a run of each kind is written down as a server writes it, for `pipelines.ab report`.
 """
 
 import argparse
 import math
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from imgrec.metrics.sequential import BettingMean, SplitDifference
 from imgrec.serving.trial.journal import Journal
-from imgrec.serving.trial.judge import BETTER, OPEN, WORSE, Judge, Pair
+from imgrec.serving.trial.judge import BETTER, OPEN, WORSE, Pair
 
 RIGHT, GAP, DISCORDANT = 0.9, 0.03, 0.06
 ACTIVE, OTHER = "a" * 64, "b" * 64
@@ -53,14 +53,29 @@ def events(role: str, share: float, gap: float, draw: np.random.Generator) -> It
         }
 
 
-def called(role: str, share: float, gap: float, requests: int, seed: int) -> tuple[str, int]:
-    """Return what a judge called, and after how many requests."""
-    judge, draw = Judge(pair_of(role, share), points=3), np.random.default_rng(seed)
-    for number, event in enumerate(events(role, share, gap, draw), 1):
-        judge.take(event)
-        if judge.verdict != OPEN or number == requests:
-            return judge.verdict, number
-    raise AssertionError("events have no end")
+def called(way: tuple[str, float], gap: float, runs: int, requests: int, seed: int) -> list[tuple[str, int]]:
+    """Return what each run's test called, looked at after every request, and after how many.
+
+    The test is the judge's: `BettingMean` of pairs, `SplitDifference` of split traffic; all runs at once.
+    """
+    role, share = way
+    draw = np.random.default_rng(seed)
+    split = SplitDifference(share or 0.5, points=3, streams=(runs,))
+    test = split.difference if role == "canary" else BettingMean(-1, 1, points=3, streams=(runs,))
+    ends = np.full(runs, requests)
+    names = np.full(runs, OPEN, object)
+    for number in range(1, requests + 1):
+        if role == "canary":
+            second = draw.random(runs) < share
+            split.update(second, (draw.random(runs) < RIGHT + gap * second).astype(float))
+        else:
+            place = draw.random(runs)
+            better, worse = (DISCORDANT + gap) / 2, (DISCORDANT - gap) / 2
+            test.update((place < better) * 1.0 - ((place >= better) & (place < better + worse)))
+        above, below = test.evidence(0.0)
+        new = (names == OPEN) & (np.maximum(above, below) >= 2 / test.alpha)
+        names[new], ends[new] = np.where(above > below, BETTER, WORSE)[new], number
+    return list(zip(names.tolist(), ends.tolist(), strict=True))
 
 
 def write_journal(folder: Path, requests: int, seed: int) -> None:
@@ -92,14 +107,12 @@ def main() -> None:
     print("|---|---|---|---|---|")
     for role, share in WAYS:
         for gap in (0.0, GAP, -GAP):
-            begun = time.perf_counter()
-            ends = [called(role, share, gap, words.requests, words.seed + k) for k in range(words.runs)]
+            ends = called((role, share), gap, words.runs, words.requests, words.seed)
             spread = np.quantile([n for name, n in ends if name != OPEN] or [math.nan], (0.1, 0.5, 0.9))
             counts = [sum(name == each for name, _ in ends) for each in (BETTER, WORSE)]
             what = f"canary, {share:.0%}" if role == "canary" else "shadow"
             soon = "–" if np.isnan(spread[0]) else ", ".join(f"{each:,.0f}" for each in spread)
             print(f"| {what} | {100 * gap:+.0f} | {counts[0]} | {counts[1]} | {soon} |", flush=True)
-            print(f"  {time.perf_counter() - begun:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ A wealth that is bet on each observation does not: if the mean is what the bet i
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,7 @@ class BettingMean:
     reach: how far an observation and a mean can be apart at most; by default high − low.
     alpha: chance that the interval ever misses the mean.
     points: values of the grid.
+    streams: how many means there are beside each other: a shape; () for one.
     """
 
     low: float
@@ -44,51 +46,53 @@ class BettingMean:
     reach: float = 0.0
     alpha: float = 0.05
     points: int = 801
+    streams: tuple[int, ...] = ()
     count: int = field(default=0, init=False)
-    total: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
         """Lay out the grid; the wealth is 1 everywhere."""
         self.grid: NDArray[np.float64] = np.linspace(self.low, self.high, self.points)
         self.reach = self.reach or self.high - self.low
-        self._squares = 0.0
-        self._above = np.zeros((len(EFFECTS), self.points))
-        self._below = np.zeros((len(EFFECTS), self.points))
+        self._total, self._squares = np.zeros(self.streams), np.zeros(self.streams)
+        self._above = np.zeros((len(EFFECTS), *self.streams, self.points))
+        self._below = np.zeros((len(EFFECTS), *self.streams, self.points))
+        self._effects = (
+            np.array(EFFECTS).reshape(-1, *(1 for _ in self.streams), 1) * (self.high - self.low) / 2
+        )
 
     @property
-    def mean(self) -> float:
-        """Of what was seen; NaN before anything was."""
-        return self.total / self.count if self.count else float("nan")
+    def mean(self) -> Any:
+        """Of what was seen, of each stream; NaN before anything was."""
+        return self._total / self.count if self.count else np.full(self.streams, np.nan)[()]
 
-    def update(self, x: float) -> None:
-        """Take one observation, no further than `reach` from `low` and `high`."""
+    def update(self, x: Any) -> None:
+        """Take one observation of each stream, no further than `reach` from `low` and `high`."""
         # The guess before the first: a quarter of the squared range, the largest variance there is.
         variance = (self._squares + self.reach**2 / 4) / (self.count + 1)
-        effects = np.array(EFFECTS)[:, None] * (self.high - self.low) / 2
-        bets = effects / max(variance, LEAST_VARIANCE * self.reach**2)
+        bets = self._effects / np.maximum(variance, LEAST_VARIANCE * self.reach**2)[..., None]
         bets = np.minimum(bets, BOLDEST / self.reach)
-        step = x - self.grid
+        step = np.asarray(x)[..., None] - self.grid
         self._above = np.minimum(self._above + np.log1p(bets * step), HUGE)
         self._below = np.minimum(self._below + np.log1p(-bets * step), HUGE)
         before = self.mean if self.count else (self.low + self.high) / 2
         self.count += 1
-        self.total += x
-        self._squares += (x - before) * (x - self.mean)
+        self._total = self._total + x
+        self._squares = self._squares + (x - before) * (x - self.mean)
 
-    def interval(self) -> tuple[float, float]:
-        """Return the values that are not ruled out, from the lowest to the highest.
+    def interval(self) -> tuple[Any, Any]:
+        """Return the values that are not ruled out, from the lowest to the highest, of each stream.
 
         The wealth bet on a higher mean falls with the value it is bet against, and the other rises: each
         bound is the grid's next value outside, so that the grid's coarseness makes the interval no shorter.
         """
         enough = np.log(2 / self.alpha)
-        over = np.flatnonzero(_mixed(self._above) >= enough)
-        under = np.flatnonzero(_mixed(self._below) >= enough)
-        low = self.grid[over[-1]] if len(over) else self.low
-        high = self.grid[under[0]] if len(under) else self.high
-        return float(low), float(high)
+        over, under = _mixed(self._above) >= enough, _mixed(self._below) >= enough
+        last = self.points - 1 - over[..., ::-1].argmax(-1)
+        low = np.where(over.any(-1), self.grid[last], self.low)
+        high = np.where(under.any(-1), self.grid[under.argmax(-1)], self.high)
+        return low[()], high[()]
 
-    def evidence(self, value: float) -> tuple[float, float]:
+    def evidence(self, value: float) -> tuple[Any, Any]:
         """Return the wealth bet on the mean being above a value, and below it: 2/α is enough for either.
 
         Of a value between two of the grid the smaller wealth counts.
@@ -96,12 +100,12 @@ class BettingMean:
         right = int(np.clip(np.searchsorted(self.grid, value - 1e-12), 0, self.points - 1))
         exact = abs(self.grid[right] - value) < 1e-9
         left = right if exact else max(right - 1, 0)
-        above, below = _mixed(self._above[:, [right]]), _mixed(self._below[:, [left]])
-        return float(np.exp(above[0])), float(np.exp(below[0]))
+        above, below = _mixed(self._above[..., right]), _mixed(self._below[..., left])
+        return np.exp(above)[()], np.exp(below)[()]
 
 
 def _mixed(logarithms: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the logarithm of the mean wealth over the effects, `[effects, N]` to `[N]`."""
+    """Return the logarithm of the mean wealth over the effects, `[effects, …]` to `[…]`."""
     largest = logarithms.max(axis=0)
     return np.asarray(largest + np.log(np.exp(logarithms - largest).mean(axis=0)))
 
@@ -122,17 +126,17 @@ class SplitDifference:
     share: float
     alpha: float = 0.05
     points: int = 401
+    streams: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Begin with no request."""
         reach = 1 + 1 / min(self.share, 1 - self.share)
-        self.difference = BettingMean(-1, 1, reach, self.alpha, self.points)
-        self.counts, self.hits = [0, 0], [0.0, 0.0]
+        self.difference = BettingMean(-1, 1, reach, self.alpha, self.points, self.streams)
+        self._hits = np.zeros(self.streams)
 
-    def update(self, second: bool, outcome: float) -> None:
-        """Take one outcome, 0…1, of A, or of B where `second`."""
-        p = sum(self.hits) / sum(self.counts) if sum(self.counts) else 0.5
-        weight = 1 / self.share if second else -1 / (1 - self.share)
-        self.difference.update((outcome - p) * weight)
-        self.counts[second] += 1
-        self.hits[second] += outcome
+    def update(self, second: Any, outcome: Any) -> None:
+        """Take one outcome, 0…1, of each stream: of A, or of B where `second`."""
+        rate = self._hits / self.difference.count if self.difference.count else 0.5
+        weight = np.where(second, 1 / self.share, -1 / (1 - self.share))
+        self.difference.update((outcome - rate) * weight)
+        self._hits = self._hits + outcome

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.ab import OTHER, WAYS, called, events, pair_of, write_journal
 from imgrec.errors import InputError
+from imgrec.metrics.sequential import SplitDifference
 from imgrec.serving.trial import journal
 from imgrec.serving.trial.judge import BETTER, OPEN, Judge
 from imgrec.serving.trial.report import judged, lines, write_page
@@ -91,16 +92,29 @@ def test_what_cannot_be_reported_is_one_line(tmp_path: Path) -> None:
         write_page(judged(tmp_path / "days"), tmp_path / "file" / "page.html")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("role", "share"), WAYS)
-def test_equal_versions_are_hardly_ever_called_different(role: str, share: float) -> None:
+@pytest.mark.parametrize("way", WAYS)
+def test_equal_versions_are_hardly_ever_called_different(way: tuple[str, float]) -> None:
     """400 runs, looked at after every request: 5 % are promised."""
-    verdicts = [called(role, share, 0.0, 5000, seed)[0] for seed in range(400)]
+    verdicts = [name for name, _ in called(way, 0.0, 400, 4000, seed=0)]
     assert sum(each != OPEN for each in verdicts) <= 20
 
 
-@pytest.mark.slow
 def test_three_points_are_found() -> None:
-    """By nine runs of ten or more: with shadows within 3,000 requests, with halves within 10,000."""
-    assert sum(called("shadow", 0.0, 0.03, 3000, seed)[0] == BETTER for seed in range(100)) >= 90
-    assert sum(called("canary", 0.5, 0.03, 10_000, seed)[0] == BETTER for seed in range(100)) >= 90
+    """By nine runs of ten or more: with shadows within 2,000 requests, with halves within 8,000."""
+    for way, most in ((("shadow", 0.0), 2000), (("canary", 0.5), 8000)):
+        assert sum(name == BETTER for name, _ in called(way, 0.03, 400, most, seed=0)) >= 360
+
+
+def test_streams_beside_each_other_are_as_streams_alone() -> None:
+    draw = np.random.default_rng(4)
+    outcomes, seconds = (draw.random((300, 3)) < 0.8).astype(float), draw.random((300, 3)) < 0.3
+    together = SplitDifference(0.3, points=41, streams=(3,))
+    alone = [SplitDifference(0.3, points=41) for _ in range(3)]
+    for row, second in zip(outcomes, seconds, strict=True):
+        together.update(second, row)
+        for test, x, is_second in zip(alone, row, second, strict=True):
+            test.update(is_second, x)
+    lows, highs = together.difference.interval()
+    for k, test in enumerate(alone):
+        assert (lows[k], highs[k]) == test.difference.interval()
+        assert together.difference.evidence(0.0)[0][k] == pytest.approx(test.difference.evidence(0.0)[0])

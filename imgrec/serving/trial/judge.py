@@ -59,15 +59,16 @@ class Difference:
 
     def record(self) -> dict[str, Any]:
         """Return it ready for JSON: None for a mean of nothing."""
-        low, high = self.mean.interval()
+        low, high = map(float, self.mean.interval())
+        evidence = map(float, self.mean.evidence(0.0))
         return {
             "name": self.name,
             "verdict": self.called,
             "observations": self.mean.count,
-            "difference": self.mean.mean if self.mean.count else None,
+            "difference": float(self.mean.mean) if self.mean.count else None,
             "low": low,
             "high": high,
-            "evidence": dict(zip((self.good, self.bad), self.mean.evidence(0.0), strict=True)),
+            "evidence": dict(zip((self.good, self.bad), evidence, strict=True)),
             "needed": 2 / self.mean.alpha,
             "curve": self.curve.points,
         }
@@ -195,8 +196,8 @@ class Judge:
         """Return all of it ready for JSON."""
         agreement = None
         if self.agreement is not None:
-            low, high = self.agreement.interval()
-            share = self.agreement.mean if self.agreement.count else None
+            low, high = map(float, self.agreement.interval())
+            share = float(self.agreement.mean) if self.agreement.count else None
             looked = self.agreement.count
             agreement = {"observations": looked, "share": share, "low": low, "high": high}
         return {
