@@ -131,6 +131,7 @@ def test_a_chinese_page_has_no_english_sentence(task: Task, tmp_path: Path) -> N
     assert metrics[0] == metrics[1]
 
 
+@pytest.mark.slow
 def test_what_is_asked_for_is_said_in_chinese_too(tmp_path: Path) -> None:
     task = Multiclass(("甲", "乙", "丙"))
     image = keras.Input((28, 28, 1), name="image")

@@ -106,6 +106,7 @@ def test_a_class_at_nought_is_marked_however_many_there_are(tmp_path: Path) -> N
     assert "never found" not in one and one.count('<span class="badge">weak</span>') == 2
 
 
+@pytest.mark.slow
 def test_twelve_hundred_classes_take_little_room(tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
     labels = np.repeat(np.arange(1200), 5)

@@ -48,7 +48,7 @@ def found() -> Planted:
         ("gradcam_plus_plus", 0.8),
         ("hirescam", 0.8),
         ("integrated_gradients(steps=8)", 0.6),
-        ("occlusion(window=6)", 0.6),
+        pytest.param("occlusion(window=6)", 0.6, marks=pytest.mark.slow),
     ],
 )
 def test_the_highest_place_lies_on_the_object(found: Planted, line: str, least: float) -> None:

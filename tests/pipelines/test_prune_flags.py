@@ -74,6 +74,7 @@ def test_the_pruned_network_is_a_run_of_its_own(run: Path, capsys: pytest.Captur
     assert json.loads(capsys.readouterr().out.splitlines()[0])["label"] == label
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_pruned_by_the_export(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     export.main(["--run", str(run), "--quantize", "ptq", "--prune", "weights(sparsity=0.6, epochs=2)"])
     out = run.with_name("stripes.exports") / "ptq-pruned-weights-sparsity=0.6-epochs=2"

@@ -67,7 +67,10 @@ def test_an_epoch_stopped_in_its_validation_is_judged_again(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "settings",
     [
-        {"ema": 0.6, "accumulate": 2, "schedule": "plateau(wait=1, threshold=0.5)"},
+        pytest.param(
+            {"ema": 0.6, "accumulate": 2, "schedule": "plateau(wait=1, threshold=0.5)"},
+            marks=pytest.mark.slow,
+        ),
         {"swa_epochs": 2, "sam": 0.05, "optimizer": "adamw", "learning_rate": 0.01},
     ],
     ids=["ema", "swa"],
