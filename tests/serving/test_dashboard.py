@@ -1,4 +1,4 @@
-"""The dashboard in Chromium: what it draws, an alarm and its end, the token, a phone; nobody else is asked."""
+"""The dashboard in Chromium: what it draws, an alarm and its end, the token, a phone; no other server."""
 
 import http.client
 import time
