@@ -1,4 +1,4 @@
-"""Add classes to a finished recogniser from a few pictures each: `python -m pipelines.enroll --run RUN new`."""
+"""Add classes to a finished recogniser from a few pictures: `python -m pipelines.enroll --run RUN new`."""
 
 import sys
 from collections.abc import Sequence

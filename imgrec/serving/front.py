@@ -14,6 +14,7 @@ from imgrec.serving.logs import Line, Log
 from imgrec.serving.metrics import Metrics
 from imgrec.serving.observed import Observers, Request, Seen, seen_of
 from imgrec.serving.refusal import RefusedError, error_body
+from imgrec.serving.shadowing import Shadowing
 from imgrec.serving.source import Source, Version
 from imgrec.serving.wire import EXPLAIN, INFER, NONE, PREDICT, Frame
 
@@ -76,6 +77,7 @@ class Front:
         limits: what requests may cost.
         log: takes a line for each request, where there is one.
         observers: who is told of every image that was answered.
+        shadowing: has a shadow answer, too, where there is one.
         unpacks: whether observers are handed pictures out of forms and JSON, too; it takes the event loop's
             time, and a picture that is the whole body costs nothing.
         draining: whether the server is about to end; it then isn't ready, but answers whoever still asks.
@@ -86,6 +88,7 @@ class Front:
         self.source, self.limits, self.metrics = source, limits, Metrics(source)
         self.log: Log | None = None
         self.observers, self.unpacks, self.draining = Observers(), False, False
+        self.shadowing = Shadowing(source, self.observers.tell)
         self._token, self._held = token, 0
         self._start, self._count = secrets.token_hex(6).encode(), count(1)
 
@@ -160,7 +163,8 @@ class Front:
                 kind = PNG if png else JSON if reply.head == NONE else BINARY
                 answer = Answer(200, reply.body, reply.head, kind=kind)
                 if not png:
-                    seen = seen_of(self._request(asked, body), reply)
+                    request = self._request(asked, body)
+                    seen = seen_of(request, reply)
                     self.metrics.images(seen, reply.many)
             seconds = time.perf_counter() - asked.begun
             self.metrics.answered(asked.route, answer.status, seconds)
@@ -168,8 +172,11 @@ class Front:
             if self.log is not None and self.log.wants():
                 self.log.request(_line(asked, answer.status, seconds, len(body), seen))
             self.observers.tell(seen)
+            if seen:
+                self.shadowing.ask(asked.version, frame, request)
 
-        asked.version.pool.submit(asked.frame._replace(body=body), replied)
+        frame = asked.frame._replace(body=body)
+        asked.version.pool.submit(frame, replied)
 
     def _request(self, asked: Asked, body: bytes) -> Request:
         """Return what observers are told of a request that was answered just now."""

@@ -13,6 +13,7 @@ _FAULTS = {
     401: "The bearer token is missing or wrong, where the server asks for one.",
     404: "No such model or version.",
     408: "The request was not whole in time.",
+    409: "Feedback for several images, or other feedback came before.",
     413: "More bytes or pixels than allowed; nothing was decoded.",
     415: "No image file of a known format, or a type of body that is not known.",
     429: "Too many requests are waiting; Retry-After says in how many seconds to send it again.",
@@ -53,6 +54,8 @@ def document() -> dict[str, Any]:
                 "post": _infer("inferVersion", "model", "version")
             },
             "/status": {"get": _read("status", "What the dashboard shows: drift, history, versions.")},
+            "/feedback": {"post": _feedback()},
+            "/ab": {"get": _read("ab", "Which version is better: a canary or a shadow, or the active one.")},
             "/drift/restart": {"post": _restart()},
             "/metrics": {"get": _read("metrics", "Counts and times for Prometheus.", kind="text/plain")},
         },
@@ -189,6 +192,19 @@ def _restart() -> dict[str, Any]:
         "x-example": "curl -X POST -H 'Content-Type: application/json' http://127.0.0.1:8080/drift/restart",
         "parameters": [parameter],
         "responses": _responses("How many versions began anew.", {"type": "object"}, 401, 415),
+    }
+
+
+def _feedback() -> dict[str, Any]:
+    said = _mapping({"id": {**_TEXT, "description": "Of the request."}, "label": _TEXT}, "id", "label")
+    told = _mapping({"id": _TEXT, "right": {"type": "boolean"}}, "id", "right")
+    return {
+        "operationId": "feedback",
+        "summary": "Say what was on a picture that was answered: two versions are compared by it.",
+        "x-example": 'curl -H \'Content-Type: application/json\' -d \'{"id": "…", "label": "Trouser"}\' '
+        "http://127.0.0.1:8080/feedback",
+        "requestBody": {"required": True, "content": {"application/json": {"schema": said}}},
+        "responses": _responses("Whether the answer was right.", told, 400, 401, 404, 409, 413, 415),
     }
 
 

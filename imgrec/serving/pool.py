@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 import subprocess
 import sys
@@ -27,6 +28,9 @@ LONGEST_PAUSE = 5
 """Seconds between starts of a worker that dies again and again."""
 ENDING = 5.0
 """Seconds that workers have to end by themselves."""
+ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1"}
+"""Of a worker. Where others work on the same cores, threads that shrink a photo wait for each other: of four
+megapixels for a model of 8 × 6 it took seconds, in place of a tenth of one."""
 TICK = 0.05
 """Seconds between looks at what is late."""
 TRIES = 2
@@ -156,7 +160,10 @@ class Pool:
         words = [sys.executable, "-m", "imgrec.serving.worker", str(theirs.fileno()), str(self.plan.path)]
         with theirs:
             process = subprocess.Popen(
-                [*words, *self.plan.options], stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()]
+                [*words, *self.plan.options],
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                env=ENVIRONMENT | os.environ,
             )
         loop = asyncio.get_running_loop()
         worker = Worker(self, process, loop.create_future())

@@ -15,6 +15,7 @@ from imgrec.serving import metrics, openapi, protocol_v2
 from imgrec.serving.front import Front
 from imgrec.serving.source import Version
 from imgrec.serving.status import Status
+from imgrec.serving.trial import routes as trials
 
 HERE = Path(__file__).parent / "page"
 PAGE = {
@@ -50,6 +51,8 @@ def starlette() -> Starlette:
             Route(model, _model),
             Route(version, _model),
             Route("/metrics", _metrics),
+            Route("/feedback", trials.feedback, methods=["POST"]),
+            Route("/ab", trials.verdicts),
             Route("/status", _status),
             Route("/drift/restart", _restart, methods=["POST"]),
             Route("/docs", _docs),

@@ -11,6 +11,7 @@ from typing import Any, cast
 import uvicorn
 import uvloop
 
+from imgrec.errors import InputError
 from imgrec.serving import routes
 from imgrec.serving.app import App
 from imgrec.serving.connections import bounded
@@ -22,6 +23,9 @@ from imgrec.serving.logs import Log
 from imgrec.serving.starting import StorePlan
 from imgrec.serving.status import Status
 from imgrec.serving.store_source import source_of
+from imgrec.serving.trial.counting import Counting
+from imgrec.serving.trial.desk import Desk
+from imgrec.serving.trial.settings import TrialSettings
 from imgrec.serving.watch_settings import WatchSettings
 
 LINGER = 0.5
@@ -39,6 +43,7 @@ class Place:
     linger: float = LINGER
     token: Token = field(default_factory=lambda: Token(""))
     limits: Limits = field(default_factory=Limits)
+    trial: TrialSettings = field(default_factory=TrialSettings)
     watching: WatchSettings = field(default_factory=WatchSettings)
 
 
@@ -96,6 +101,13 @@ async def _serve(
 ) -> None:
     source = await source_of(plan, place.limits)
     front = Front(source, place.limits, place.token)
+    try:
+        desk = Desk(place.trial, source, plan.store if isinstance(plan, StorePlan) else None)
+    except InputError:
+        await source.close()
+        raise
+    front.observers.append(desk.seen)
+    front.metrics.register(Counting(desk, front.shadowing))
     log = Log(place.watching)
     status = Status(front, place.watching, log)
     version = source.current
@@ -108,7 +120,9 @@ async def _serve(
         f"on http://{host}:{listener.getsockname()[1]}"
     )
     unwatched = "".join(f"\nnote: {words}" for words in await status.opened())
-    server = Server(_config(front, status, place), front, place.linger, lambda: said(line + unwatched))
+    others = routes.starlette()
+    others.state.desk, others.state.status = desk, status
+    server = Server(_config(App(front, others), place), front, place.linger, lambda: said(line + unwatched))
     gc.freeze()
     sampling = asyncio.create_task(status.run())
     try:
@@ -116,17 +130,16 @@ async def _serve(
     finally:
         sampling.cancel()
         await source.close()
+        desk.close()
         log.close()
     said(f"done: {server.server_state.total_requests:,} requests answered")
 
 
-def _config(front: Front, status: Status, place: Place) -> uvicorn.Config:
-    others = routes.starlette()
-    others.state.status = status
+def _config(application: App, place: Place) -> uvicorn.Config:
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     return uvicorn.Config(
-        App(front, others),
-        http=bounded(front),
+        application,
+        http=bounded(application.front),
         ws="none",
         lifespan="off",
         log_config=None,

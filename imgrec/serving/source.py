@@ -60,6 +60,16 @@ class Source:
         """The version that answers requests without a key."""
         return self._version
 
+    @property
+    def canary(self) -> Version | None:
+        """The version that answers `share` of the keys in place of the current one."""
+        return None
+
+    @property
+    def share(self) -> float:
+        """Of the keys that the canary answers, 0…1."""
+        return 0.0
+
     def pick(self, key: str) -> Version:
         """Return the version for a request; equal keys get the same one as long as versions stay."""
         return self._version

@@ -81,6 +81,16 @@ class StoreSource(Source):
             await self._step()
         self._follower = asyncio.create_task(self._follow())
 
+    @property
+    def canary(self) -> Version | None:
+        """As `Source.canary`."""
+        return self._canary
+
+    @property
+    def share(self) -> float:
+        """As `Source.share`."""
+        return self._share
+
     def pick(self, key: str) -> Version:
         """Return the canary for its share of keys, the active version for others."""
         if self._canary is not None and is_canary_s(key, self._share):

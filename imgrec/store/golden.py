@@ -39,12 +39,13 @@ class Golden:
     def apart(self, index: int, scores: NDArray[np.float32]) -> float:
         """Return how far scores `[S]` are from those of picture `index`: the largest difference.
 
-        Infinite for scores of another number, or such as are not finite.
+        Of scores beyond 1, which are no probabilities, it is a share of them. It is infinite for scores of
+        another number, or such as are not finite.
         """
         expected = self.scores[index]
         if scores.shape != expected.shape or not np.isfinite(scores).all():
             return float("inf")
-        return float(np.abs(scores - expected).max(initial=0))
+        return float((np.abs(scores - expected) / np.maximum(1, np.abs(expected))).max(initial=0))
 
 
 def rounding_of(serves: str) -> float:

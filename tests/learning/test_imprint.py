@@ -1,4 +1,4 @@
-"""Rows of a head for classes of a few pictures: their directions, their scales and offsets, and what is said."""
+"""Rows of a head for classes of a few pictures: their directions, scales and offsets, and what is said."""
 
 import numpy as np
 import pytest

@@ -92,15 +92,16 @@ def give_role(store: Store, **roles: object) -> None:
 def reload_under_load(store: Store, log: Path, runs: Callable[[int], Path], times: int) -> None:
     """Give the store's versions in turn, every second of them broken; none of the requests may fail."""
     with serving(store.path, log, "--workers", "2") as server, Load(server.port, 4) as load:
-        active, swaps = "v0", 0
+        until(lambda: load.statuses[200] > 50)
+        active, swaps, before = "v0", 0, open_in(server)
         for turn in range(times):
             name = store.add(runs(turn), f"turn{turn}")
             if turn % 2:
                 BROKEN[turn // 2 % len(BROKEN)](store.folder(name))
-                before = sum(load.statuses.values())
+                until_now = sum(load.statuses.values())
                 give_role(store, active=name)
                 until(lambda name=name: f'_refused{{called="{name}"}} 1.0' in metrics(server))
-                until(lambda before=before: sum(load.statuses.values()) > before + 20)
+                until(lambda seen=until_now: sum(load.statuses.values()) > seen + 20)
             else:
                 store.promote(name)
                 active, swaps = name, swaps + 1
@@ -108,11 +109,19 @@ def reload_under_load(store: Store, log: Path, runs: Callable[[int], Path], time
             assert server.json("/v2/models/store")["store"] == {"active": active}
             if turn > 1:
                 shutil.rmtree(store.folder(f"turn{turn - 2}"))
+        until(lambda: open_in(server) == before)  # no worker, living or dead, and no socket is left over
     assert set(load.statuses) == {200}, load.statuses
     said = log.read_text()
     assert said.count("is refused") == times // 2 and "Traceback" not in said, said
     assert load.slowest < 10
     print(f"{load.statuses[200]:,} answers, the slowest after {load.slowest:.2f} s, {swaps} swaps")
+
+
+def open_in(server: Running) -> tuple[int, int]:
+    """How many files and child processes a server has."""
+    pid = server.process.pid
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return len(os.listdir(f"/proc/{pid}/fd")), len(children)
 
 
 def metrics(server: Running) -> str:

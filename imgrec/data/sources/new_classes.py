@@ -1,4 +1,4 @@
-"""Classes beside those of a set (`--new-classes`), a folder of pictures each: `pipelines.enroll` adds them."""
+"""Classes beside those of a set (`--new-classes`), a folder each: `pipelines.enroll` adds them."""
 
 import dataclasses
 import hashlib

@@ -1,0 +1,1 @@
+"""Two versions compared while they serve: feedback, a journal, and a judge that may always look."""
