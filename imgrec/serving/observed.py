@@ -2,14 +2,13 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from imgrec.serving.facts import Facts
 from imgrec.serving.wire import Frame, marks_of
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """An image that was answered; a request for several has one for each, with the same id.
 
     id: of the request.
@@ -41,8 +40,7 @@ Observer = Callable[[Seen], None]
 """Is told of every image after its answer was handed out, in the event loop: it is to be quick."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What all images of a request have in common; see `Seen`."""
 
     id: str

@@ -25,7 +25,7 @@ from imgrec.watching import reference
 from imgrec.watching.drift import DriftDetector
 from imgrec.watching.reference import Reference
 
-SHARE = 0.02
+SHARE = 0.005
 """Of the event loop's time."""
 CHUNK = 16
 QUEUE = 4096
