@@ -1,7 +1,8 @@
 """Holds what comes in and what is answered against training, version by version, and says what has changed.
 
 Detectors run in the event loop, a few requests at a time, and take at most `SHARE` of it. What comes faster
-than that waits in a bounded queue, and is left out where that is full: bets stay fair whichever requests they
+than that waits in a bounded queue, and is left out where that is full, or where a worker did not measure it:
+bets stay fair whichever requests they
 are on, as long as it is not by their pictures that these are chosen.
 """
 
@@ -29,7 +30,7 @@ SHARE = 0.005
 """Of the event loop's time."""
 CHUNK = 16
 QUEUE = 4096
-CONFIDENCE = "confidence"
+CONFIDENCE, MEASURED = "confidence", "brightness"
 MODEL_ITSELF = "float32.tflite"
 """The export that gives the Keras model's own probabilities, which the reference has."""
 Said = Callable[..., None]
@@ -90,7 +91,7 @@ class Watch:
         """Take an image in; of a shadow nobody gets the answers, so that it isn't watched."""
         if seen.role == "shadow":
             return
-        if len(self._queue) >= QUEUE:
+        if len(self._queue) >= QUEUE or MEASURED not in seen.values:
             self._of(seen.facts).skipped += 1
             return
         self._queue.append((seen.facts, {**seen.values, CONFIDENCE: seen.probability}, seen.label))
