@@ -198,9 +198,10 @@ class Store(Versions):
         """
         try:
             with locked(self.path / LOCK):
-                before = self._refused()
-                after = {held: why for held, why in before.items() if held != digest}
-                after |= {digest: refused} if refused else {}
+                before, there = self._refused(), {each.digest for each in self.entries()}
+                after = {
+                    held: why for held, why in {**before, digest: refused}.items() if why and held in there
+                }
                 if after != before:
                     write_json(self.path / REFUSED, after)
         except OSError:
