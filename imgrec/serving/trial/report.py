@@ -13,7 +13,8 @@ from imgrec.evaluation.figures import FIRST, INK, SECOND, canvas, svg
 from imgrec.evaluation.page import render
 from imgrec.metrics.wording import percent
 from imgrec.serving.trial import journal
-from imgrec.serving.trial.judge import Judge, Pair
+from imgrec.serving.trial.judge import OPEN, Judge, Pair
+from imgrec.serving.trial.times import Times
 
 MOST_EVIDENCE = 12.0
 """Decimal logarithm above which a curve need not be drawn."""
@@ -48,6 +49,8 @@ def judged(folder: Path) -> dict[str, Any]:
             for each in current.values():
                 each["judge"].take(event)
                 each["to"] = event["t"]
+                if event["kind"] == "answer":
+                    each["took"].add(event["version"], event["seconds"])
     if not trials:
         raise InputError(
             f"--journal {folder}: {kinds['answer']:,} answers, and no two versions were compared; give the "
@@ -56,6 +59,9 @@ def judged(folder: Path) -> dict[str, Any]:
     for each in trials:
         del each["began"]
         each |= each.pop("judge").record()
+        took, pair = each.pop("took"), each["pair"]
+        sides = {"active": pair["active"]} | ({"canary": pair["other"]} if pair["role"] == "canary" else {})
+        each["milliseconds"] = {role: took.of(side["version"]) for role, side in sides.items()}
     cut = journal.is_cut(folder)
     return {"journal": str(folder), "damaged_lines": damaged, "oldest_deleted": cut, "trials": trials}
 
@@ -64,7 +70,8 @@ def _begun(event: Mapping[str, Any]) -> dict[str, Any]:
     active, other = (_version(event[each]) for each in ("active", "other"))
     pair = Pair(active, other, event["role"], float(event["share"]))
     judge = Judge(pair, event["alpha"])
-    return {"judge": judge, "began": event, "from": event["t"], "to": event["t"], "decisions": []}
+    begun = {"judge": judge, "took": Times(), "began": event, "decisions": []}
+    return begun | {"from": event["t"], "to": event["t"]}
 
 
 def _version(told: Mapping[str, Any]) -> dict[str, str]:
@@ -91,7 +98,12 @@ def lines(trial: Mapping[str, Any]) -> list[str]:
     pair, accuracy = trial["pair"], trial["accuracy"]
     other, active = named(pair["other"]), named(pair["active"])
     said = [f"{pair['role']} {other} against {active}: {trial['verdict']}"]
-    said.append(f"  accuracy: {_difference(accuracy)}")
+    said.append(f"  accuracy: {_difference(accuracy)}{_within(accuracy)}")
+    took = {role: times for role, times in trial["milliseconds"].items() if times}
+    if took:
+        names = {"active": active, "canary": other}
+        of_each = [f"{names[role]} {t['p50']:g} ms, 95 % {t['p95']:g} ms" for role, t in took.items()]
+        said.append(f"  median time: {'; '.join(of_each)}")
     if trial["speed"] is not None:
         said.append(
             f"  quicker than half of all requests: {_difference(trial['speed'])}; {trial['speed']['verdict']}"
@@ -102,6 +114,13 @@ def lines(trial: Mapping[str, Any]) -> list[str]:
         said.append(f"  same answer: {percent(agreement['share'])} ({bounds})")
     said += [f"  {each['did']}: {each['why']}" for each in trial["decisions"]]
     return said
+
+
+def _within(told: Mapping[str, Any]) -> str:
+    """Return what no difference is larger than, where none was found."""
+    if told["verdict"] != OPEN or told["difference"] is None:
+        return ""
+    return f"; none is larger than {100 * max(abs(told['low']), abs(told['high'])):.1f} points"
 
 
 def _difference(told: Mapping[str, Any]) -> str:
@@ -152,7 +171,7 @@ def evidence(told: Mapping[str, Any]) -> str:
             shown = [10 ** min(height, MOST_EVIDENCE) for height in heights]
             axes.plot(counts, shown, dash, color=colour, linewidth=2, label=name)
         axes.axhline(
-            told["needed"], color=INK, linewidth=1, linestyle=":", label=f"enough: {told['needed']:g}"
+            told["needed"], color=INK, linewidth=1.5, linestyle="-.", label=f"enough: {told['needed']:g}"
         )
         axes.set_yscale("log")
         axes.set(xlabel="requests with feedback", ylabel="evidence")
