@@ -126,3 +126,23 @@ def test_times_are_told_within_a_sixteenth(tmp_path: Path) -> None:
     assert found["p95"] == pytest.approx(1000 * np.quantile(took, 0.95), rel=0.06)
     assert trial["milliseconds"]["canary"] == {}
     assert any(line.startswith("  median time: a ") for line in lines(trial))
+
+
+def test_a_server_goes_on_with_the_comparison_of_its_journal(linear_file: Path, tmp_path: Path) -> None:
+    runs = [make_run(tmp_path / f"v{seed}", linear_file, seed) for seed in range(2)]
+    store = store_of(tmp_path, runs, "v0", "v1", "shadow")
+    words = ("--journal", str(tmp_path / "journal"), "--decide-after", "60")
+    for start in (0, 40):
+        with serving(store.path, tmp_path / "errors", *words) as server:
+            asked(server, 40, first=start)
+            end = time.monotonic() + 20
+            while [each["accuracy"]["observations"] for each in server.json("/ab")["trials"]] != [start + 40]:
+                assert time.monotonic() < end, server.json("/ab")
+                time.sleep(0.05)
+            if start:
+                server.process.kill()  # and nothing of it is missing
+            else:
+                assert server.stop()[0] == 0
+    (trial,) = judged(tmp_path / "journal")["trials"]
+    assert trial["accuracy"]["observations"] == 80 and trial["answers"] == {"active": 80, "shadow": 80}
+    assert [each["did"] for each in trial["decisions"]] == ["told"]

@@ -1,6 +1,5 @@
 """A journal judged anew, and shown: `pipelines.ab report`."""
 
-from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,8 +12,8 @@ from imgrec.evaluation.figures import FIRST, INK, SECOND, canvas, svg
 from imgrec.evaluation.page import render
 from imgrec.metrics.wording import percent
 from imgrec.serving.trial import journal
-from imgrec.serving.trial.judge import OPEN, Judge, Pair
-from imgrec.serving.trial.times import Times
+from imgrec.serving.trial.judge import OPEN
+from imgrec.serving.trial.replay import Replay, Replayed
 
 MOST_EVIDENCE = 12.0
 """Decimal logarithm above which a curve need not be drawn."""
@@ -23,74 +22,46 @@ MOST_EVIDENCE = 12.0
 def judged(folder: Path) -> dict[str, Any]:
     """Return what a journal says: every comparison, the latest last, with its decisions.
 
-    The judges are those of the server, and take the same events: they say the same.
-
     Raises:
         InputError: there is no journal, or nothing was compared.
     """
-    current: dict[str, dict[str, Any]] = {}
-    trials: list[dict[str, Any]] = []
-    kinds: Counter[str] = Counter()
-    damaged = 0
-    for event in journal.read(folder):
-        kinds[event["kind"]] += 1
-        if event["kind"] == "damage":
-            damaged = event["lines"]
-        elif event["kind"] == "trial":
-            if event["role"] in current and current[event["role"]]["began"] == event:
-                continue  # said again at the head of a file
-            begun = _begun(event)
-            current[event["role"]] = begun
-            trials.append(begun)
-        elif event["kind"] in ("end", "decision"):
-            if event["role"] in current:
-                _noted(current, event)
-        else:
-            for each in current.values():
-                each["judge"].take(event)
-                each["to"] = event["t"]
-                if event["kind"] == "answer":
-                    each["took"].add(event["version"], event["seconds"])
-    if not trials:
+    replay = Replay(folder)
+    if not replay.all:
         raise InputError(
-            f"--journal {folder}: {kinds['answer']:,} answers, and no two versions were compared; give the "
-            "store a canary or a shadow (pipelines.store promote)"
+            f"--journal {folder}: {replay.kinds['answer']:,} answers, and no two versions were compared; "
+            "give the store a canary or a shadow (pipelines.store promote)"
         )
-    for each in trials:
-        del each["began"]
-        each |= each.pop("judge").record()
-        took, pair = each.pop("took"), each["pair"]
-        sides = {"active": pair["active"]} | ({"canary": pair["other"]} if pair["role"] == "canary" else {})
-        each["milliseconds"] = {role: took.of(side["version"]) for role, side in sides.items()}
+    trials = [_record(each) for each in replay.all]
     cut = journal.is_cut(folder)
-    return {"journal": str(folder), "damaged_lines": damaged, "oldest_deleted": cut, "trials": trials}
+    return {
+        "journal": str(folder),
+        "damaged_lines": replay.damaged,
+        "oldest_deleted": cut,
+        "trials": trials,
+    }
 
 
-def _begun(event: Mapping[str, Any]) -> dict[str, Any]:
-    active, other = (_version(event[each]) for each in ("active", "other"))
-    pair = Pair(active, other, event["role"], float(event["share"]))
-    judge = Judge(pair, event["alpha"])
-    begun = {"judge": judge, "took": Times(), "began": event, "decisions": []}
-    return begun | {"from": event["t"], "to": event["t"]}
-
-
-def _version(told: Mapping[str, Any]) -> dict[str, str]:
-    return {key: printable(str(told.get(key, ""))) for key in ("version", "called")}
-
-
-def _noted(current: dict[str, dict[str, Any]], event: Mapping[str, Any]) -> None:
-    """Take the end of a comparison, or what was decided in it."""
-    if event["kind"] == "end":
-        del current[event["role"]]
-    else:
-        current[event["role"]]["decisions"].append(
-            {"t": event["t"], "did": printable(event["did"]), "why": printable(event["why"])}
-        )
+def _record(each: Replayed) -> dict[str, Any]:
+    """Return a comparison ready for JSON, names and reasons fit for a terminal."""
+    told = each.judge.record()
+    pair = told["pair"]
+    sides = {"active": pair["active"]} | ({"canary": pair["other"]} if pair["role"] == "canary" else {})
+    decisions = [
+        {"t": event["t"], "did": printable(event["did"]), "why": printable(event["why"])}
+        for event in each.decisions
+    ]
+    return {
+        **told,
+        "from": each.began["t"],
+        "to": each.until,
+        "milliseconds": {role: each.took.of(side["version"]) for role, side in sides.items()},
+        "decisions": decisions,
+    }
 
 
 def named(version: Mapping[str, str]) -> str:
     """Return what a version is called."""
-    return version["called"] or version["version"][:12]
+    return printable(version["called"] or version["version"][:12])
 
 
 def lines(trial: Mapping[str, Any]) -> list[str]:
