@@ -1,5 +1,6 @@
 """Where all that is known of answers comes together: memory, journal, judges, and what follows."""
 
+import contextlib
 import hashlib
 import sys
 import threading
@@ -157,7 +158,7 @@ class Desk:
                 continue
             name = judge.pair.other["called"] or judge.pair.other["version"][:12]
             why = f"{role} {name} is {judge.verdict} by {count:,} requests with feedback"
-            did = "told" if self._settings.decide == "tell" else self._act(role, judge)
+            did = "told" if self._settings.decide == "tell" else self._acted(role, judge, why)
             self._decided[role] = f"{did}: {why}"
             _say(self._decided[role])
             events.append({"kind": "decision", "t": time.time(), "role": role, "why": why, "did": did})
@@ -174,6 +175,17 @@ class Desk:
             return "promoted"
         self._store.rollback(role)
         return "rolled back"
+
+    def _acted(self, role: str, judge: Judge, why: str) -> str:
+        """Act, and have the store remember why; return what was done, or why it was not."""
+        assert self._store is not None
+        try:
+            did = self._act(role, judge)
+        except (InputError, OSError) as error:  # a store that is read-only, or a version that is damaged
+            return f"not changed ({' '.join(str(error).split())})"
+        with contextlib.suppress(InputError, OSError):
+            self._store.remember(f"{did}: {why}")
+        return did
 
 
 def pairs_of(source: Source) -> list[Pair]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from imgrec import files
+from imgrec.data.audit.findings import printable
 from imgrec.errors import InputError
 from imgrec.evaluation.figures import FIRST, INK, SECOND, canvas, svg
 from imgrec.evaluation.page import render
@@ -35,6 +36,8 @@ def judged(folder: Path) -> dict[str, Any]:
         if event["kind"] == "damage":
             damaged = event["lines"]
         elif event["kind"] == "trial":
+            if event["role"] in current and current[event["role"]]["began"] == event:
+                continue  # said again at the head of a file
             begun = _begun(event)
             current[event["role"]] = begun
             trials.append(begun)
@@ -51,18 +54,21 @@ def judged(folder: Path) -> dict[str, Any]:
             "store a canary or a shadow (pipelines.store promote)"
         )
     for each in trials:
+        del each["began"]
         each |= each.pop("judge").record()
-    return {"journal": str(folder), "damaged_lines": damaged, "trials": trials}
+    cut = journal.is_cut(folder)
+    return {"journal": str(folder), "damaged_lines": damaged, "oldest_deleted": cut, "trials": trials}
 
 
 def _begun(event: Mapping[str, Any]) -> dict[str, Any]:
     active, other = (_version(event[each]) for each in ("active", "other"))
     pair = Pair(active, other, event["role"], float(event["share"]))
-    return {"judge": Judge(pair, event["alpha"]), "from": event["t"], "to": event["t"], "decisions": []}
+    judge = Judge(pair, event["alpha"])
+    return {"judge": judge, "began": event, "from": event["t"], "to": event["t"], "decisions": []}
 
 
 def _version(told: Mapping[str, Any]) -> dict[str, str]:
-    return {key: str(told.get(key, "")) for key in ("version", "called")}
+    return {key: printable(str(told.get(key, ""))) for key in ("version", "called")}
 
 
 def _noted(current: dict[str, dict[str, Any]], event: Mapping[str, Any]) -> None:
@@ -71,7 +77,7 @@ def _noted(current: dict[str, dict[str, Any]], event: Mapping[str, Any]) -> None
         del current[event["role"]]
     else:
         current[event["role"]]["decisions"].append(
-            {"t": event["t"], "did": event["did"], "why": event["why"]}
+            {"t": event["t"], "did": printable(event["did"]), "why": printable(event["why"])}
         )
 
 
@@ -118,7 +124,8 @@ def write_page(found: Mapping[str, Any], path: Path) -> Path:
         for trial in reversed(found["trials"])
     ]
     title = Path(found["journal"]).name
-    page = render("ab.html.j2", title=title, trials=trials, damaged=found["damaged_lines"])
+    told = {"damaged": found["damaged_lines"], "cut": found["oldest_deleted"]}
+    page = render("ab.html.j2", title=title, trials=trials, **told)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         files.write_text(path, page)
