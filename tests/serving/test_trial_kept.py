@@ -113,3 +113,36 @@ def test_a_store_that_cannot_be_changed_ends_no_comparison(linear_file: Path, tm
     assert len(told) == 1 and told[0]["did"].startswith("not changed (")
     kinds = [event["kind"] for event in journal.read(tmp_path / "journal")]
     assert kinds.count("feedback") == 150
+
+
+def test_times_are_told_within_a_sixteenth(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    took = draw.lognormal(-5, 0.4, 2000).round(6)
+    told = [CANARY, *(ANSWER | {"t": float(k), "seconds": each} for k, each in enumerate(took))]
+    (tmp_path / "journal-00000001.jsonl").write_text("".join(json.dumps(each) + "\n" for each in told))
+    (trial,) = judged(tmp_path)["trials"]
+    found = trial["milliseconds"]["active"]
+    assert found["p50"] == pytest.approx(1000 * np.quantile(took, 0.5), rel=0.06)
+    assert found["p95"] == pytest.approx(1000 * np.quantile(took, 0.95), rel=0.06)
+    assert trial["milliseconds"]["canary"] == {}
+    assert any(line.startswith("  median time: a ") for line in lines(trial))
+
+
+def test_a_server_goes_on_with_the_comparison_of_its_journal(linear_file: Path, tmp_path: Path) -> None:
+    runs = [make_run(tmp_path / f"v{seed}", linear_file, seed) for seed in range(2)]
+    store = store_of(tmp_path, runs, "v0", "v1", "shadow")
+    words = ("--journal", str(tmp_path / "journal"), "--decide-after", "60")
+    for start in (0, 40):
+        with serving(store.path, tmp_path / "errors", *words) as server:
+            asked(server, 40, first=start)
+            end = time.monotonic() + 20
+            while [each["accuracy"]["observations"] for each in server.json("/ab")["trials"]] != [start + 40]:
+                assert time.monotonic() < end, server.json("/ab")
+                time.sleep(0.05)
+            if start:
+                server.process.kill()  # and nothing of it is missing
+            else:
+                assert server.stop()[0] == 0
+    (trial,) = judged(tmp_path / "journal")["trials"]
+    assert trial["accuracy"]["observations"] == 80 and trial["answers"] == {"active": 80, "shadow": 80}
+    assert [each["did"] for each in trial["decisions"]] == ["told"]
