@@ -6,8 +6,10 @@ from imgrec.learning.auxiliary_loss import Embedding
 from imgrec.learning.consistency import Consistency
 from imgrec.learning.decoupled import Decoupled
 from imgrec.learning.distillation import Distill
+from imgrec.learning.maml import Maml
 from imgrec.learning.mask_loss import MaskLoss
 from imgrec.learning.method import Method, Supervised
+from imgrec.learning.protonet import ProtoNet
 from imgrec.learning.transfer import Transfer
 from imgrec.registry import build
 from imgrec.spec import Spec
@@ -19,6 +21,8 @@ METHODS: dict[str, type[Method]] = {
     "embedding": Embedding,
     "consistency": Consistency,
     "distill": Distill,
+    "protonet": ProtoNet,
+    "maml": Maml,
 }
 """Every method by its name; one of one's own is one file and one entry more.
 

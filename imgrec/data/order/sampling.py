@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from imgrec.data.order import episodes
 from imgrec.data.order.randomness import permuted
 from imgrec.errors import InputError
 from imgrec.registry import lookup
+from imgrec.spec import Spec
 
 _WITHIN = 1 << 40
 """Added to the seed for the order within a class, so that it is not that of the classes."""
@@ -34,11 +36,19 @@ class Order:
 
 
 def order_of(labels: np.ndarray, sampling: str, seed: int) -> Order:
-    """Return the order of a split with `labels` int `[N]` under `sampling`, one of `SAMPLINGS`.
+    """Return the order of a split with `labels` int `[N]` under `sampling`.
+
+    That is one of `SAMPLINGS`, or `episodes(way, images)`, see `episodes.py`.
 
     Raises:
-        InputError: an unknown sampling, a class without images, or labels that are not one class an image.
+        InputError: an unknown sampling, a class without images, or labels that are not one class an image; of
+            episodes too few classes or images of one.
     """
+    if sampling.startswith(f"{episodes.NAME}("):
+        way, images = (int(str(number)) for number in Spec.parse(sampling, "sampling").args)
+        if labels.ndim != 1 or labels.dtype.kind == "f":
+            raise InputError("episodes: expected one class an image, and these labels are others")
+        return Order(*episodes.places(labels, way, images, seed))
     quotas = lookup(SAMPLINGS, sampling, "sampling")
     if quotas is natural:
         size = len(labels)
