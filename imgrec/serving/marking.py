@@ -64,7 +64,7 @@ class Marking:
         return rows
 
     def _unlikeness(self, seen: Seen) -> list[tuple[float, float]]:
-        """Return how unlike the training images each is, and whether it is unknown; nothing where not looked."""
+        """Return how unlike training images each is, and whether it is unknown; nothing if not looked at."""
         detector = self._predictor.unknown
         if not self.looks or detector is None or not len(seen.scores):
             return []

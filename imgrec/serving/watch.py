@@ -2,8 +2,7 @@
 
 Detectors run in the event loop, a few requests at a time, and take at most `SHARE` of it. What comes faster
 than that waits in a bounded queue, and is left out where that is full, or where a worker did not measure it:
-bets stay fair whichever requests they
-are on, as long as it is not by their pictures that these are chosen.
+bets stay fair whichever requests they are on, as long as these are not chosen by their pictures.
 """
 
 import asyncio
