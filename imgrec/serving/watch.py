@@ -42,7 +42,8 @@ class Watched:
     detector: None where there is nothing to hold requests against; `why` says so.
     taken, skipped: requests that it looked at, and those that came too fast.
     alarms: how many there were.
-    raised: when the present one was, seconds since 1970.
+    raised, request: when the last one was, in seconds since 1970, and after how many requests; 0 once it was
+        cleared.
     """
 
     facts: Facts
@@ -52,6 +53,7 @@ class Watched:
     skipped: int = 0
     alarms: int = 0
     raised: float = 0.0
+    request: int = 0
 
     def record(self) -> dict[str, Any]:
         """Return it ready for JSON."""
@@ -149,8 +151,9 @@ class Watch:
             return
         watched.taken += len(labels)
         if alarm := watched.detector.update_many(values, labels):
-            watched.alarms += 1
-            watched.raised = time.time()
+            if watched.request != alarm.request:
+                watched.request, watched.raised = alarm.request, time.time()
+                watched.alarms += 1
             self.said("drift", model=watched.facts.name, version=watched.facts.version, **alarm.record())
 
     def restart(self, version: str = "") -> int:
@@ -163,6 +166,7 @@ class Watch:
         for watched in found:
             if watched.detector is not None:
                 watched.detector.restart()
+                watched.request = 0
             self.said("drift restarted", model=watched.facts.name, version=watched.facts.version)
         return len(found)
 

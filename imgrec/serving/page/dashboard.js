@@ -148,10 +148,10 @@ function versions(state) {
 
 function alarms(state) {
   const standing = new Set(
-    state.versions.filter((each) => each.drift.alarm).map((each) => `${each.version}${each.drift.alarm.words}`),
+    state.versions.filter((each) => each.drift.alarm).map((each) => `${each.version}${each.drift.alarm.time}`),
   );
   at("raised").replaceChildren(...state.alarms.map((alarm) => {
-    const stands = standing.has(alarm.version + alarm.words);
+    const stands = standing.has(alarm.version + alarm.time);
     const made = element("li", alarm.words, stands ? "stands" : "");
     const when = new Date(1000 * alarm.time).toLocaleString();
     made.append(element("small", `${when}, ${alarm.model} ${alarm.version.slice(0, 8)}${stands ? "" : ", cleared"}`));
