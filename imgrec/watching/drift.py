@@ -51,8 +51,8 @@ class DriftDetector:
     """Watches requests in periods of `horizon`, each with `false_alarms` at most as chance of a false alarm.
 
     That holds however often one looks, for images that come in no particular order and are like those of the
-    reference, whatever they are. After an alarm it adds what else becomes sure within `AFTER` requests, then it
-    is silent until `restart`; after a period without one it begins anew from the reference.
+    reference, whatever they are. After an alarm it adds what else becomes sure within `AFTER` requests, then
+    it is silent until `restart`; after a period without one it begins anew from the reference.
 
     reference: what the run folder has.
     false_alarms: chance of any in a period.
