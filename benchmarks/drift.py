@@ -28,13 +28,14 @@ Table = dict[str, np.ndarray]
 
 
 def described(predictor: Predictor, images: np.ndarray) -> Table:
-    """Everything that a server would hand the detector, of prepared images."""
+    """Everything that a server would hand the detector, of prepared images, in single precision as there."""
     rows = [measures.of(image) for image in images]
-    table = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    table = {name: np.array([row[name] for row in rows], np.float32) for name in rows[0]}
     seen = predictor.seen(images)
     table["confidence"], table["label"] = seen.scores.max(axis=1), seen.scores.argmax(axis=1)
     if predictor.unknown is not None and predictor.unknown.known is not None:
-        table["unlikeness"] = predictor.unknown.values(seen)[predictor.unknown.chosen(seen)]
+        unlike = predictor.unknown.values(seen)[predictor.unknown.chosen(seen)]
+        table["unlikeness"] = unlike.astype(np.float32)
     return table
 
 
@@ -45,12 +46,10 @@ def taken(table: Table, rows: np.ndarray) -> Table:
 
 def first_alarm(detector: DriftDetector, stream: Table) -> Any:
     """The alarm of a stream, or None."""
-    names = [name for name in stream if name != "label"]
-    for row in range(len(stream["label"])):
-        alarm = detector.update({name: float(stream[name][row]) for name in names}, int(stream["label"][row]))
-        if alarm:
-            return alarm
-    return None
+    columns = {name: part.tolist() for name, part in stream.items()}
+    labels = columns.pop("label")
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return detector.update_many(rows, labels)
 
 
 def reference_from(table: Table, classes: int) -> Reference:

@@ -36,6 +36,8 @@ class Settings:
     """Folders of finished runs."""
     glyphs: Path = Path("saved_models/glyphs")
     """Folder of `benchmarks.glyphs`."""
+    characters: int = 250
+    """Unseen characters that episodes draw from; a fifth as many known ones choose the strengths."""
     way: int = 5
     """Characters of an episode."""
     shots: tuple[int, ...] = (1, 5)
@@ -53,10 +55,8 @@ class Settings:
 def main(argv: Sequence[str] | None = None) -> int:
     """Ask, and print the table."""
     settings = parse(Settings, argv, prog="python -m benchmarks.few_shot", description=__doc__)
-    images, labels = read(settings.glyphs / "unseen.npz", "images", "labels")
-    known, of_known = read(settings.glyphs / "known.npz", "x_train", "y_train")
-    few = np.unique(of_known)[::10]
-    known, of_known = known[np.isin(of_known, few)], of_known[np.isin(of_known, few)]
+    images, labels = read(settings.glyphs / "unseen.npz", "images", "labels", settings.characters)
+    known, of_known = read(settings.glyphs / "known.npz", "x_train", "y_train", settings.characters // 5)
     looks: dict[str, Look] = {"raw pixels": pixels, "ImageNet features": imagenet()}
     looks |= {f"features of {run.name}": features_of(run) for run in settings.runs}
     seen = {name: (look(images), look(known)) for name, look in looks.items()}
@@ -74,10 +74,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def read(path: Path, images: str, labels: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return images `[N, 28, 28]` and labels `[N]`."""
+def read(path: Path, images: str, labels: str, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return images `[N, 28, 28]` and labels `[N]` of so many characters at most, drawn by a fixed seed."""
     with np.load(path, allow_pickle=False) as held:
-        return held[images], held[labels]
+        found, names = held[images], held[labels]
+    chosen = np.isin(names, np.random.default_rng(0).permutation(np.unique(names))[:most])
+    return found[chosen], names[chosen]
 
 
 def episodes(labels: np.ndarray, settings: Settings, shot: int, seed: int) -> np.ndarray:

@@ -51,6 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     folder = asked.journal.resolve()
     path = write_page(found, asked.out if asked.out.name else folder.with_name(f"{folder.name}.html"))
+    if found["oldest_deleted"]:
+        print("note: the oldest part of the journal has been deleted; what is left is judged")
     for trial in found["trials"]:
         print(*lines(trial), sep="\n")
     print(f"done: {path}")

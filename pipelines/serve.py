@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from imgrec.serving.command import Command, serve_as_asked
+from imgrec.serving.command import Command
 from pipelines.cli import guarded, parse
 
 DESCRIPTION = """Answer over HTTP what is on a picture, with a trained run or one of its exported files.
@@ -19,7 +19,11 @@ On SIGTERM what has been accepted is answered first."""
 def main(argv: Sequence[str] | None = None) -> int:
     """Read the flags and serve; return 0. Raises InputError."""
     asked = parse(Command, argv, prog="python -m pipelines.serve", description=DESCRIPTION)
-    serve_as_asked(asked, lambda line: print(line, flush=True))
+    if asked.cluster.engine == "ray":
+        from imgrec.serving.ray_app import serve_by_ray as serve
+    else:
+        from imgrec.serving.command import serve_as_asked as serve
+    serve(asked, lambda line: print(line, flush=True))
     return 0
 
 

@@ -18,6 +18,8 @@ OF_OTHERS = {"--help", "--logdir", "--from", "--recipe"}
 """Flags that no dataclass has: help, TensorBoard's, the sample's builder's, and what `take_recipe` takes."""
 OF_OTHERS |= {"--model-repository", "--onnx", "--fp16", "--save", "--min", "--opt", "--max", "--data-binary"}
 """Those of tritonserver, curl and trtexec, of which the latter's have capitals behind."""
+OF_OTHERS |= {"--read-only", "--tmpfs", "--dry-run"}
+"""Those of docker and pip."""
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 

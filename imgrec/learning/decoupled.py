@@ -6,6 +6,7 @@ from typing import ClassVar
 import keras
 
 from imgrec.config import Config
+from imgrec.data.sources.dataset import Source
 from imgrec.learning.method import Method
 from imgrec.learning.session import Session
 from imgrec.training.phase import Phase
@@ -41,6 +42,10 @@ class Decoupled(Method):
     def check(self, config: Config, model: keras.Model) -> None:
         """Check the first method."""
         self.first.check(config, model)
+
+    def check_source(self, source: Source) -> None:
+        """Check by the first method."""
+        self.first.check_source(source)
 
     def phases(self, session: Session, epochs: int) -> list[Phase]:
         """Return the first method's phases and that of the classifier: the last `share` of the epochs."""

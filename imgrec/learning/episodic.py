@@ -20,6 +20,7 @@ from keras import ops
 from imgrec import runtime
 from imgrec.data.order import episodes
 from imgrec.data.pipeline import images_of_step, training_dataset
+from imgrec.data.sources.dataset import Source
 from imgrec.errors import InputError
 from imgrec.learning.method import Method
 from imgrec.learning.session import Session
@@ -182,17 +183,26 @@ class FewShot(Method):
     def part(self, session: Session, known: Any) -> Episodic:
         """Return the model that is fitted; `known` as `Episodic` has it."""
 
+    def check_source(self, source: Source) -> None:
+        """Make sure that there are as many classes as ways, and as many images as an episode takes.
+
+        Raises:
+            InputError: there are fewer, or images have not one class each.
+        """
+        if source.train.kind != "class":
+            raise InputError("--method: episodes are of images with one class each, and these have others")
+        counts = source.train.counts(len(source.classes)).tolist()
+        episodes.check(counts, source.classes, self.episode.way, self.episode.images)
+
     def phases(self, session: Session, epochs: int) -> list[Phase]:
         """Return the one phase.
 
         Raises:
-            InputError: fewer classes than ways, fewer images than shots, or several devices.
+            InputError: several devices.
         """
         if session.strategy is not None:
             raise InputError("--method: an episode is not divided over devices; expected --strategy none")
-        source, episode = session.source, self.episode
-        counts = source.train.counts(len(source.classes)).tolist()
-        episodes.check(counts, source.classes, episode.way, episode.images)
+        source = session.source
         with runtime.scope(session.strategy):
             part = self.part(session, session.evaluation(source.train.take(_spread(source.train.labels))))
         return [Phase(self._stream(session, epochs), session.validation(), epochs, part=part)]

@@ -8,6 +8,7 @@ import keras
 
 from imgrec import runtime
 from imgrec.config import Config
+from imgrec.data.sources.dataset import Source
 from imgrec.learning.session import Session
 from imgrec.learning.traits import TRAITS
 from imgrec.tasks.task import Task
@@ -38,6 +39,14 @@ class Method(ABC):
 
         Raises:
             InputError: they cannot.
+        """
+        return None
+
+    def check_source(self, source: Source) -> None:
+        """Make sure before training that the data are such as the method can learn from.
+
+        Raises:
+            InputError: they are not.
         """
         return None
 

@@ -216,7 +216,7 @@ def _finish(session: "Session", found: "Imprinted", known: int, asked: Enrolment
     print(*_lines(record, len(session.source.classes)), sep="\n", flush=True)
     folder = made.begin(session, {"enrolled": record}, asked.out)
     write_known(session, subject_of(session), folder)
-    return made.finish(session, folder, asked.out)
+    return made.finish(session, folder, asked.out, {"enrolled": record["classes"]})
 
 
 def _record(session: "Session", found: "Imprinted", known: int, asked: Enrolment) -> dict[str, Any]:

@@ -1,6 +1,9 @@
 """The run folder of a network that was made of trained ones: measured, exported and reported as any run."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -13,6 +16,8 @@ from imgrec.runs import results
 from imgrec.runs.exporting import export, judged
 from imgrec.runs.record import record_of
 from imgrec.training.fit import Fitted
+
+NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 def quantization(asked: str, model: keras.Model) -> str:
@@ -43,13 +48,18 @@ def begin(session: Session, made_of: dict[str, Any], out: Path) -> Path:
     return folder
 
 
-def finish(session: Session, folder: Path, out: Path) -> int:
-    """Measure, export and report, put the folder into its place; return the exit code."""
+def finish(session: Session, folder: Path, out: Path, figures: Mapping[str, Any] = NONE) -> int:
+    """Measure, export and report, put the folder into its place; return the exit code.
+
+    `figures` are what metrics.json has beside what it has of any run.
+    """
     session, measured = results.answered(session, folder)
     exported = judged(
         export(session, folder, measured.outputs, milder=not measured.standing.by_chance), measured.standing
     )
     fitted = Fitted([], None, 0.0)
     results.write_results(session, folder, fitted, measured, exported)
+    path = folder / "metrics.json"
+    files.write_json(path, {**json.loads(path.read_text(encoding="utf-8")), **figures})
     where = bundle.finish(folder, out)
     return results.announce(session, where, fitted, measured, exported) or int(where != out)

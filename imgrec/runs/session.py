@@ -58,6 +58,7 @@ def prepare(config: Config, command: str, before: Unfinished | None = None) -> S
     method = methods.choose(config)
     conflicts.check(config, method)
     conflicts.check_task(config, task)
+    method.check_source(source)
     calibrating.check(config, task, len(source.val))
     taught_by = tuple(method.teachers(config, task))
     goal, balance = decide(config, source, task)

@@ -77,7 +77,7 @@ class Answering:
         try:
             whole = np.concatenate(images) if total else np.empty((0, *self._preprocess.shape), np.uint8)
             seen = self._marking.seen(whole)
-            marks = self._marking.table(whole, seen)
+            marks = self._marking.rows(whole, seen)
         except Exception:
             traceback.print_exc()  # for the server's log; the client learns that it was not its fault
             return [_refused(job, RefusedError(500, "internal error")) for job in jobs]

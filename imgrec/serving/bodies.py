@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from functools import lru_cache
 from typing import Any
 
 from imgrec.errors import InputError
@@ -33,6 +34,7 @@ def picture_in(content_type: str, body: bytes) -> tuple[bytes, int]:
     )
 
 
+@lru_cache(maxsize=64)
 def is_raw(content_type: str) -> bool:
     """Whether a body of this type is the picture itself."""
     kind = _kind(content_type)

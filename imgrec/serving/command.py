@@ -3,13 +3,19 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from imgrec.extras import require
+from imgrec.serving.cluster import ClusterSettings
 from imgrec.serving.trial.settings import TrialSettings
 from imgrec.serving.watch_settings import WatchSettings
+
+if TYPE_CHECKING:
+    from imgrec.serving.jobs import Plan
+    from imgrec.serving.limits import Limits
+    from imgrec.serving.starting import StorePlan
 
 
 @dataclass(frozen=True)
@@ -43,17 +49,29 @@ class Command:
     """A file with the secret that requests have to bear."""
     trial: TrialSettings = field(default_factory=TrialSettings)
     watching: WatchSettings = field(default_factory=WatchSettings)
+    cluster: ClusterSettings = field(default_factory=ClusterSettings)
 
 
 def serve_as_asked(asked: Command, said: Callable[[str], None]) -> None:
     """Serve until SIGTERM or Ctrl-C; `said` takes the lines for the user. Raises InputError."""
     require("uvicorn", "serve", "serving")
-    from imgrec.serving.limits import Limits, Token
+    from imgrec.serving.limits import Token
     from imgrec.serving.server import Place, serve
+
+    token = Token.of(asked.token_file)
+    place = Place(asked.host, asked.port, asked.linger, token, limits_of(asked), asked.trial, asked.watching)
+    serve(plan_of(asked), place, said)
+
+
+def limits_of(asked: Command) -> "Limits":
+    """Return what requests may cost. Raises InputError."""
+    from imgrec.serving.limits import Limits
+
+    return Limits(bytes=asked.max_bytes, waiting=asked.queue, seconds=asked.deadline)
+
+
+def plan_of(asked: Command) -> "Plan | StorePlan":
+    """Return how the workers are started. Raises InputError."""
     from imgrec.serving.starting import plan_of_either
 
-    limits = Limits(bytes=asked.max_bytes, waiting=asked.queue, seconds=asked.deadline)
-    token = Token.of(asked.token_file)
-    place = Place(asked.host, asked.port, asked.linger, token, limits, asked.trial, asked.watching)
-    plan = plan_of_either(asked.run, asked.workers, asked.keras, asked.max_pixels, asked.name)
-    serve(plan, place, said)
+    return plan_of_either(asked.run, asked.workers, asked.keras, asked.max_pixels, asked.name)

@@ -239,8 +239,8 @@ def _line(asked: Asked, status: int, seconds: float, size: int, seen: Sequence[S
 
 def _key(headers: Headers, name: bytes) -> str:
     """Return what traffic is split by: what the client says, so that it stays with one version, or the id."""
-    given = headers.get(b"x-key", name)
-    return (given if _ID.fullmatch(given) else name).decode()
+    given = headers.get(b"x-key")
+    return (name if given is None or not _ID.fullmatch(given) else given).decode()
 
 
 def _top(query: bytes) -> int:

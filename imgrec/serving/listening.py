@@ -55,7 +55,8 @@ def turn_away(listeners: Sequence[socket.socket]) -> None:
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in _NO_SYN))
     program = struct.pack("HL", len(_NO_SYN), ctypes.addressof(code))
     for listener in listeners:
-        listener.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, program)
+        with contextlib.suppress(PermissionError):  # a sandbox for users that aren't root may forbid it
+            listener.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, program)
 
 
 def waiting_at(listeners: Sequence[socket.socket]) -> list[socket.socket]:

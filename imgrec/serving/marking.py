@@ -1,5 +1,6 @@
 """What a worker says of each image beside its answer: numbers that tell whether the world has changed."""
 
+import math
 import time
 from typing import Any
 
@@ -16,6 +17,9 @@ UNKNOWN = ("unlikeness", "unknown")
 LITTLE = 1.1
 """Features are looked at where an answer then takes at most this many times as long."""
 ROUNDS = 5
+RATE, BURST = 250, 4096
+"""Images a second of which a worker measures what they are like, and how many at once after a quiet time."""
+_NOT_MEASURED = (math.nan,) * len(MEASURES)
 
 
 class Marking:
@@ -28,7 +32,7 @@ class Marking:
     def __init__(self, predictor: Predictor) -> None:
         """Find out what this predictor can say at little cost; it answers some images for that."""
         self._predictor, self._classes = predictor, isinstance(predictor.task, ClassTask)
-        self.looks = _looks(predictor)
+        self.looks, self._allowance = _looks(predictor), Allowance(RATE, BURST)
         self.names: tuple[str, ...] = MEASURES + (UNKNOWN if self.looks else ())
 
     def seen(self, images: NDArray[np.uint8]) -> Seen:
@@ -43,27 +47,59 @@ class Marking:
             else self._predictor.task.decode(seen.scores, top)
         )
 
-    def table(self, images: NDArray[np.uint8], seen: Seen) -> NDArray[np.float32]:
-        """Return class, probability, margin and what `names` says of each image, float32 `[N, 3 + names]`.
+    def rows(self, images: NDArray[np.uint8], seen: Seen) -> list[list[float]]:
+        """Return class, probability, margin and, behind them, numbers in the order of `names` for each image.
 
-        A task without classes has class -1, and 0 as probability and margin.
+        A task without classes has class -1, and 0 as probability and margin. Images that come faster than
+        anybody could watch them have NaN behind these three: of those, what they are like is not measured.
         """
-        table = np.zeros((len(images), 3 + len(self.names)), np.float32)
-        table[:, 0] = -1
-        if self._classes and len(images):
-            ordered = np.sort(seen.scores, axis=1)
-            table[:, 0] = seen.scores.argmax(axis=1)
-            table[:, 1] = ordered[:, -1]
-            table[:, 2] = ordered[:, -1] - (ordered[:, -2] if ordered.shape[1] > 1 else 0)
-        for row, image in zip(table, images, strict=True):
-            row[3:6] = tuple(measures.of(image).values())
+        told = self._unlikeness(seen)
+        rows: list[list[float]] = []
+        for place, (scores, image) in enumerate(zip(seen.scores.tolist(), images, strict=True)):
+            row = _best(scores) if self._classes else [-1.0, 0.0, 0.0]
+            measured = self._allowance.takes()
+            row += measures.of(image).values() if measured else _NOT_MEASURED
+            row += told[place] if told else ()
+            rows.append(row)
+        return rows
+
+    def _unlikeness(self, seen: Seen) -> list[tuple[float, float]]:
+        """Return how unlike training images each is, and whether it is unknown; nothing if not looked at."""
         detector = self._predictor.unknown
-        if self.looks and detector is not None and len(images):
-            name = detector.chosen(seen)
-            values = detector.values(seen)[name]
-            table[:, 6] = values
-            table[:, 7] = detector.alarms(detector.shares(name, values))
-        return table
+        if not self.looks or detector is None or not len(seen.scores):
+            return []
+        name = detector.chosen(seen)
+        values = detector.values(seen)[name]
+        unknown = detector.alarms(detector.shares(name, values))
+        return list(zip(values.tolist(), unknown.astype(float).tolist(), strict=True))
+
+
+class Allowance:
+    """Lets `rate` a second pass, and `burst` at once after a quiet time."""
+
+    def __init__(self, rate: float, burst: int) -> None:
+        """Begin with a whole burst."""
+        self._rate, self._burst = rate, burst
+        self._left, self._then = float(burst), time.monotonic()
+
+    def takes(self) -> bool:
+        """Whether one more may pass; counts it."""
+        if self._left < 1:
+            now = time.monotonic()
+            self._left = min(self._burst, self._left + self._rate * (now - self._then))
+            self._then = now
+        passes = self._left >= 1
+        self._left -= passes
+        return passes
+
+
+def _best(scores: list[float]) -> list[float]:
+    """Return the index of the highest score, the score, and by how much it is above the second."""
+    highest = max(scores)
+    index = scores.index(highest)
+    scores[index] = -math.inf
+    second = max(scores) if len(scores) > 1 else 0.0
+    return [index, highest, highest - second]
 
 
 def _looks(predictor: Predictor) -> bool:

@@ -2,14 +2,13 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from imgrec.serving.facts import Facts
 from imgrec.serving.wire import Frame, marks_of
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """An image that was answered; a request for several has one for each, with the same id.
 
     id: of the request.
@@ -19,8 +18,8 @@ class Seen:
     label: index of the most probable class, -1 where a task names none.
     probability: of that class, 0…1.
     margin: how much more probable it is than the second.
-    values: brightness, contrast, sharpness; unlikeness and unknown (0 or 1) where the run has them and it
-        costs little.
+    values: brightness, contrast, sharpness (but of pictures that come faster than these are measured);
+        unlikeness and unknown (0 or 1) where the run has them and it costs little.
     seconds: from headers to answer.
     picture: the encoded file, where the body was one, else None.
     """
@@ -41,8 +40,7 @@ Observer = Callable[[Seen], None]
 """Is told of every image after its answer was handed out, in the event loop: it is to be quick."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What all images of a request have in common; see `Seen`."""
 
     id: str
@@ -65,12 +63,18 @@ def seen_of(request: Request, reply: Frame) -> list[Seen]:
             int(label),
             probability,
             margin,
-            dict(zip(facts.marks, values, strict=True)),
+            _values(facts.marks, values),
             request.seconds,
             request.picture,
         )
         for label, probability, margin, *values in marks_of(reply, 3 + len(facts.marks))
     ]
+
+
+def _values(names: Sequence[str], values: Sequence[float]) -> dict[str, float]:
+    """Return what was measured; where images come too fast for that some of it is left out."""
+    named = dict(zip(names, values, strict=True))
+    return named if values[0] == values[0] else {name: v for name, v in named.items() if v == v}
 
 
 class Observers(list[Observer]):

@@ -39,8 +39,13 @@ class Status:
 
     def _said(self, event: str, **fields: Any) -> None:
         self._log.event(event, **fields)
-        if event == "drift":
-            self.alarms = [{"time": time.time(), **fields}, *self.alarms][:ALARMS]
+        if event != "drift":
+            return
+        raised = self.watch.held[fields["version"]].raised
+        others = [
+            each for each in self.alarms if (each["time"], each["version"]) != (raised, fields["version"])
+        ]
+        self.alarms = [{"time": raised, **fields}, *others][:ALARMS]
 
     async def opened(self) -> list[str]:
         """Read what the version that answers now is held against; return the words to say where it isn't."""

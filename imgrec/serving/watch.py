@@ -1,8 +1,8 @@
 """Holds what comes in and what is answered against training, version by version, and says what has changed.
 
 Detectors run in the event loop, a few requests at a time, and take at most `SHARE` of it. What comes faster
-than that waits in a bounded queue, and is left out where that is full: bets stay fair whichever requests they
-are on, as long as it is not by their pictures that these are chosen.
+than that waits in a bounded queue, and is left out where that is full, or where a worker did not measure it:
+bets stay fair whichever requests they are on, as long as these are not chosen by their pictures.
 """
 
 import asyncio
@@ -25,11 +25,11 @@ from imgrec.watching import reference
 from imgrec.watching.drift import DriftDetector
 from imgrec.watching.reference import Reference
 
-SHARE = 0.02
+SHARE = 0.005
 """Of the event loop's time."""
 CHUNK = 16
 QUEUE = 4096
-CONFIDENCE = "confidence"
+CONFIDENCE, MEASURED = "confidence", "brightness"
 MODEL_ITSELF = "float32.tflite"
 """The export that gives the Keras model's own probabilities, which the reference has."""
 Said = Callable[..., None]
@@ -42,7 +42,8 @@ class Watched:
     detector: None where there is nothing to hold requests against; `why` says so.
     taken, skipped: requests that it looked at, and those that came too fast.
     alarms: how many there were.
-    raised: when the present one was, seconds since 1970.
+    raised, request: when the last one was, in seconds since 1970, and after how many requests; 0 once it was
+        cleared.
     """
 
     facts: Facts
@@ -52,6 +53,7 @@ class Watched:
     skipped: int = 0
     alarms: int = 0
     raised: float = 0.0
+    request: int = 0
 
     def record(self) -> dict[str, Any]:
         """Return it ready for JSON."""
@@ -90,7 +92,7 @@ class Watch:
         """Take an image in; of a shadow nobody gets the answers, so that it isn't watched."""
         if seen.role == "shadow":
             return
-        if len(self._queue) >= QUEUE:
+        if len(self._queue) >= QUEUE or MEASURED not in seen.values:
             self._of(seen.facts).skipped += 1
             return
         self._queue.append((seen.facts, {**seen.values, CONFIDENCE: seen.probability}, seen.label))
@@ -149,8 +151,9 @@ class Watch:
             return
         watched.taken += len(labels)
         if alarm := watched.detector.update_many(values, labels):
-            watched.alarms += 1
-            watched.raised = time.time()
+            if watched.request != alarm.request:
+                watched.request, watched.raised = alarm.request, time.time()
+                watched.alarms += 1
             self.said("drift", model=watched.facts.name, version=watched.facts.version, **alarm.record())
 
     def restart(self, version: str = "") -> int:
@@ -163,6 +166,7 @@ class Watch:
         for watched in found:
             if watched.detector is not None:
                 watched.detector.restart()
+                watched.request = 0
             self.said("drift restarted", model=watched.facts.name, version=watched.facts.version)
         return len(found)
 

@@ -1,11 +1,9 @@
 """What the server and its workers send each other: frames of numbers, a short text and bytes."""
 
 import struct
+from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
 
 _HEAD = struct.Struct("<IHHIII")
 NONE = 0xFFFFFFFF
@@ -64,9 +62,9 @@ class Splitter:
         return frames
 
 
-def packed_marks(table: NDArray[np.float32]) -> bytes:
-    """Return marks of images, float32 `[N, marks]` as `Marking.table` has them, as a reply's `text`."""
-    return table.astype("<f4", copy=False).tobytes()
+def packed_marks(rows: Sequence[Sequence[float]]) -> bytes:
+    """Return the marks of images, `Marking.rows`, as a reply's `text` has them, in single precision."""
+    return b"".join(_marks(len(row)).pack(*row) for row in rows)
 
 
 def marks_of(reply: Frame, width: int) -> list[tuple[float, ...]]:

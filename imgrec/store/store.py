@@ -6,6 +6,7 @@ STORE/versions/NAME/    a version, complete from the moment it has that name; no
   golden.npz            pictures, and what the version answered to them when it came
   version.json          what is served, its digest, where the pictures are from
 STORE/refused.json      what a server said of versions that it would not serve
+STORE/decisions.txt     what a server changed by itself, when and why: the last 1,000 lines
 """
 
 import os
@@ -13,11 +14,12 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from imgrec import bundle
 from imgrec.errors import InputError
-from imgrec.files import sync, write_json
+from imgrec.files import sync, write_json, write_text
 from imgrec.guards.documents import read_json
 from imgrec.store.adding import described, fill, name_for
 from imgrec.store.locks import locked
@@ -26,6 +28,7 @@ from imgrec.store.state import ACTIVE, FILE, State, checked_name, read_state, wr
 from imgrec.store.versions import FOLDER, Entry, Versions
 
 REFUSED, LOCK = "refused.json", ".lock"
+DECISIONS, DECIDED = "decisions.txt", 1000
 ADDING, REMOVING = ".adding", ".removing"
 """Where a version is put together, or taken apart: no names of versions, so that nobody takes it for one."""
 
@@ -195,13 +198,23 @@ class Store(Versions):
         """
         try:
             with locked(self.path / LOCK):
-                before = self._refused()
-                after = {held: why for held, why in before.items() if held != digest}
-                after |= {digest: refused} if refused else {}
+                before, there = self._refused(), {each.digest for each in self.entries()}
+                after = {
+                    held: why for held, why in {**before, digest: refused}.items() if why and held in there
+                }
                 if after != before:
                     write_json(self.path / REFUSED, after)
         except OSError:
             return
+
+    def remember(self, why: str) -> None:
+        """Add a line to `decisions.txt`: what a server changed by itself. Raises InputError, OSError."""
+        moment = datetime.now(UTC).isoformat(timespec="seconds")
+        with self._changing():
+            path = self.path / DECISIONS
+            before = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+            lines = [*before[1 - DECIDED :], f"{moment} {' '.join(why.split())}"]
+            write_text(path, "\n".join(lines) + "\n")
 
     def _refused(self) -> dict[str, str]:
         try:

@@ -108,12 +108,12 @@ class Wealth:
         self._laid = np.minimum(laid * factors, 1e100)
 
     def run(self, factors: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Update with each of N factors, `[N, ...]`; return each game's wealth after each, `[N, ...]`."""
+        """Update with each of N factors, `[N, ...]`; return the wealth of each bet after each, `[N, ...]`."""
         after = np.empty(factors.shape)
         for step, factor in enumerate(factors):
             self.update(factor)
             after[step] = self.each()
-        return np.asarray(after.mean(axis=-1))
+        return after
 
     def each(self) -> NDArray[np.float64]:
         """Return the wealth of each bet as if all had been laid on it; 1 at first."""

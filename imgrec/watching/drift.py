@@ -1,8 +1,7 @@
 """A stream of requests against what the model was trained on: an alarm that names what has changed."""
 
 from collections.abc import Mapping, Sequence
-from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,10 @@ from imgrec.watching.betting import RATES, Bag, Classes, Wealth, of_numbers
 from imgrec.watching.reference import Reference
 
 HORIZON = 10_000
+AFTER = 200
+"""Requests after an alarm in which it is looked for what else has changed."""
 CLASSES = "class rates"
+Bets = NDArray[np.float64]
 _NUMBER_BETS = len(of_numbers(0.5))
 _SIDES = np.array([1, -1, 1, -1, -1, 1, -1, 1])
 """Whether each bet of `of_numbers` is on higher (1) or lower (-1) numbers: p is low where they are high."""
@@ -25,7 +27,7 @@ class Alarm:
 
     request: how many requests there were since the watch (or its period) began.
     evidence: of the surest: one stream in as many reaches it by chance.
-    drifted: what has changed, the surest first → its own evidence.
+    drifted: what has changed, in the order in which it was sure → its evidence then.
     words: a sentence for people.
     """
 
@@ -49,8 +51,8 @@ class DriftDetector:
     """Watches requests in periods of `horizon`, each with `false_alarms` at most as chance of a false alarm.
 
     That holds however often one looks, for images that come in no particular order and are like those of the
-    reference, whatever they are. After an alarm it is silent until `restart`; after a period without one it
-    begins anew from the reference.
+    reference, whatever they are. After an alarm it adds what else becomes sure within `AFTER` requests, then
+    it is silent until `restart`; after a period without one it begins anew from the reference.
 
     reference: what the run folder has.
     false_alarms: chance of any in a period.
@@ -86,7 +88,7 @@ class DriftDetector:
         self._counts = Wealth((reference.classes, len(RATES)), self.horizon)
 
     def update(self, values: Mapping[str, float], label: int | None = None) -> Alarm | None:
-        """Take one request in; return an alarm at the moment that it is raised, else None.
+        """Take one request in; return the alarm when it is raised or something is added to it, else None.
 
         Args:
             values: name → number, all that the reference has; others are left alone.
@@ -102,20 +104,24 @@ class DriftDetector:
     ) -> Alarm | None:
         """Take N requests in, as `update` would one after the other but at less cost for each.
 
-        The evidence is the same to the last bit; after an alarm none of the others counts. Raises as
-        `update`, before any request is taken in.
+        The evidence is the same to the last bit. Raises as `update`, before any request is taken in.
         """
-        table = self._checked(values, labels)
-        start = 0
-        while start < len(table) and self.alarm is None:
-            if self.requests == self.horizon:
+        table, before, start = self._checked(values, labels), self.alarm, 0
+        while start < len(table):
+            if not (room := self._room()):
+                if self.alarm is not None:
+                    break
                 self.restart()
-            end = min(len(table), start + self.horizon - self.requests)
+                continue
+            end = min(len(table), start + min(room, AFTER))
             self._take(table[start:end], labels[start:end])
-            if self.alarm is not None:
-                return self.alarm
             start = end
-        return None
+        return self.alarm if self.alarm is not before else None
+
+    def _room(self) -> int:
+        """Return for how many requests this period goes on; after an alarm for `AFTER`."""
+        end = self.horizon if self.alarm is None else min(self.horizon, self.alarm.request + AFTER)
+        return end - self.requests
 
     def _checked(
         self, values: Sequence[Mapping[str, float]], labels: Sequence[int | None]
@@ -134,7 +140,7 @@ class DriftDetector:
         )
 
     def _take(self, table: NDArray[np.float64], labels: Sequence[int | None]) -> None:
-        """Take requests in that lie within one period, up to an alarm."""
+        """Take requests in that lie within one period."""
         chances = self._chance.random((len(table), len(self._bags) + self._classes))
         p_values = [
             [
@@ -143,21 +149,27 @@ class DriftDetector:
             ]
             for row in zip(table.tolist(), chances.tolist(), strict=True)
         ]
-        factors = of_numbers(np.array(p_values))
-        before = copy(self._numbers), copy(self._counts)
-        games = [self._numbers.run(factors) / self._kinds]
+        numbers = self._numbers.run(of_numbers(np.array(p_values)))
         pays = self._pays(labels, chances[:, len(self._bags) :])
-        if pays is not None:
-            games.append(self._counts.run(pays) / (self._kinds * self._classes))
-        sure = (np.concatenate(games, axis=1) >= 1 / self.false_alarms).any(axis=1)
-        taken = int(sure.argmax()) + 1 if sure.any() else len(table)
-        self.requests += taken
-        if sure.any():
-            self._numbers, self._counts = before
-            self._numbers.run(factors[:taken])
-            if pays is not None:
-                self._counts.run(pays[:taken])
-            self.alarm = self._judged()
+        counts = None if pays is None else self._counts.run(pays)
+        begun = self.requests
+        self.requests += len(table)
+        for row in range(len(table)):
+            self._judge(begun + row + 1, numbers[row], None if counts is None else counts[row])
+
+    def _judge(self, request: int, numbers: Bets, counts: Bets | None) -> None:
+        """Raise an alarm, or add to it, where there is evidence enough of a change after a request."""
+        known = self.alarm.drifted if self.alarm else {}
+        sure = sorted(self._evidence(numbers, counts).items(), key=lambda item: -item[1])
+        new = {name: value for name, value in sure if value >= 1 / self.false_alarms and name not in known}
+        if not new:
+            return
+        said = ", ".join(self._said(name, numbers, counts) for name in new)
+        if self.alarm is None:
+            self.alarm = Alarm(request, sure[0][1], new, f"after {request} requests: {said}")
+        else:
+            words = f"{self.alarm.words}; after {request}: {said}"
+            self.alarm = replace(self.alarm, drifted={**known, **new}, words=words)
 
     def _pays(
         self, labels: Sequence[int | None], chances: NDArray[np.floating]
@@ -186,9 +198,13 @@ class DriftDetector:
         The wealth of its bets, divided by how many kinds there are, and of class rates by how many classes:
         each game is fair by itself, and the chances that any of them is won falsely add up (Bonferroni).
         """
-        held = dict(zip(self._bags, (self._numbers.whole() / self._kinds).tolist(), strict=True))
-        if self._seen is not None:
-            held[CLASSES] = float((self._counts.whole() / (self._kinds * self._classes)).max())
+        return self._evidence(self._numbers.each(), None if self._seen is None else self._counts.each())
+
+    def _evidence(self, numbers: Bets, counts: Bets | None) -> dict[str, float]:
+        """Return `evidence` of bets' wealth, `[kinds, 8]` and `[C, 4]`."""
+        held = dict(zip(self._bags, (numbers.mean(axis=-1) / self._kinds).tolist(), strict=True))
+        if counts is not None:
+            held[CLASSES] = float(counts.mean(axis=-1).max()) / (self._kinds * self._classes)
         return held
 
     def state(self) -> dict[str, Any]:
@@ -200,19 +216,12 @@ class DriftDetector:
             "alarm": self.alarm.record() if self.alarm else None,
         }
 
-    def _judged(self) -> Alarm:
-        """Return the alarm of what there is evidence enough of."""
-        sure = sorted(self.evidence().items(), key=lambda item: -item[1])
-        drifted = {name: value for name, value in sure if value >= 1 / self.false_alarms}
-        said = ", ".join(self._said(name) for name in drifted)
-        return Alarm(self.requests, sure[0][1], drifted, f"after {self.requests} requests: {said}")
-
-    def _said(self, name: str) -> str:
+    def _said(self, name: str, numbers: Bets, counts: Bets | None) -> str:
         """Return what changed in words, with its direction."""
-        if name == CLASSES:
-            label = int(self._counts.whole().argmax())
-            bet = int(self._counts.each()[label].argmax())
+        if name == CLASSES and counts is not None:
+            label = int(counts.mean(axis=-1).argmax())
+            bet = int(counts[label].argmax())
             known = self.names[label] if self.names else f"class {label}"
             return f"{known} is answered {'less' if RATES[bet] < 1 else 'more'} often"
-        wealth = self._numbers.each()[list(self._bags).index(name)]
+        wealth = numbers[list(self._bags).index(name)]
         return f"{name} is {'higher' if _SIDES[int(wealth.argmax())] > 0 else 'lower'}"

@@ -188,7 +188,7 @@ def test_it_learns_through_fit_and_leaves_a_recogniser_of_all_classes(source: So
 def test_what_cannot_be_followed_is_named(source: Source, text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         given = session(source, text)
-        methods.choose(given.config).phases(given, 1)
+        methods.choose(given.config).check_source(source)
 
 
 def test_both_say_what_they_do_not_go_with() -> None:

@@ -37,3 +37,10 @@ def test_many_images_are_answered_for_by_their_pixels() -> None:
     found = quick.answers(source, source.test, Multiclass(source.classes), of_pixels=False)
     assert found is not None and "pixels" in found.name
     assert found.right.mean() >= 0.95
+
+
+def test_very_many_classes_take_too_long() -> None:
+    splits = coloured(40, 0), coloured(10, 1), coloured(20, 2)
+    classes = tuple(map(str, range(quick.MOST_CLASSES + 1)))
+    source = Source(classes, "rgb", *splits, "0" * 64, "made", 24)
+    assert quick.answers(source, source.test, Multiclass(classes), of_pixels=True) is None

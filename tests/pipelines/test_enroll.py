@@ -56,6 +56,8 @@ def test_a_class_of_eight_pictures_is_known_and_shipped(
     np.testing.assert_allclose(after[:, :3], before, atol=1e-4)
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["test"]["accuracy"] > 0.8 and metrics["test"]["images"] == 24 + 12
+    left_out = metrics["enrolled"]["boot"]
+    assert left_out["pictures"] == 8 and 0 <= left_out["left_out_right"] <= 8
     rows = {row["label"]: row for row in metrics["test"]["per_class"]}
     assert rows["boot"]["recall"] > 0.5 and not metrics["exports"]["failures"]
 

@@ -150,8 +150,8 @@ def test_frames_come_through_in_any_pieces() -> None:
         splitter = Splitter()
         pieces = (stream[start : start + step] for start in range(0, len(stream), step))
         assert [frame for piece in pieces for frame in splitter.feed(piece)] == frames
-    marks = np.array([(2, 0.5, 1.5), (0, 0.25, 7)], np.float32)
-    assert marks_of(Frame(1, 200, text=packed_marks(marks)), 3) == [(2, 0.5, 1.5), (0, 0.25, 7)]
+    marks = [(2, 0.5, 1.5), (0, 0.25, 7)]
+    assert marks_of(Frame(1, 200, text=packed_marks(marks)), 3) == marks
 
 
 def test_the_description_of_the_api_is_valid(running: Running) -> None:

@@ -106,6 +106,15 @@ def test_roles_and_the_way_back(store: Store) -> None:
         store.rollback("canary")
 
 
+def test_what_servers_refused_is_remembered_as_long_as_it_is_there(store: Store) -> None:
+    for name in ("v0", "v1"):
+        store.note(store.entry(name).digest, f"{name} is red")
+    assert [row.refused for row in store.listed()] == ["v0 is red", "v1 is red", ""]
+    store.remove("v0")
+    store.note(store.entry("v1").digest, "")
+    assert json.loads((store.path / "refused.json").read_text()) == {}
+
+
 def test_a_removed_version_is_passed_over(store: Store) -> None:
     for name in ("v0", "v1", "v2"):
         store.promote(name)

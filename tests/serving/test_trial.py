@@ -93,7 +93,9 @@ def test_a_shadow_is_judged_picture_by_picture_and_never_answers(runs: list[Path
         assert accuracy["difference"] == pytest.approx(-wrong / told_of["shadow"]["told"])
         # Wherever they differ the shadow is wrong: what is right is what the other one says.
         assert sum(count for *_, count in trial["confused"]) >= wrong > 0
-        assert 0 < trial["agreement"]["share"] < 1
+        agreement = trial["agreement"]  # by a request each .05 s, of which a quick machine has few here
+        assert agreement["observations"] > 0
+        assert agreement["low"] <= agreement["share"] <= agreement["high"]
 
 
 def test_feedback_that_cannot_be_is_refused(linear_file: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from scipy.stats import kstest
 from imgrec.errors import InputError
 from imgrec.watching import measures, reference
 from imgrec.watching.betting import RATES, Bag, Classes, Wealth, of_numbers
-from imgrec.watching.drift import CLASSES, DriftDetector
+from imgrec.watching.drift import AFTER, CLASSES, DriftDetector
 from imgrec.watching.reference import Reference
 
 
@@ -125,14 +125,26 @@ def test_many_at_once_are_as_one_after_the_other(step: int) -> None:
     light, labels = drawn(700, 4)
     light[400:] *= 0.7
     one, many = DriftDetector(made(), horizon=250), DriftDetector(made(), horizon=250)
-    single = alarm_of(one, light, labels)
-    found = None
-    for start in range(0, 700, step):
-        rows = [{"brightness": value} for value in light[start : start + step].tolist()]
-        found = found or many.update_many(rows, labels[start : start + step].tolist())
-    assert found == single and found is not None
-    assert many.state() == one.state() and one.requests == single.request
-    assert many.update_many([{"brightness": 1.0}], [None]) is None
+    rows = [{"brightness": value} for value in light.tolist()]
+    single = [one.update(row, int(label)) for row, label in zip(rows, labels, strict=True)]
+    found = [many.update_many(rows[k : k + step], labels[k : k + step].tolist()) for k in range(0, 700, step)]
+    assert [alarm for alarm in found if alarm] == [alarm for alarm in single if alarm] != []
+    assert many.state() == one.state() and one.alarm is not None
+    assert one.requests == min(250, one.alarm.request + AFTER)
+
+
+def test_what_else_has_changed_is_added_to_an_alarm() -> None:
+    light, labels = drawn(500, 5)
+    detector = DriftDetector(made(), names=("a", "b", "c", "d", "e"))
+    after = np.where(np.arange(500) % 4, labels, 4)
+    rows = [{"brightness": value} for value in (0.5 * light).tolist()]
+    said = [
+        alarm for row, label in zip(rows, after, strict=True) if (alarm := detector.update(row, int(label)))
+    ]
+    first, second = said
+    assert list(first.drifted) == ["brightness"] and list(second.drifted) == ["brightness", CLASSES]
+    assert second.request == first.request and second.words.startswith(f"{first.words}; after ")
+    assert second.words.endswith("e is answered more often") and detector.alarm == second
 
 
 def test_a_reference_comes_back_and_a_changed_one_is_refused(tmp_path: Path) -> None:

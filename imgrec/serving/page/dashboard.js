@@ -68,8 +68,8 @@ function axes(svg, plot, all) {
     const share = (Math.min(scaled(value), high) - low) / (high - low);
     return HEIGHT - BOTTOM - (HEIGHT - BOTTOM - 8) * share;
   };
-  for (const part of [0, 0.5, 1]) {
-    const value = low + part * (high - low);
+  const middle = plot.logarithmic ? Math.round((low + high) / 2) : (low + high) / 2;
+  for (const value of [low, middle, high]) {
     const shown = plot.logarithmic ? 10 ** value : value;
     svg.append(drawn("line", { class: "grid", x1: LEFT, x2: WIDTH - 4, y1: y(shown), y2: y(shown) }));
     svg.append(drawn("text", { x: LEFT - 4, y: y(shown) + 4, "text-anchor": "end" }, short(shown)));
@@ -109,15 +109,21 @@ function plots(state) {
     { title: "Refused or failed a second", unit: "", lines: statuses((status) => status >= "400") },
     { title: "Mean probability", unit: "", top: 1, lines: [line("of the answer", (row) => row.confidence)] },
   ];
+  at("plots").replaceChildren(...made.map(plotted));
+}
+
+function against(state) {
+  const made = [];
   for (const version of state.versions.filter((each) => each.drift.evidence)) {
     const kinds = Object.keys(version.drift.evidence);
     const read = (kind) => (row) => (row.evidence[version.version] || {})[kind];
-    made.push({
+    made.push(plotted({
       title: `Evidence of drift, ${named(version)}`, unit: "", logarithmic: true, limit: version.drift.threshold,
       lines: kinds.map((kind) => line(kind, read(kind))),
-    });
+    }));
   }
-  at("plots").replaceChildren(...made.map(plotted));
+  const known = state.versions.filter((each) => each.classes.some((row) => row.now !== null || row.training !== null));
+  at("drift").replaceChildren(...made, ...known.map(bars));
 }
 
 const named = (version) => version.called || `${version.name} ${version.version.slice(0, 8)}`;
@@ -132,20 +138,20 @@ function versions(state) {
   at("versions").replaceChildren(...state.versions.map((version) => {
     const made = element("tr");
     const cells = [
-      version.role, named(version), `${version.platform}, ${short(version.milliseconds)} ms`, version.workers,
-      version.waiting, said(version.drift),
+      version.role, named(version), said(version.drift), `${version.platform}, ${short(version.milliseconds)} ms`,
+      version.workers, version.waiting,
     ];
-    made.append(...cells.map((words) => element("td", String(words))));
+    made.append(...cells.map((words) => element("td", String(words), words === "alarm" ? "stands" : "")));
     return made;
   }));
 }
 
 function alarms(state) {
   const standing = new Set(
-    state.versions.filter((each) => each.drift.alarm).map((each) => `${each.version}${each.drift.alarm.words}`),
+    state.versions.filter((each) => each.drift.alarm).map((each) => `${each.version}${each.drift.alarm.time}`),
   );
   at("raised").replaceChildren(...state.alarms.map((alarm) => {
-    const stands = standing.has(alarm.version + alarm.words);
+    const stands = standing.has(alarm.version + alarm.time);
     const made = element("li", alarm.words, stands ? "stands" : "");
     const when = new Date(1000 * alarm.time).toLocaleString();
     made.append(element("small", `${when}, ${alarm.model} ${alarm.version.slice(0, 8)}${stands ? "" : ", cleared"}`));
@@ -188,7 +194,7 @@ function show(state) {
   versions(state);
   alarms(state);
   plots(state);
-  at("classes").replaceChildren(...state.versions.filter((each) => each.classes.length).map(bars));
+  against(state);
 }
 
 async function ask(path, options = {}) {

@@ -1,6 +1,8 @@
 """Where all that is known of answers comes together: memory, journal, judges, and what follows."""
 
+import contextlib
 import hashlib
+import logging
 import sys
 import threading
 import time
@@ -11,9 +13,10 @@ from typing import Any
 from imgrec.errors import InputError
 from imgrec.serving.observed import Seen
 from imgrec.serving.source import Source, Version
-from imgrec.serving.trial.journal import Journal
+from imgrec.serving.trial.journal import Journal, parts
 from imgrec.serving.trial.judge import BETTER, OPEN, Judge, Pair
 from imgrec.serving.trial.recent import Answered, Feedback, Recent
+from imgrec.serving.trial.replay import Replay, Replayed
 from imgrec.serving.trial.settings import TrialSettings
 from imgrec.store import ACTIVE, Store
 
@@ -50,9 +53,12 @@ class Desk:
         self._judges: dict[str, Judge] = {}
         self._decided: dict[str, str] = {}
         self._record: dict[str, Any] = {"trials": [], "decisions": []}
-        self._journal = (
-            Journal(settings.journal, settings.journal_megabytes) if settings.journal.name else None
-        )
+        self._journal: Journal | None = None
+        self._before: dict[str, Replayed] = {}
+        if settings.journal.name:
+            if settings.journal.is_dir() and parts(settings.journal):
+                self._before = Replay(settings.journal).current
+            self._journal = Journal(settings.journal, settings.journal_megabytes)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._think, name="desk", daemon=True)
         self._thread.start()
@@ -84,7 +90,10 @@ class Desk:
         if given.answered.shadow is not None:
             self._queue(lambda: _paired(now, label, given.answered))
         for listener in self.told:
-            listener(given)
+            try:
+                listener(given)
+            except Exception:  # who listens harms no client
+                logging.getLogger(__name__).exception("a listener to feedback failed")
         return given.right
 
     def record(self) -> dict[str, Any]:
@@ -144,9 +153,22 @@ class Desk:
                 events.append({"kind": "end", "t": now, "role": role})
         for role, pair in pairs.items():
             if role not in self._judges:
-                self._judges[role] = Judge(pair, self._settings.alpha)
-                events.append({"kind": "trial", "t": now, "alpha": self._settings.alpha} | pair.record())
+                events.append(self._begun(now, pair))
+        self._before = {}  # what was not gone on with at the start has ended
         return events
+
+    def _begun(self, now: float, pair: Pair) -> Event:
+        """Begin a comparison, or go on with that of a journal; return the event that says so."""
+        before = self._before.get(pair.role)
+        alpha = self._settings.alpha
+        if before is None or (before.judge.pair, before.judge.alpha) != (pair, alpha):
+            self._judges[pair.role] = Judge(pair, alpha)
+            return {"kind": "trial", "t": now, "alpha": alpha} | pair.record()
+        self._judges[pair.role] = before.judge
+        done = [each for each in before.decisions if self._settings.decide == "tell" or each["did"] != "told"]
+        if done:
+            self._decided[pair.role] = f"{done[-1]['did']}: {done[-1]['why']}"
+        return before.began
 
     def _decisions(self) -> list[Event]:
         """Act on verdicts, each once, where that is asked for."""
@@ -157,7 +179,7 @@ class Desk:
                 continue
             name = judge.pair.other["called"] or judge.pair.other["version"][:12]
             why = f"{role} {name} is {judge.verdict} by {count:,} requests with feedback"
-            did = "told" if self._settings.decide == "tell" else self._act(role, judge)
+            did = "told" if self._settings.decide == "tell" else self._acted(role, judge, why)
             self._decided[role] = f"{did}: {why}"
             _say(self._decided[role])
             events.append({"kind": "decision", "t": time.time(), "role": role, "why": why, "did": did})
@@ -174,6 +196,17 @@ class Desk:
             return "promoted"
         self._store.rollback(role)
         return "rolled back"
+
+    def _acted(self, role: str, judge: Judge, why: str) -> str:
+        """Act, and have the store remember why; return what was done, or why it was not."""
+        assert self._store is not None
+        try:
+            did = self._act(role, judge)
+        except (InputError, OSError) as error:  # a store that is read-only, or a version that is damaged
+            return f"not changed ({' '.join(str(error).split())})"
+        with contextlib.suppress(InputError, OSError):
+            self._store.remember(f"{did}: {why}")
+        return did
 
 
 def pairs_of(source: Source) -> list[Pair]:

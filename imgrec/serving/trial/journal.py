@@ -1,9 +1,11 @@
 """Answers, feedback and decisions, written down without pictures: JSON lines in a folder of bounded size.
 
 A line is whole or not there: a file that a killed server left with a torn last line is not written to again,
-and its torn line is passed over.
+and its torn line is passed over. Every further file of a server begins with the comparisons that are on: what
+is left when the oldest ones are deleted can still be judged.
 """
 
+import fcntl
 import json
 import os
 import re
@@ -17,6 +19,10 @@ PART = 16 << 20
 """Bytes of a file, a quarter of what the journal may have at most."""
 LONGEST = 10_000
 """Bytes of a line, which those that are written here are far from."""
+LATEST = 1e11
+"""Seconds since 1970 that can be written as a date."""
+LEAST = 1e-9
+"""Of a share or a chance."""
 _NAME = re.compile(r"journal-(\d{8})\.jsonl")
 
 
@@ -36,11 +42,17 @@ class Journal:
         """
         self._folder, self._most = folder, megabytes << 20
         self._part = min(PART, self._most // 4)
+        self._standing: dict[str, Mapping[str, Any]] = {}
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            self._lock = open(folder / ".lock", "wb")  # noqa: SIM115
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             last = [int(found[1]) for path in parts(folder) if (found := _NAME.fullmatch(path.name))]
             self._number = max(last, default=0)
             self._stream: IO[bytes] = self._next()
+        except BlockingIOError:
+            self._lock.close()
+            raise InputError(f"--journal {folder}: another server writes there; name another") from None
         except OSError as error:
             raise InputError(f"--journal {folder}: {error.strerror or error}") from None
 
@@ -60,11 +72,16 @@ class Journal:
     def write(self, events: list[Mapping[str, Any]]) -> None:
         """Write events, one line each, and hand them to the system."""
         for event in events:
-            line = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+            line = _line(event)
             if self._stream.tell() + len(line) > self._part:
                 self._stream.close()
                 self._stream = self._next()
+                self._stream.writelines(map(_line, self._standing.values()))
             self._stream.write(line)
+            if event["kind"] == "trial":
+                self._standing[event["role"]] = event
+            elif event["kind"] == "end":
+                self._standing.pop(event["role"], None)
         self._stream.flush()
 
     def close(self) -> None:
@@ -72,6 +89,16 @@ class Journal:
         self._stream.flush()
         os.fsync(self._stream.fileno())
         self._stream.close()
+        self._lock.close()
+
+
+def _line(event: Mapping[str, Any]) -> bytes:
+    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def is_cut(folder: Path) -> bool:
+    """Whether the oldest part of a journal has been deleted."""
+    return not any(path.name == f"journal-{1:08d}.jsonl" for path in parts(folder))
 
 
 def read(folder: Path) -> Iterator[dict[str, Any]]:
@@ -120,7 +147,9 @@ def _event(line: bytes) -> dict[str, Any] | None:
     if not line.endswith(b"\n"):
         return None
     try:
-        event = json.loads(line)
+        event = json.loads(line, parse_constant=_no_number)
+        if b"\\u" in line:  # half a letter, which no file can hold
+            json.dumps(event, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
     if not isinstance(event, dict) or not isinstance(event.get("kind"), str):
@@ -128,4 +157,19 @@ def _event(line: bytes) -> dict[str, Any] | None:
     fields = FIELDS.get(event["kind"])
     if fields is None or not all(isinstance(event.get(name), kind) for name, kind in fields.items()):
         return None
-    return event
+    return event if _sane(event) else None
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(text)
+
+
+def _sane(event: Mapping[str, Any]) -> bool:
+    """Whether an event's numbers are such as a server writes."""
+    if not (0 <= event["t"] <= LATEST and 0 <= event.get("seconds", 0) <= LATEST):
+        return False
+    if event["kind"] != "trial":
+        return True
+    role, share = event["role"], event["share"]
+    shared = role == "shadow" or (role == "canary" and LEAST <= share <= 1 - LEAST)
+    return shared and LEAST <= event["alpha"] <= 1 - LEAST

@@ -1,18 +1,19 @@
 """A journal judged anew, and shown: `pipelines.ab report`."""
 
-from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from imgrec import files
+from imgrec.data.audit.findings import printable
 from imgrec.errors import InputError
 from imgrec.evaluation.figures import FIRST, INK, SECOND, canvas, svg
 from imgrec.evaluation.page import render
 from imgrec.metrics.wording import percent
 from imgrec.serving.trial import journal
-from imgrec.serving.trial.judge import Judge, Pair
+from imgrec.serving.trial.judge import OPEN
+from imgrec.serving.trial.replay import Replay, Replayed
 
 MOST_EVIDENCE = 12.0
 """Decimal logarithm above which a curve need not be drawn."""
@@ -21,63 +22,46 @@ MOST_EVIDENCE = 12.0
 def judged(folder: Path) -> dict[str, Any]:
     """Return what a journal says: every comparison, the latest last, with its decisions.
 
-    The judges are those of the server, and take the same events: they say the same.
-
     Raises:
         InputError: there is no journal, or nothing was compared.
     """
-    current: dict[str, dict[str, Any]] = {}
-    trials: list[dict[str, Any]] = []
-    kinds: Counter[str] = Counter()
-    damaged = 0
-    for event in journal.read(folder):
-        kinds[event["kind"]] += 1
-        if event["kind"] == "damage":
-            damaged = event["lines"]
-        elif event["kind"] == "trial":
-            begun = _begun(event)
-            current[event["role"]] = begun
-            trials.append(begun)
-        elif event["kind"] in ("end", "decision"):
-            if event["role"] in current:
-                _noted(current, event)
-        else:
-            for each in current.values():
-                each["judge"].take(event)
-                each["to"] = event["t"]
-    if not trials:
+    replay = Replay(folder)
+    if not replay.all:
         raise InputError(
-            f"--journal {folder}: {kinds['answer']:,} answers, and no two versions were compared; give the "
-            "store a canary or a shadow (pipelines.store promote)"
+            f"--journal {folder}: {replay.kinds['answer']:,} answers, and no two versions were compared; "
+            "give the store a canary or a shadow (pipelines.store promote)"
         )
-    for each in trials:
-        each |= each.pop("judge").record()
-    return {"journal": str(folder), "damaged_lines": damaged, "trials": trials}
+    trials = [_record(each) for each in replay.all]
+    cut = journal.is_cut(folder)
+    return {
+        "journal": str(folder),
+        "damaged_lines": replay.damaged,
+        "oldest_deleted": cut,
+        "trials": trials,
+    }
 
 
-def _begun(event: Mapping[str, Any]) -> dict[str, Any]:
-    active, other = (_version(event[each]) for each in ("active", "other"))
-    pair = Pair(active, other, event["role"], float(event["share"]))
-    return {"judge": Judge(pair, event["alpha"]), "from": event["t"], "to": event["t"], "decisions": []}
-
-
-def _version(told: Mapping[str, Any]) -> dict[str, str]:
-    return {key: str(told.get(key, "")) for key in ("version", "called")}
-
-
-def _noted(current: dict[str, dict[str, Any]], event: Mapping[str, Any]) -> None:
-    """Take the end of a comparison, or what was decided in it."""
-    if event["kind"] == "end":
-        del current[event["role"]]
-    else:
-        current[event["role"]]["decisions"].append(
-            {"t": event["t"], "did": event["did"], "why": event["why"]}
-        )
+def _record(each: Replayed) -> dict[str, Any]:
+    """Return a comparison ready for JSON, names and reasons fit for a terminal."""
+    told = each.judge.record()
+    pair = told["pair"]
+    sides = {"active": pair["active"]} | ({"canary": pair["other"]} if pair["role"] == "canary" else {})
+    decisions = [
+        {"t": event["t"], "did": printable(event["did"]), "why": printable(event["why"])}
+        for event in each.decisions
+    ]
+    return {
+        **told,
+        "from": each.began["t"],
+        "to": each.until,
+        "milliseconds": {role: each.took.of(side["version"]) for role, side in sides.items()},
+        "decisions": decisions,
+    }
 
 
 def named(version: Mapping[str, str]) -> str:
     """Return what a version is called."""
-    return version["called"] or version["version"][:12]
+    return printable(version["called"] or version["version"][:12])
 
 
 def lines(trial: Mapping[str, Any]) -> list[str]:
@@ -85,7 +69,12 @@ def lines(trial: Mapping[str, Any]) -> list[str]:
     pair, accuracy = trial["pair"], trial["accuracy"]
     other, active = named(pair["other"]), named(pair["active"])
     said = [f"{pair['role']} {other} against {active}: {trial['verdict']}"]
-    said.append(f"  accuracy: {_difference(accuracy)}")
+    said.append(f"  accuracy: {_difference(accuracy)}{_within(accuracy)}")
+    took = {role: times for role, times in trial["milliseconds"].items() if times}
+    if took:
+        names = {"active": active, "canary": other}
+        of_each = [f"{names[role]} {t['p50']:g} ms, 95 % {t['p95']:g} ms" for role, t in took.items()]
+        said.append(f"  median time: {'; '.join(of_each)}")
     if trial["speed"] is not None:
         said.append(
             f"  quicker than half of all requests: {_difference(trial['speed'])}; {trial['speed']['verdict']}"
@@ -96,6 +85,13 @@ def lines(trial: Mapping[str, Any]) -> list[str]:
         said.append(f"  same answer: {percent(agreement['share'])} ({bounds})")
     said += [f"  {each['did']}: {each['why']}" for each in trial["decisions"]]
     return said
+
+
+def _within(told: Mapping[str, Any]) -> str:
+    """Return what no difference is larger than, where none was found."""
+    if told["verdict"] != OPEN or told["difference"] is None:
+        return ""
+    return f"; none is larger than {100 * max(abs(told['low']), abs(told['high'])):.1f} points"
 
 
 def _difference(told: Mapping[str, Any]) -> str:
@@ -118,7 +114,8 @@ def write_page(found: Mapping[str, Any], path: Path) -> Path:
         for trial in reversed(found["trials"])
     ]
     title = Path(found["journal"]).name
-    page = render("ab.html.j2", title=title, trials=trials, damaged=found["damaged_lines"])
+    told = {"damaged": found["damaged_lines"], "cut": found["oldest_deleted"]}
+    page = render("ab.html.j2", title=title, trials=trials, **told)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         files.write_text(path, page)
@@ -145,7 +142,7 @@ def evidence(told: Mapping[str, Any]) -> str:
             shown = [10 ** min(height, MOST_EVIDENCE) for height in heights]
             axes.plot(counts, shown, dash, color=colour, linewidth=2, label=name)
         axes.axhline(
-            told["needed"], color=INK, linewidth=1, linestyle=":", label=f"enough: {told['needed']:g}"
+            told["needed"], color=INK, linewidth=1.5, linestyle="-.", label=f"enough: {told['needed']:g}"
         )
         axes.set_yscale("log")
         axes.set(xlabel="requests with feedback", ylabel="evidence")
