@@ -16,7 +16,9 @@ WORDS = ["--model", "resnet8(width=8)", "--weights", "none", "--epochs", "1", "-
 WORDS += ["--learning-rate", "0.05", "--quantize", "ptq", "--calibration-images", "16", "--no-tensorboard"]
 
 
-@pytest.mark.parametrize("precision", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "precision", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)]
+)
 def test_file_and_folder_compute_in_float32(tmp_path: Path, precision: str) -> None:
     draw = np.random.default_rng(0)
     # Noise under labels of chance: answers that hang on the last bits of a figure.

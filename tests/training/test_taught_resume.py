@@ -40,7 +40,11 @@ def begun() -> tuple[keras.Model, list[Phase], Distilled]:
     return model, [Phase(stream(3), validation(), 3, part=part)], part
 
 
-@pytest.mark.parametrize("settings", [{}, pytest.param({"ema": 0.6, "accumulate": 2}, marks=pytest.mark.slow)], ids=["plain", "averaged"])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, pytest.param({"ema": 0.6, "accumulate": 2}, marks=pytest.mark.slow)],
+    ids=["plain", "averaged"],
+)
 def test_a_stopped_training_goes_on_with_its_regressor(tmp_path: Path, settings: dict[str, Any]) -> None:
     optim = replace(OPTIM, epochs=3, layer_decay=1.0, momentum=0.9, **settings)
     model, phases, part = begun()
