@@ -13,6 +13,7 @@ from imgrec.config import Config
 from imgrec.data.preprocess import Preprocess
 from imgrec.errors import InputError
 from imgrec.learning.adaptive_bn import adapt_batch_norm
+from imgrec.serving.asking import Command
 from imgrec.serving.predictor import Predictor
 from pipelines import predict, train
 
@@ -83,7 +84,7 @@ def test_adaptive_bn_answers_with_the_statistics_of_these_pictures(
         cv2.imwrite(str(files[-1]), 20 + image // 2)
     said = []
     for flag in (False, True):
-        predict.run(predict.Arguments((tmp_path,), run=trained, json=True, top=1, adapt_bn=flag))
+        predict.run(Command((tmp_path,), run=trained, json=True, top=1, adapt_bn=flag))
         output = capsys.readouterr()
         said.append([json.loads(line)["probability"] for line in output.out.splitlines()])
     assert "layers adapted to 40 of these images" in output.err
@@ -93,7 +94,7 @@ def test_adaptive_bn_answers_with_the_statistics_of_these_pictures(
     expected = adapted.predict_files(files).max(axis=1)
     assert np.allclose(said[1], expected, atol=1e-3) and np.abs(np.subtract(*said)).max() > 0.01
     with pytest.raises(InputError, match=r"statistics of .* are fixed"):
-        predict.run(predict.Arguments((tmp_path,), run=trained / "exports" / "float32.tflite", adapt_bn=True))
+        predict.run(Command((tmp_path,), run=trained / "exports" / "float32.tflite", adapt_bn=True))
 
 
 def test_an_unknown_step_is_named_before_any_data_is_read() -> None:

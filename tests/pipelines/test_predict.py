@@ -17,6 +17,7 @@ from imgrec import files, tasks
 from imgrec.data.preprocess import Preprocess
 from imgrec.errors import InputError
 from imgrec.explain.settings import ExplainSettings
+from imgrec.serving.asking import Command
 from imgrec.tasks.multiclass import Multiclass
 from pipelines import predict
 
@@ -64,7 +65,7 @@ def rows_of(text: str) -> list[dict[str, Any]]:
 
 
 def test_json_is_all_that_is_printed(model: Path, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert predict.run(predict.Arguments((photos,), run=model, top=2, json=True)) == 0
+    assert predict.run(Command((photos,), run=model, top=2, json=True)) == 0
     output = capsys.readouterr()
     answers = rows_of(output.out)
     assert [Path(a["path"]).relative_to(photos).as_posix() for a in answers] == ["a/z.PNG", "b.png", "c.bmp"]
@@ -81,7 +82,7 @@ def test_json_is_all_that_is_printed(model: Path, photos: Path, capsys: pytest.C
 
 
 def test_rows_stand_in_columns(model: Path, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert predict.run(predict.Arguments((photos / "a", photos / "b.png"), run=model)) == 0
+    assert predict.run(Command((photos / "a", photos / "b.png"), run=model)) == 0
     assert capsys.readouterr().out.splitlines() == [
         f"{photos / 'a' / 'z.PNG'}  blue   96.4 %  red     1.8 %  green   1.8 %",
         f"{photos / 'b.png'}    green  96.4 %  red     1.8 %  blue    1.8 %",
@@ -95,7 +96,7 @@ def test_broken_images_are_rows_with_their_reason(
     (photos / "a" / "broken.jpg").write_bytes(b"\xff\xd8\xff")
     (photos / "gone.png").symlink_to(photos / "nowhere.png")
     cv2.imwrite(str(photos / "bomb.png"), np.zeros((101, 100), np.uint8))
-    assert predict.run(predict.Arguments((photos,), run=model, json=True)) == 1
+    assert predict.run(Command((photos,), run=model, json=True)) == 1
     answers = {Path(row["path"]).name: row for row in rows_of(capsys.readouterr().out)}
     assert list(answers) == ["broken.jpg", "z.PNG", "b.png", "bomb.png", "c.bmp", "gone.png"]
     assert [name for name, row in answers.items() if "label" in row] == ["z.PNG", "b.png", "c.bmp"]
@@ -105,7 +106,7 @@ def test_broken_images_are_rows_with_their_reason(
         answers["bomb.png"]["error"].startswith("100 × 101 pixels, more than the 10,000 allowed")
     )
     assert answers["gone.png"]["error"] == "No such file or directory"
-    assert predict.run(predict.Arguments((photos,), run=model)) == 1
+    assert predict.run(Command((photos,), run=model)) == 1
     lines = capsys.readouterr().out.splitlines()
     assert any("gone.png" in line and line.endswith("error: No such file or directory") for line in lines)
     assert lines[-1] == f"images: 6, not read: 3, answers by {model}"
@@ -118,7 +119,7 @@ def test_explained_pictures_lie_in_a_folder_of_their_own(
     picture(photos / "a" / "b.png", (9, 9, 200))
     out = tmp_path / "maps"
     maps = ExplainSettings("occlusion(window=2)", "green", out)
-    assert predict.run(predict.Arguments((photos,), run=model, maps=maps, json=True)) == 1
+    assert predict.run(Command((photos,), run=model, maps=maps, json=True)) == 1
     rows = {Path(row["path"]).relative_to(photos).as_posix(): row for row in rows_of(capsys.readouterr().out)}
     assert "explained" not in rows["broken.jpg"]
     names = {
@@ -169,13 +170,13 @@ def test_what_cannot_be_explained_is_said_before_anything_is_written(
 ) -> None:
     maps = ExplainSettings(**{"explain_out": tmp_path / "maps", **changes})
     with pytest.raises(InputError, match=message):
-        predict.run(predict.Arguments((photos / "b.png",), run=model, maps=maps))
+        predict.run(Command((photos / "b.png",), run=model, maps=maps))
     assert not (tmp_path / "maps").exists() or not list((tmp_path / "maps").iterdir())
 
 
 def test_only_broken_images(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "x.jpg").write_bytes(b"")
-    assert predict.run(predict.Arguments((tmp_path,), run=model, json=True)) == 1
+    assert predict.run(Command((tmp_path,), run=model, json=True)) == 1
     assert rows_of(capsys.readouterr().out)[0]["error"].startswith("empty file")
 
 
@@ -183,14 +184,14 @@ def test_a_named_file_is_taken_by_content(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = picture(tmp_path / "x.png", (255, 0, 0)).rename(tmp_path / "upload")
-    predict.run(predict.Arguments((file,), run=model, top=99, json=True))
+    predict.run(Command((file,), run=model, top=99, json=True))
     assert [p["label"] for p in rows_of(capsys.readouterr().out)[0]["top"]] == list(LABELS)
 
 
 def test_bad_input_is_named(model: Path, photos: Path, tmp_path: Path) -> None:
     def said(*images: Path, **changes: object) -> str:
         with pytest.raises(InputError) as caught:
-            predict.run(predict.Arguments(images, **{"run": model, **changes}))  # type: ignore[arg-type]
+            predict.run(Command(images, **{"run": model, **changes}))  # type: ignore[arg-type]
         return str(caught.value)
 
     (tmp_path / "empty").mkdir()
@@ -215,7 +216,7 @@ PHOTOS = importlib.util.find_spec("foolbox")
 def test_imagenet_weights_name_what_is_on_a_photo(capsys: pytest.CaptureFixture[str]) -> None:
     assert PHOTOS is not None and PHOTOS.origin is not None
     photo = Path(PHOTOS.origin).parent / "data" / "imagenet_00_243.jpg"
-    predict.run(predict.Arguments((photo,), weights="imagenet", model="efficientnet_lite0", json=True))
+    predict.run(Command((photo,), weights="imagenet", model="efficientnet_lite0", json=True))
     output = capsys.readouterr()
     assert rows_of(output.out)[0]["label"] == "bull mastiff"
     assert output.err == "note: weights from efficientnet-lite0-57934424.pth\n"

@@ -1,6 +1,7 @@
 """Comparisons outlive what happens to their journal and their store."""
 
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -12,9 +13,17 @@ from test_trial import asked, store_of, verdict
 
 from benchmarks.ab import events, pair_of
 from imgrec.errors import InputError
+from imgrec.serving.facts import Facts
+from imgrec.serving.jobs import Plan
+from imgrec.serving.limits import Limits
+from imgrec.serving.observed import Seen
+from imgrec.serving.pool import Pool
+from imgrec.serving.source import Source, Version
 from imgrec.serving.trial import journal
+from imgrec.serving.trial.desk import Desk
 from imgrec.serving.trial.judge import Judge
 from imgrec.serving.trial.report import judged, lines, write_page
+from imgrec.serving.trial.settings import TrialSettings
 from pipelines import ab
 
 SHADOW = {"kind": "trial", "t": 0.0, "alpha": 0.05} | pair_of("shadow", 0.0).record()
@@ -146,3 +155,21 @@ def test_a_server_goes_on_with_the_comparison_of_its_journal(linear_file: Path, 
     (trial,) = judged(tmp_path / "journal")["trials"]
     assert trial["accuracy"]["observations"] == 80 and trial["answers"] == {"active": 80, "shadow": 80}
     assert [each["did"] for each in trial["decisions"]] == ["told"]
+
+
+def test_nothing_that_waits_holds_a_picture() -> None:
+    """A disk that hangs must not fill the memory with what clients send."""
+    pool = Pool(Plan(Path("model.tflite"), 1), Limits())
+    pool.facts = Facts("m", "a" * 64, "tflite", "multiclass", ("x", "y"), (8, 6, 3), 2, 1, 0.1, (), False)
+    desk = Desk(TrialSettings(), Source(Version(pool)))
+    desk.close()  # nobody thinks any more: all of it waits
+    desk._judges["canary"] = Judge(pair_of("canary", 0.5))
+    picture = b"x" * 10_000_000
+    for role, label in (("active", 0), ("shadow", 1)):
+        desk.seen(Seen("one", "one", role, pool.facts, label, 0.9, 0.5, {}, 0.01, picture))
+    assert len(desk._waiting) == 2
+    assert sys.getrefcount(picture) == 2  # this one's name, and the question
+    assert [note()["kind"] for note in desk._waiting] == ["answer", "shadow"]
+    desk._judges.clear()
+    desk.seen(Seen("two", "two", "active", pool.facts, 0, 0.9, 0.5, {}, 0.01, picture))
+    assert len(desk._waiting) == 2  # nothing is compared, nothing is written down

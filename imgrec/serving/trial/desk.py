@@ -65,16 +65,19 @@ class Desk:
 
     def seen(self, seen: Seen) -> None:
         """Take an image that was answered: as an observer of the front."""
-        now = time.time()
+        now, name = time.time(), seen.id
         if seen.role != "shadow":
-            if self._recent.put(seen) is not None:
-                self._queue(lambda: _answer(now, seen))
+            first = self._recent.put(seen)
+            if first is not None and (self._journal is not None or self._judges):
+                # What waits must not hold the picture, which `seen` does.
+                sure, seconds = seen.probability, seen.seconds
+                self._queue(lambda: _answer(now, name, first, sure, seconds))
             return
-        held = self._recent.get(seen.id)
+        held = self._recent.get(name)
         if held is None or held.shadow is not None:
             return
         held.shadow = (seen.facts, seen.label)
-        self._queue(lambda: _shadow(now, seen, held))
+        self._queue(lambda: _shadow(now, name, held))
         if held.told:
             told = held.told
             self._queue(lambda: _paired(now, told, held))
@@ -232,27 +235,29 @@ def _hashed(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
-def _answer(now: float, seen: Seen) -> Event:
+def _answer(now: float, name: str, answered: Answered, probability: float, seconds: float) -> Event:
     return {
         "kind": "answer",
         "t": now,
-        "id": seen.id,
-        "version": seen.facts.version,
-        "label": _label(seen.facts.labels, seen.label),
-        "probability": round(seen.probability, 6),
-        "seconds": round(seen.seconds, 6),
+        "id": name,
+        "version": answered.facts.version,
+        "label": _label(answered.facts.labels, answered.label),
+        "probability": round(probability, 6),
+        "seconds": round(seconds, 6),
     }
 
 
-def _shadow(now: float, seen: Seen, held: Answered) -> Event:
+def _shadow(now: float, name: str, held: Answered) -> Event:
+    assert held.shadow is not None
+    facts, said = held.shadow
     return {
         "kind": "shadow",
         "t": now,
-        "id": seen.id,
+        "id": name,
         "version": held.facts.version,
-        "shadow": seen.facts.version,
+        "shadow": facts.version,
         "label": _label(held.facts.labels, held.label),
-        "said": _label(seen.facts.labels, seen.label),
+        "said": _label(facts.labels, said),
     }
 
 
