@@ -37,9 +37,13 @@ class Command:
     """One JSON object a line: "path" and "label", "probability", "top" (or "labels", "top"), or "error"."""
 
     def __post_init__(self) -> None:
-        if self.batch.out.name and (self.weights or self.adapt_bn or self.objects.views or self.maps.explain):
-            others = "--weights, --adapt-bn, --views and --explain"
+        if not self.batch.out.name:
+            return
+        if self.weights or self.model or self.adapt_bn or self.objects.views or self.maps.explain:
+            others = "--weights, --model, --adapt-bn, --views and --explain"
             raise InputError(f"--out takes a run's own answers to single pictures: leave out {others}")
+        if self.run == Path():
+            raise InputError("no --run: name a run folder or one of its files, such as saved_models/sample")
 
     @property
     def paths(self) -> tuple[Path, ...]:

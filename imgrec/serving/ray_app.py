@@ -18,6 +18,8 @@ from imgrec.serving.command import Command, limits_of, plan_of
 from imgrec.serving.hosted import Hosted
 from imgrec.serving.limits import Token
 from imgrec.serving.listening import bound
+from imgrec.serving.trial.settings import TrialSettings
+from imgrec.serving.watch_settings import WatchSettings
 
 NAME = "imgrec"
 SPARE = 64
@@ -50,14 +52,17 @@ def application(asked: Command) -> Any:
     asked = replace(asked, run=asked.run.absolute(), workers=asked.workers or 1)
     if asked.token_file.name:
         asked = replace(asked, token_file=asked.token_file.absolute())
-    if asked.trial.journal.name:
-        raise InputError("--journal: each replica would have its own; leave it out, or --engine ray")
+    if asked.trial != TrialSettings() or asked.watching != WatchSettings():
+        raise InputError(
+            "--engine ray: each replica knows but its own requests, so that none compares versions, watches "
+            "for drift or writes a log; leave out --journal, --decide, --alpha, --log and their like"
+        )
     plan_of(asked)
     Token.of(asked.token_file)
     limits, cluster = limits_of(asked), asked.cluster
-    options: dict[str, Any] = {"num_replicas": cluster.replicas}
-    if cluster.most_replicas > cluster.replicas:
-        scaling = {"min_replicas": cluster.replicas, "max_replicas": cluster.most_replicas}
+    options: dict[str, Any] = {"num_replicas": cluster.least_replicas}
+    if cluster.most_replicas > cluster.least_replicas:
+        scaling = {"min_replicas": cluster.least_replicas, "max_replicas": cluster.most_replicas}
         options = {"autoscaling_config": {**scaling, "target_ongoing_requests": TARGET * asked.workers}}
     made = serve.deployment(
         serve.ingress(Hosted(asked))(Replica),
@@ -113,7 +118,7 @@ def serve_by_ray(asked: Command, said: Callable[[str], None]) -> None:
             raise InputError(f"--engine ray: the replicas cannot be started: {why}") from None
         cluster = asked.cluster
         said(
-            f"serving {cluster.replicas} replicas by Ray Serve {ray.__version__} on http://{asked.host}:{port}"
+            f"serving {cluster.least_replicas} replicas by Ray Serve {ray.__version__} on http://{asked.host}:{port}"
         )
         over.wait()
         serve.delete(NAME)  # waits for what is being answered
@@ -129,7 +134,7 @@ def _join(ray: Any, asked: Command) -> None:
     cluster = asked.cluster
     quiet = {"log_to_driver": False, "logging_level": "error"}
     if not cluster.address:
-        needed = max(cluster.replicas, cluster.most_replicas) * (asked.workers or 1)
+        needed = max(cluster.least_replicas, cluster.most_replicas) * (asked.workers or 1)
         ray.init(
             address="local",
             num_cpus=max(cores(), needed),

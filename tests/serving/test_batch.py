@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -50,8 +51,8 @@ def test_the_file_has_what_is_printed_else(
     assert predict.main([*words, "--json"]) == 1
     printed = rows(capsys.readouterr().out)
     out = tmp_path / "answers.jsonl"
-    for engine in ("plain", "dask"):
-        assert predict.main([*words, "--out", str(out), "--engine", engine, "--jobs", "2"]) == 1
+    for engine in (["plain"], ["dask", "--jobs", "2"]):
+        assert predict.main([*words, "--out", str(out), "--engine", *engine]) == 1
         said = capsys.readouterr().out.splitlines()
         assert said[-1] == f"done: {out} (20 rows, not read: 1)"
         assert "20 of 20 images" in said[-2]
@@ -121,12 +122,27 @@ def test_a_listing_names_paths_and_file_addresses(photos: Path, tmp_path: Path) 
         (["--engine", "dask"], "give --out"),
         (["--address", "tcp://127.0.0.1:1", "--out", "x"], "of what"),
         (["--jobs", "-1"], "expected 0 or more"),
+        (["--jobs", "4", "--out", "x"], "of what"),
+        (["--out", "x", "--model", "lenet5"], "single pictures"),
         (["--out", "x", "--views", "all"], "single pictures"),
     ],
 )
 def test_flags_that_do_not_go_together(words: list[str], said: str, photos: Path, linear_file: Path) -> None:
     with pytest.raises((InputError, SystemExit), match=said):
         predict.main([str(photos), "--run", str(linear_file), *words])
+
+
+def test_what_cannot_begin_leaves_nothing(photos: Path, linear_file: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged"
+    shutil.copytree(linear_file.parent, damaged)
+    (damaged / "linear.tflite").write_bytes(linear_file.read_bytes()[:200])
+    before = sorted(tmp_path.iterdir())
+    for run in (damaged / "linear.tflite", tmp_path / "nothing", tmp_path / "nothing.tflite"):
+        with pytest.raises(InputError):
+            predict.main([str(photos), "--run", str(run), "--out", str(tmp_path / "answers.jsonl")])
+        assert sorted(tmp_path.iterdir()) == before
+    with pytest.raises(InputError, match="no --run"):
+        predict.main([str(photos), "--out", str(tmp_path / "answers.jsonl")])
 
 
 @pytest.mark.slow

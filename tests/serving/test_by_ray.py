@@ -23,7 +23,10 @@ BEARER = {"Authorization": f"Bearer {TOKEN}"}
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"replicas": 0}, "expected 1 or more"),
+        ({"replicas": -1}, "expected 0 or more"),
+        ({"most_replicas": 1}, "at most as many"),
+        ({"engine": "plain", "replicas": 4}, "--replicas 4: of what"),
+        ({"engine": "plain", "most_replicas": 4}, "--most-replicas 4: of what"),
         ({"replicas": 3, "most_replicas": 2}, "at most as many"),
         ({"address": "ray://there"}, "Give --engine ray"),
     ],

@@ -92,7 +92,8 @@ class _Answerer:
 def ray(job: Job, parts: Sequence[Part], crew: Crew) -> Iterator[int]:
     """Answer by Ray Data. Raises InputError where there is no Ray, or nobody at the address."""
     ours = require("ray", "ray", "--engine ray")
-    require("ray.data", "ray", "--engine ray")
+    for package in ("pandas", "pyarrow", "ray.data"):  # which Ray Data imports, and Ray alone does not bring
+        require(package, "ray", "--engine ray")
     try:
         ours.init(
             address=crew.address or "local",

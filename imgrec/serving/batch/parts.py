@@ -74,6 +74,12 @@ def begin(job: Job, images: Sequence[str]) -> list[int]:
     return [part for part in range(-(-len(images) // SIZE)) if not job.path_of(part).exists()]
 
 
+def forget_if_nothing_done(job: Job) -> None:
+    """Delete the folder of parts where there is none: a command that could not begin leaves nothing."""
+    if not any(job.folder.glob("*.jsonl")):
+        shutil.rmtree(job.folder)
+
+
 def images_of(part: int, images: Sequence[str]) -> Sequence[str]:
     """Return the images of a part."""
     return images[part * SIZE : (part + 1) * SIZE]

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from imgrec import bundle, runtimes
 from imgrec.data.finding import Images
 from imgrec.errors import InputError
 from imgrec.processors import cores
@@ -58,15 +59,30 @@ def answer_all(
     """
     images = [str(path.absolute()) for path in found.files]
     out = asked.out.absolute()
-    job = Job(run.absolute(), identity(run)[1], keras, top, out.with_name(out.name + ".parts"))
+    job = Job(run.absolute(), _version_of(run), keras, top, out.with_name(out.name + ".parts"))
     if out.exists() and not job.folder.exists():
         raise InputError(f"--out {asked.out}: is there already; delete it or name another file")
-    missing = parts.begin(job, images)
+    parts.begin(job, images)
     with locked(job.folder / ".lock"):
-        missing = [part for part in missing if not job.path_of(part).exists()]
-        _answer(job, images, missing, asked, say)
+        if not (job.folder / parts.PLAN).exists():
+            raise InputError(f"--out {asked.out}: another command has just written it")
+        missing = parts.begin(job, images)
+        try:
+            _answer(job, images, missing, asked, say)
+        except InputError:
+            parts.forget_if_nothing_done(job)
+            raise
         closed = [{"path": str(folder), "error": reason} for folder, reason in found.closed]
         return parts.merge(job, out, -(-len(images) // SIZE), closed)
+
+
+def _version_of(run: Path) -> str:
+    """Return the digest of a run folder or file. Raises InputError where there is none."""
+    if runtimes.kind_of(run) == runtimes.RUN:
+        bundle.verify(run)
+    elif not run.exists():
+        raise InputError(f"{run}: no such file")
+    return identity(run)[1]
 
 
 def _answer(

@@ -28,5 +28,6 @@ class BatchSettings:
             raise InputError(f"--jobs {self.jobs}: expected 0 or more")
         if not self.out.name and (self.engine != "plain" or self.address):
             raise InputError(f"--engine {self.engine} writes to a file: give --out answers.jsonl")
-        if self.address and self.engine == "plain":
-            raise InputError(f"--address {self.address}: of what? Give --engine dask or ray, too")
+        if self.engine == "plain" and (self.address or self.jobs):
+            asked = f"--address {self.address}" if self.address else f"--jobs {self.jobs}"
+            raise InputError(f"{asked}: of what? Give --engine dask or ray, too")
